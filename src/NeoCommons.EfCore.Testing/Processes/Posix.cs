@@ -1,0 +1,40 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+
+namespace NeoCommons.EfCore.Testing;
+
+/// <summary>The two system calls that .NET has no method for.</summary>
+internal static class Posix
+{
+    public const int SigInt = 2;
+    public const int SigQuit = 3;
+    public const int SigKill = 9;
+    public static readonly int SigStop = OperatingSystem.IsMacOS() ? 17 : 19;
+    public static readonly int SigCont = OperatingSystem.IsMacOS() ? 19 : 18;
+
+    /// <summary>Sends a signal. A process that is gone already is not an error.</summary>
+    public static void Signal(int processId, int signal)
+    {
+        const int noSuchProcess = 3;
+        if (kill(processId, signal) != 0 && Marshal.GetLastPInvokeError() is var error and not noSuchProcess)
+        {
+            throw new Win32Exception(error);
+        }
+    }
+
+    public static bool IsAlive(int processId) => kill(processId, 0) == 0;
+
+    public static void ChangeOwner(string path, ServerUser owner)
+    {
+        if (chown(path, owner.Uid, owner.Gid) != 0)
+        {
+            throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+    }
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int kill(int pid, int sig);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int chown([MarshalAs(UnmanagedType.LPUTF8Str)] string path, uint owner, uint group);
+}
