@@ -7,5 +7,5 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class AdminDesignTimeFactory : IDesignTimeDbContextFactory<AdminDbContext>
 {
     public AdminDbContext CreateDbContext(string[] args) =>
-        new(new DbContextOptionsBuilder<AdminDbContext>().UseAdminSchema().Options);
+        new((DbContextOptions<AdminDbContext>)new DbContextOptionsBuilder<AdminDbContext>().UseAdminSchema().Options);
 }

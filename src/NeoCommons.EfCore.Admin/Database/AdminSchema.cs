@@ -1,21 +1,29 @@
+using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Migrations;
+using Npgsql;
+using Npgsql.EntityFrameworkCore.PostgreSQL.Infrastructure;
 
 namespace NeoCommons.EfCore.Admin;
 
+/// <summary>The provider's options: the migrations history lies where the tables are, the migrations in this assembly.</summary>
 internal static class AdminSchema
 {
-    /// <summary>The provider, with the migrations history where the tables are and the migrations of this assembly.</summary>
-    public static DbContextOptionsBuilder<TContext> UseAdminSchema<TContext>(
-        this DbContextOptionsBuilder<TContext> options
-    )
-        where TContext : DbContext
-    {
-        options.UseNpgsql(npgsql =>
-            npgsql
-                .MigrationsHistoryTable(HistoryRepository.DefaultTableName, SchemaNaming.AdminSchema)
-                .MigrationsAssembly(typeof(AdminDbContext).Assembly.GetName().Name)
-        );
-        return options;
-    }
+    public static DbContextOptionsBuilder UseAdminSchema(
+        this DbContextOptionsBuilder options,
+        NpgsqlDataSource source
+    ) => options.UseNpgsql(source, Configure);
+
+    public static DbContextOptionsBuilder UseAdminSchema(
+        this DbContextOptionsBuilder options,
+        DbConnection connection
+    ) => options.UseNpgsql(connection, Configure);
+
+    public static DbContextOptionsBuilder UseAdminSchema(this DbContextOptionsBuilder options) =>
+        options.UseNpgsql(Configure);
+
+    private static void Configure(NpgsqlDbContextOptionsBuilder npgsql) =>
+        npgsql
+            .MigrationsHistoryTable(HistoryRepository.DefaultTableName, SchemaNaming.AdminSchema)
+            .MigrationsAssembly(typeof(AdminDbContext).Assembly.GetName().Name);
 }

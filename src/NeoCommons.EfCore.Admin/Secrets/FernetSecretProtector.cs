@@ -39,19 +39,19 @@ internal sealed class FernetSecretProtector(FernetKeys keys, TimeProvider time) 
     }
 
     /// <inheritdoc/>
-    public string Unprotect(string token) =>
-        TryUnprotect(token, out var secret) switch
-        {
-            FernetResult.Ok => secret!,
-            FernetResult.Unverified => throw new SecretDecryptionException(
-                $"A stored secret was written with a key that is not in {FernetKeys.Variable}, or was changed since. "
-                    + "Add the key that wrote it at the end of the list, or write the secret again."
-            ),
-            _ => throw new SecretDecryptionException(
-                "A stored secret is not a whole Fernet token (they begin with 'gAAAA') that holds text in UTF-8; a "
-                    + "password in clear is refused, too. Encrypt the secret and write it again."
-            ),
-        };
+    public string Unprotect(string token)
+    {
+        var result = TryUnprotect(token, out var secret);
+        return result == FernetResult.Ok ? secret! : throw new SecretDecryptionException(Explain(result));
+    }
+
+    /// <summary>Why a secret cannot be read, and what to do.</summary>
+    internal static string Explain(FernetResult result) =>
+        result == FernetResult.Unverified
+            ? $"A stored secret was written with a key that is not in {FernetKeys.Variable}, or was changed since. "
+                + "Add the key that wrote it at the end of the list, or write the secret again."
+            : "A stored secret is not a whole Fernet token (they begin with 'gAAAA') that holds text in UTF-8; a "
+                + "password in clear is refused, too. Encrypt the secret and write it again.";
 
     /// <summary>Reads a secret back, or says why not.</summary>
     internal FernetResult TryUnprotect(string token, out string? secret)

@@ -1,4 +1,6 @@
+using Microsoft.EntityFrameworkCore;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>A registered tenant context: whoever works on all of them, the migrator for one, finds them by this.</summary>
-internal sealed record TenantDbContextType(Type Type);
+internal sealed record TenantDbContextType(Type Type, Func<IServiceProvider, DbContext> CreateUnbound);

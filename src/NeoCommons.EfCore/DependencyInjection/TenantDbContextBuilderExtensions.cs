@@ -45,7 +45,12 @@ public static class TenantDbContextBuilderExtensions
 
         services.TryAddSingleton(provider => BuildOptions<TContext>(provider, configure));
         services.AddSingleton<DbContextOptions>(provider => provider.GetRequiredService<DbContextOptions<TContext>>());
-        services.AddSingleton(new TenantDbContextType(typeof(TContext)));
+        services.AddSingleton(
+            new TenantDbContextType(
+                typeof(TContext),
+                scope => scope.GetRequiredService<TenantDbContextFactory<TContext>>().CreateUnbound(scope)
+            )
+        );
         services.TryAddSingleton<TenantDbContextFactory<TContext>>();
         services.TryAddSingleton<ITenantDbContextFactory<TContext>>(provider =>
             provider.GetRequiredService<TenantDbContextFactory<TContext>>()

@@ -1,0 +1,112 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>The data source of the admin database, built at first use and lasting as long as the host.</summary>
+internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
+{
+    /// <summary>The name of the admin database in messages and metrics.</summary>
+    public const string Name = "admin-database";
+
+    private readonly Lazy<NpgsqlDataSource> _source;
+    private readonly Lazy<NpgsqlDataSource> _unpooled;
+    private readonly Lazy<DatabaseConnection> _row;
+
+    private readonly ConnectionOpening _opening;
+
+    public AdminDatabase(
+        IOptions<AdminDatabaseOptions> options,
+        IOptions<ConnectionOptions> connections,
+        ConnectionOpening opening,
+        ILoggerFactory loggers
+    )
+    {
+        _opening = opening;
+        _source = new(() => Build(pooled: true));
+        _unpooled = new(() => Build(pooled: false));
+        _row = new(() => Describe(AdminDatabaseUrl.Parse(options.Value.ConnectionString)));
+
+        NpgsqlDataSource Build(bool pooled)
+        {
+            var settings = AdminDatabaseUrl.Parse(options.Value.ConnectionString);
+            settings.Pooling = pooled;
+            settings.SearchPath = SchemaName.Unbound;
+            settings.ApplicationName ??= connections.Value.ApplicationName;
+            if (settings.SslMode is not (SslMode.VerifyCA or SslMode.VerifyFull))
+            {
+                settings.RequireAuth ??= connections.Value.RequireAuth;
+            }
+
+            var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = Name };
+            builder.UseLoggerFactory(loggers);
+            builder.ConfigureTypeLoading(types =>
+                types.SetTypeLoadingSchemas("pg_catalog").EnableTableCompositesLoading(false)
+            );
+            return builder.Build();
+        }
+    }
+
+    public NpgsqlDataSource Source => _source.Value;
+
+    /// <summary>For advisory locks: what a session holds ends with the connection.</summary>
+    public NpgsqlDataSource Unpooled => _unpooled.Value;
+
+    /// <summary>The admin database as if it were a registered one: for messages, and to see whether a row names it too.</summary>
+    public DatabaseConnection Row => _row.Value;
+
+    /// <summary>Whether a registered row is this database, reached as the same role: one transaction can serve both.</summary>
+    public bool IsSame(DatabaseConnection row) =>
+        string.Equals(row.Host, Row.Host, StringComparison.OrdinalIgnoreCase)
+        && row.Port == Row.Port
+        && row.Database == Row.Database
+        && row.Username == Row.Username;
+
+    /// <summary>Opens a connection whose session ends when it is closed, with our exceptions.</summary>
+    public async Task<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct)
+    {
+        var connection = Unpooled.CreateConnection();
+        try
+        {
+            await _opening.OpenAsync(connection, Row, null, async: true, ct).ConfigureAwait(false);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_source.IsValueCreated)
+        {
+            await _source.Value.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (_unpooled.IsValueCreated)
+        {
+            await _unpooled.Value.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    private static DatabaseConnection Describe(NpgsqlConnectionStringBuilder settings) =>
+        new()
+        {
+            Name = Name,
+            Type = ConnectionType.Admin,
+            Host = settings.Host!,
+            Port = settings.Port,
+            Database = settings.Database ?? settings.Username!,
+            Username = settings.Username!,
+            Password = Secret.FromText(settings.Password ?? ""),
+            SslMode = settings.SslMode,
+            MinPoolSize = settings.MinPoolSize,
+            MaxPoolSize = settings.MaxPoolSize,
+            PoolTimeout = TimeSpan.FromSeconds(settings.Timeout),
+        };
+}

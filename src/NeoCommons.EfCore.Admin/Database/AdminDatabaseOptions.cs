@@ -1,0 +1,33 @@
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Where the admin database is and how it is used. Bound from section <c>NeoCommons:AdminDatabase</c>.</summary>
+public sealed class AdminDatabaseOptions
+{
+    /// <summary>
+    /// The admin database, as <c>postgresql://user:password@host:5432/database?sslmode=require</c> or as Npgsql keywords.
+    /// <value>Default: configuration key <c>ADMIN_DATABASE_URL</c>.</value>
+    /// </summary>
+    public string? ConnectionString { get; set; }
+
+    /// <summary>
+    /// The key, or comma-separated keys, of the passwords in <c>admin.database_connections</c>: the first encrypts, all
+    /// decrypt. <value>Default: configuration key <c>DB_ENCRYPTION_KEY</c>.</value>
+    /// </summary>
+    public string? EncryptionKey { get; set; }
+
+    /// <summary>Whether the <c>admin</c> schema is brought up to date when the host starts. <value>Default: false.</value></summary>
+    public bool MigrateOnStart { get; set; }
+
+    /// <summary>
+    /// How often changed rows are looked for, and how long a tenant is answered from memory. <value>Default: 5 s.</value>
+    /// </summary>
+    public TimeSpan RefreshInterval { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// How long a tenant that is known is still served while the admin database cannot be asked. <value>Default: 1 h.</value>
+    /// </summary>
+    public TimeSpan LastKnownGoodFor { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>How many tenants are kept in memory; those used least are dropped. <value>Default: 10,000.</value></summary>
+    public int CachedTenants { get; set; } = 10_000;
+}

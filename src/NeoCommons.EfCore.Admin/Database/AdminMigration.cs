@@ -1,0 +1,24 @@
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Brings the <c>admin</c> schema up to date; processes that start together take turns.</summary>
+internal sealed class AdminMigration(AdminDatabase database, IDbContextFactory<AdminDbContext> contexts)
+{
+    // EF's own migration lock ends with each commit, so concurrent runners collide: hence ours, around the whole run.
+    private const string Lock = "SELECT pg_advisory_lock(hashtextextended('neocommons.migrate:admin', 0))";
+
+    public async Task MigrateAsync(CancellationToken ct)
+    {
+        var session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
+        await using var _ = session.ConfigureAwait(false);
+        var locking = new NpgsqlCommand(Lock, session) { CommandTimeout = 0 };
+        await using var __ = locking.ConfigureAwait(false);
+        await locking.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+
+        var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+        await using var ___ = context.ConfigureAwait(false);
+        await context.Database.MigrateAsync(ct).ConfigureAwait(false);
+    }
+}

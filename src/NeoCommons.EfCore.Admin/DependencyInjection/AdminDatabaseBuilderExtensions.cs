@@ -1,0 +1,87 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using NeoCommons.EfCore;
+using NeoCommons.EfCore.Admin;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Registers the admin database.</summary>
+public static class AdminDatabaseBuilderExtensions
+{
+    /// <summary>
+    /// Takes connections and tenants from the admin database, and adds <see cref="AdminDbContext"/>,
+    /// <see cref="ITenantProvisioner"/>, <see cref="ITenantMigrator"/>, <see cref="ISecretProtector"/> and
+    /// <see cref="IRegistryReload"/>.
+    /// </summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="configure">Changes what the configuration says.</param>
+    /// <remarks>
+    /// Reads <c>ADMIN_DATABASE_URL</c>, <c>DB_ENCRYPTION_KEY</c> and section <c>NeoCommons:AdminDatabase</c>. A missing or
+    /// malformed address or key stops the start; so does a key that reads none of the stored passwords.
+    /// </remarks>
+    public static NeoCommonsBuilder UseAdminDatabase(
+        this NeoCommonsBuilder builder,
+        Action<AdminDatabaseOptions>? configure = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var services = builder.Services;
+        var configuration = builder.Configuration;
+        services
+            .AddOptions<AdminDatabaseOptions>()
+            .Bind(configuration.GetSection("NeoCommons:AdminDatabase"))
+            .Configure(options =>
+            {
+                options.ConnectionString ??= configuration[AdminDatabaseUrl.Variable];
+                options.EncryptionKey ??= configuration[FernetKeys.Variable];
+                configure?.Invoke(options);
+            })
+            .ValidateOnStart();
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<AdminDatabaseOptions>, AdminDatabaseOptionsValidation>()
+        );
+
+        services.TryAddSingleton(s => new FernetSecretProtector(
+            FernetKeys.Parse(s.GetRequiredService<IOptions<AdminDatabaseOptions>>().Value.EncryptionKey),
+            s.GetRequiredService<TimeProvider>()
+        ));
+        services.TryAddSingleton<ISecretProtector>(s => s.GetRequiredService<FernetSecretProtector>());
+
+        services.TryAddSingleton<AdminDatabase>();
+        services.TryAddSingleton<AdminConnectionInterceptor>();
+        services.AddDbContextFactory<AdminDbContext>(
+            (provider, options) =>
+                options
+                    .UseAdminSchema(provider.GetRequiredService<AdminDatabase>().Source)
+                    .AddInterceptors(provider.GetRequiredService<AdminConnectionInterceptor>())
+        );
+        services.TryAddSingleton<AdminMigration>();
+
+        services.TryAddSingleton<TenantCacheMemory>();
+        services.TryAddSingleton<AdminConnectionRegistry>();
+        services.TryAddSingleton<AdminTenantStore>();
+        services.TryAddSingleton<IConnectionRegistry>(s => s.GetRequiredService<AdminConnectionRegistry>());
+        services.TryAddSingleton<ITenantStore>(s => s.GetRequiredService<AdminTenantStore>());
+        services.TryAddSingleton<RegistryRefresh>();
+        services.TryAddSingleton<IRegistryReload>(s => s.GetRequiredService<RegistryRefresh>());
+        services.AddHostedService(s => s.GetRequiredService<RegistryRefresh>());
+
+        services.TryAddSingleton<TenantMigrationScripts>();
+        services.TryAddSingleton<ITenantMigrator, TenantMigrator>();
+        services.TryAddSingleton<ITenantProvisioner, TenantProvisioner>();
+        return builder;
+    }
+
+    /// <summary>Takes connections and tenants from the admin database at this address.</summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="connectionString">A <c>postgresql://</c> URL or Npgsql keywords.</param>
+    /// <inheritdoc cref="UseAdminDatabase(NeoCommonsBuilder, Action{AdminDatabaseOptions}?)"/>
+    public static NeoCommonsBuilder UseAdminDatabase(this NeoCommonsBuilder builder, string connectionString) =>
+        builder.UseAdminDatabase(options => options.ConnectionString = connectionString);
+
+    /// <summary>Brings the <c>admin</c> schema up to date; several processes may call this at once.</summary>
+    /// <exception cref="ConnectionUnavailableException">The admin database cannot be used.</exception>
+    public static Task MigrateAdminDatabaseAsync(this IServiceProvider provider, CancellationToken ct = default) =>
+        provider.GetRequiredService<AdminMigration>().MigrateAsync(ct);
+}

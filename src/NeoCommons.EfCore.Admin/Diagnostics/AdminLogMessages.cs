@@ -1,0 +1,51 @@
+using Microsoft.Extensions.Logging;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Every log message of this package. Event ids: 5000 registry, 6000 tenants and migrations.</summary>
+internal static partial class AdminLogMessages
+{
+    [LoggerMessage(
+        5001,
+        LogLevel.Error,
+        "The password of connection {Connection} cannot be read, so only that connection is unavailable: {Fault}"
+    )]
+    public static partial void SecretUnreadable(ILogger logger, string connection, string fault);
+
+    [LoggerMessage(5002, LogLevel.Information, "The row of connection {Connection} has changed")]
+    public static partial void ConnectionChanged(ILogger logger, string connection);
+
+    [LoggerMessage(
+        5003,
+        LogLevel.Error,
+        "The registry could not be loaded from the admin database; its first use tries again"
+    )]
+    public static partial void RegistryNotLoaded(ILogger logger, Exception exception);
+
+    [LoggerMessage(
+        5004,
+        LogLevel.Warning,
+        "The registry could not be read again; what was known before stays in force"
+    )]
+    public static partial void RegistryNotRefreshed(ILogger logger, Exception exception);
+
+    [LoggerMessage(
+        6001,
+        LogLevel.Information,
+        "Tenant {Tenant} was created in schema {Schema} of connection {Connection}"
+    )]
+    public static partial void TenantCreated(ILogger logger, string tenant, string schema, string connection);
+
+    [LoggerMessage(
+        6002,
+        LogLevel.Error,
+        "Tenant {Tenant} could not be created, and the row that reserved its name could not be removed: create it again to finish"
+    )]
+    public static partial void CompensationFailed(ILogger logger, Exception exception, string tenant);
+
+    [LoggerMessage(6003, LogLevel.Information, "Tenant {Tenant} was migrated from {From} to {To}")]
+    public static partial void TenantMigrated(ILogger logger, string tenant, string from, string to);
+
+    [LoggerMessage(6004, LogLevel.Error, "Tenant {Tenant} could not be migrated")]
+    public static partial void MigrationFailed(ILogger logger, Exception exception, string tenant);
+}

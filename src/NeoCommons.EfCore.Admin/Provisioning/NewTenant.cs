@@ -1,0 +1,20 @@
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>A tenant to be created.</summary>
+public sealed record NewTenant
+{
+    /// <summary>The slug: see <see cref="TenantSlug"/>. It makes the schema's name, by <see cref="SchemaNaming"/>.</summary>
+    public required string Slug { get; init; }
+
+    /// <summary>The name for people, 1 to 200 characters.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The registered connection that the tenant's schema is to lie behind.</summary>
+    public required string ConnectionName { get; init; }
+
+    /// <summary>The id. <value>Default: null, a new one.</value></summary>
+    public TenantId? Id { get; init; }
+
+    /// <summary>The region. <value>Default: null, that of the connection.</value></summary>
+    public string? RegionId { get; init; }
+}

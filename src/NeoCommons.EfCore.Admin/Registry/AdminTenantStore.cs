@@ -1,0 +1,120 @@
+using System.Linq.Expressions;
+using System.Runtime.CompilerServices;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+using ZiggyCreatures.Caching.Fusion;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>The tenants of <c>admin.tenants</c>; those in use are answered from memory.</summary>
+/// <remarks>
+/// One load per tenant however many ask at once; "no such tenant" is remembered briefly; while the admin database cannot
+/// be asked, a tenant that is known is served as it was last.
+/// </remarks>
+internal sealed class AdminTenantStore : ITenantStore, IDisposable
+{
+    private static readonly TimeSpan LongestMiss = TimeSpan.FromSeconds(1);
+
+    private readonly IDbContextFactory<AdminDbContext> _contexts;
+    private readonly FusionCache _cache;
+
+    public AdminTenantStore(
+        IDbContextFactory<AdminDbContext> contexts,
+        IOptions<AdminDatabaseOptions> options,
+        TenantCacheMemory memory
+    )
+    {
+        _contexts = contexts;
+        _cache = new FusionCache(
+            new FusionCacheOptions
+            {
+                CacheName = "neocommons-tenants",
+                DefaultEntryOptions = new FusionCacheEntryOptions
+                {
+                    Duration = options.Value.RefreshInterval,
+                    IsFailSafeEnabled = true,
+                    FailSafeMaxDuration = options.Value.LastKnownGoodFor,
+                    FailSafeThrottleDuration = options.Value.RefreshInterval,
+                    Size = 1,
+                },
+            },
+            memory.Cache
+        );
+    }
+
+    public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default) =>
+        FindAsync("id:" + id, t => t.Id == id.Value, ct);
+
+    public ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(slug);
+
+        // What cannot be a slug is not asked for, and does not fill the cache.
+        return TenantSlug.IsValid(slug) ? FindAsync("slug:" + slug, t => t.Slug == slug, ct) : default;
+    }
+
+    public async IAsyncEnumerable<Tenant> ListAsync([EnumeratorCancellation] CancellationToken ct = default)
+    {
+        var context = await _contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        var rows = context.Tenants.AsNoTracking().Include(t => t.Connection).OrderBy(t => t.Slug).AsAsyncEnumerable();
+        await foreach (var row in rows.WithCancellation(ct).ConfigureAwait(false))
+        {
+            yield return Map(row);
+        }
+    }
+
+    /// <summary>Forgets what is cached; it is asked for again at the next use, and still served while it cannot be.</summary>
+    public ValueTask ForgetAsync(CancellationToken ct) => _cache.ClearAsync(allowFailSafe: true, token: ct);
+
+    public void Dispose() => _cache.Dispose();
+
+    private async ValueTask<Tenant?> FindAsync(
+        string key,
+        Expression<Func<TenantEntity, bool>> which,
+        CancellationToken ct
+    ) =>
+        await _cache
+            .GetOrSetAsync<Tenant?>(
+                key,
+                async (entry, token) =>
+                {
+                    var found = await LoadAsync(which, token).ConfigureAwait(false);
+                    if (found is null)
+                    {
+                        entry.Options.Duration =
+                            entry.Options.Duration < LongestMiss ? entry.Options.Duration : LongestMiss;
+                        entry.Options.IsFailSafeEnabled = false;
+                    }
+
+                    return found;
+                },
+                token: ct
+            )
+            .ConfigureAwait(false);
+
+    private async Task<Tenant?> LoadAsync(Expression<Func<TenantEntity, bool>> which, CancellationToken ct)
+    {
+        var context = await _contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        var row = await context
+            .Tenants.AsNoTracking()
+            .Include(t => t.Connection)
+            .SingleOrDefaultAsync(which, ct)
+            .ConfigureAwait(false);
+        return row is null ? null : Map(row);
+    }
+
+    internal static Tenant Map(TenantEntity row) =>
+        new()
+        {
+            Id = new TenantId(row.Id),
+            Slug = row.Slug,
+            Name = row.Name,
+            Schema = SchemaName.Parse(row.SchemaName),
+            ConnectionName = row.Connection!.ConnectionName,
+            Status = row.Status,
+            RegionId = row.RegionId,
+            SchemaVersion = row.SchemaVersion,
+        };
+}
