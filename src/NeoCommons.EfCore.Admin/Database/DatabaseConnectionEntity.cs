@@ -1,0 +1,64 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>A row of <c>admin.database_connections</c>. Every column but those without a default here has one in the database.</summary>
+public class DatabaseConnectionEntity
+{
+    /// <summary>The key. <value>Default: made by the database.</value></summary>
+    public Guid Id { get; set; }
+
+    /// <summary>The unique name, 1 to 100 characters.</summary>
+    public required string ConnectionName { get; set; }
+
+    /// <summary>What the database is used for, in upper case in the column.</summary>
+    public ConnectionType ConnectionType { get; set; } = ConnectionType.Shared;
+
+    /// <summary>The region, or null.</summary>
+    public string? RegionId { get; set; }
+
+    /// <summary>One host name or IP address.</summary>
+    public required string Host { get; set; }
+
+    /// <summary>The TCP port.</summary>
+    public int Port { get; set; } = NpgsqlConnection.DefaultPort;
+
+    /// <summary>The database; host (in any letter case), port and database together are unique.</summary>
+    public required string DatabaseName { get; set; }
+
+    /// <summary>The role to log in as.</summary>
+    public required string Username { get; set; }
+
+    /// <summary>The password as a Fernet token: <see cref="ISecretProtector.Protect"/> makes one.</summary>
+    public required string EncryptedPassword { get; set; }
+
+    /// <summary>How TLS is used, in libpq's words in the column: <c>verify-full</c>.</summary>
+    public SslMode SslMode { get; set; } = SslMode.Require;
+
+    /// <summary>Connections kept when idle ones are closed.</summary>
+    public int PoolMinSize { get; set; } = 5;
+
+    /// <summary>The most connections per process.</summary>
+    public int PoolMaxSize { get; set; } = 20;
+
+    /// <summary>How long to wait for a connection, in seconds, 1 to 1024.</summary>
+    public int PoolTimeoutSeconds { get; set; } = 30;
+
+    /// <summary>The age at which a connection is replaced, in seconds; 0: never.</summary>
+    public int PoolRecycleSeconds { get; set; } = 3600;
+
+    /// <summary>Whether a connection that sat idle is tried before use.</summary>
+    public bool PoolPrePing { get; set; } = true;
+
+    /// <summary>The pooler before the database, in lower case in the column.</summary>
+    public PoolerMode Pooler { get; set; }
+
+    /// <summary>Whether the connection may be used.</summary>
+    public bool IsActive { get; set; } = true;
+
+    /// <summary>When the row was made. Set by the database.</summary>
+    public DateTimeOffset CreatedAt { get; private set; }
+
+    /// <summary>When the row was changed last. Set by the database.</summary>
+    public DateTimeOffset UpdatedAt { get; private set; }
+}

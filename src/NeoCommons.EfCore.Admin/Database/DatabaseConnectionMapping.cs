@@ -1,0 +1,80 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<DatabaseConnectionEntity>
+{
+    public void Configure(EntityTypeBuilder<DatabaseConnectionEntity> builder)
+    {
+        builder.ToTable("database_connections", Constrain);
+        builder.HasKey(c => c.Id).HasName("pk_database_connections");
+        builder.HasIndex(c => c.ConnectionName).IsUnique().HasDatabaseName("ux_database_connections_connection_name");
+
+        // The unique index over the physical database is an expression index, so it stands in the migration only.
+        builder.Property(c => c.Id).HasColumnName("id").HasDefaultValueSql("gen_random_uuid()");
+        builder.Property(c => c.ConnectionName).HasColumnName("connection_name");
+        builder
+            .Property(c => c.ConnectionType)
+            .HasColumnName("connection_type")
+            .HasConversion(ColumnText.Of<ConnectionType>(t => t.ToString().ToUpperInvariant()))
+            .HasDefaultValueSql("'SHARED'")
+            .HasSentinel(ConnectionType.Shared);
+        builder.Property(c => c.RegionId).HasColumnName("region_id");
+        builder.Property(c => c.Host).HasColumnName("host");
+        builder.Property(c => c.Port).HasColumnName("port").HasDefaultValue(5432).HasSentinel(5432);
+        builder.Property(c => c.DatabaseName).HasColumnName("database_name");
+        builder.Property(c => c.Username).HasColumnName("username");
+        builder.Property(c => c.EncryptedPassword).HasColumnName("encrypted_password");
+        builder
+            .Property(c => c.SslMode)
+            .HasColumnName("ssl_mode")
+            .HasConversion(ColumnText.Of<SslMode>(ColumnText.LibpqSslMode))
+            .HasDefaultValueSql("'require'")
+            .HasSentinel(SslMode.Require);
+        builder.Property(c => c.PoolMinSize).HasColumnName("pool_min_size").HasDefaultValue(5).HasSentinel(5);
+        builder.Property(c => c.PoolMaxSize).HasColumnName("pool_max_size").HasDefaultValue(20).HasSentinel(20);
+        builder
+            .Property(c => c.PoolTimeoutSeconds)
+            .HasColumnName("pool_timeout_seconds")
+            .HasDefaultValue(30)
+            .HasSentinel(30);
+        builder
+            .Property(c => c.PoolRecycleSeconds)
+            .HasColumnName("pool_recycle_seconds")
+            .HasDefaultValue(3600)
+            .HasSentinel(3600);
+        builder.Property(c => c.PoolPrePing).HasColumnName("pool_pre_ping").HasDefaultValue(true).HasSentinel(true);
+        builder
+            .Property(c => c.Pooler)
+            .HasColumnName("pooler")
+            .HasConversion(ColumnText.Of<PoolerMode>(p => p.ToString().ToLowerInvariant()))
+            .HasDefaultValueSql("'none'")
+            .HasSentinel(PoolerMode.None);
+        builder.Property(c => c.IsActive).HasColumnName("is_active").HasDefaultValue(true).HasSentinel(true);
+        builder.Property(c => c.CreatedAt).HasColumnName("created_at").HasDefaultValueSql("now()");
+        builder
+            .Property(c => c.UpdatedAt)
+            .HasColumnName("updated_at")
+            .HasDefaultValueSql("now()")
+            .ValueGeneratedOnAddOrUpdate();
+    }
+
+    private static void Constrain(TableBuilder<DatabaseConnectionEntity> table)
+    {
+        Check("connection_name", "length(connection_name) BETWEEN 1 AND 100");
+        Check("connection_type", "connection_type IN ('ADMIN', 'SHARED', 'ANALYTICS', 'DEDICATED')");
+        Check("host", @"length(host) BETWEEN 1 AND 253 AND host !~ '[,/@\s]'");
+        Check("port", "port BETWEEN 1 AND 65535");
+        Check("database_name", "octet_length(database_name) BETWEEN 1 AND 63");
+        Check("username", "octet_length(username) BETWEEN 1 AND 63");
+        Check("ssl_mode", "ssl_mode IN ('disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full')");
+        Check("pool_size", "pool_min_size >= 0 AND pool_max_size BETWEEN greatest(pool_min_size, 1) AND 10000");
+        Check("pool_timeout_seconds", "pool_timeout_seconds BETWEEN 1 AND 1024");
+        Check("pool_recycle_seconds", "pool_recycle_seconds >= 0");
+        Check("pooler", "pooler IN ('none', 'session', 'transaction')");
+
+        void Check(string name, string sql) => table.HasCheckConstraint("ck_database_connections_" + name, sql);
+    }
+}

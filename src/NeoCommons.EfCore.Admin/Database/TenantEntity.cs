@@ -1,0 +1,41 @@
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>A row of <c>admin.tenants</c>.</summary>
+public class TenantEntity
+{
+    /// <summary>The key. <value>Default: made by the database.</value></summary>
+    public Guid Id { get; set; }
+
+    /// <summary>The unique slug: see <see cref="TenantSlug"/>.</summary>
+    public required string Slug { get; set; }
+
+    /// <summary>The name for people, 1 to 200 characters.</summary>
+    public required string Name { get; set; }
+
+    /// <summary>The schema; unique in its database. The rule of <see cref="SchemaName"/> is a check constraint too.</summary>
+    public required string SchemaName { get; set; }
+
+    /// <summary>The connection that leads to the schema.</summary>
+    public Guid ConnectionId { get; set; }
+
+    /// <summary>The connection that leads to the schema.</summary>
+    public DatabaseConnectionEntity? Connection { get; set; }
+
+    /// <summary>Where the tenant stands in its life, in lower case in the column.</summary>
+    public TenantStatus Status { get; set; } = TenantStatus.Active;
+
+    /// <summary>The region, or null.</summary>
+    public string? RegionId { get; set; }
+
+    /// <summary>Limits of the tenant, a JSON object.</summary>
+    public string Limits { get; set; } = "{}";
+
+    /// <summary>The id of the last migration applied to the schema, or null where that is not known.</summary>
+    public string? SchemaVersion { get; set; }
+
+    /// <summary>When the row was made. Set by the database.</summary>
+    public DateTimeOffset CreatedAt { get; private set; }
+
+    /// <summary>When the row was changed last. Set by the database.</summary>
+    public DateTimeOffset UpdatedAt { get; private set; }
+}

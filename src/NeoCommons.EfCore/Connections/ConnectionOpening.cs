@@ -1,0 +1,155 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Opens connections: tries one that sat idle, binds it, and leaves nothing open that is not bound.</summary>
+/// <remarks>
+/// The bind runs before anybody else sees the connection as open. Whatever goes wrong in between, a cancellation too,
+/// closes it before the exception leaves: an open connection that is not bound would serve the next command, and EF's
+/// own retry, with the wrong search path.
+/// </remarks>
+internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider time)
+{
+    private const string Ping = "SELECT 1";
+
+    /// <summary>Opens the connection and executes the bind, if one is given.</summary>
+    /// <remarks>Completes synchronously where <c>async</c> is false: EF calls both ways, and one core serves them.</remarks>
+    public async ValueTask<PhysicalConnection> OpenAsync(
+        NpgsqlConnection connection,
+        DatabaseConnection row,
+        string? bind,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        // Every idle connection of the pool can be dead, after a server restart for one.
+        for (var attemptsLeft = row.MaxPoolSize; ; attemptsLeft--)
+        {
+            try
+            {
+                if (async)
+                {
+                    await connection.OpenAsync(ct).ConfigureAwait(false);
+                }
+                else
+                {
+                    connection.Open();
+                }
+            }
+            catch (Exception e) when (Explain(e, row) is { } explained)
+            {
+                throw explained;
+            }
+
+            var tried = false;
+            try
+            {
+                var physical = PhysicalConnection.Of(connection);
+                tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
+                if ((bind ?? (tried ? Ping : null)) is { } sql)
+                {
+                    await ExecuteAsync(connection, sql, tried, async, ct).ConfigureAwait(false);
+                }
+
+                physical.MarkUsed(time);
+                return physical;
+            }
+            catch (Exception e)
+            {
+                if (async)
+                {
+                    await connection.CloseAsync().ConfigureAwait(false);
+                }
+                else
+                {
+                    connection.Close();
+                }
+
+                if (!tried || attemptsLeft == 0 || !IsDead(e))
+                {
+                    throw;
+                }
+            }
+        }
+    }
+
+    /// <summary>Notes that a connection goes back to the pool.</summary>
+    public void EndUse(PhysicalConnection physical) => physical.MarkUsed(time);
+
+    private async ValueTask ExecuteAsync(
+        NpgsqlConnection connection,
+        string sql,
+        bool tried,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        var command = connection.CreateCommand();
+        await using var _ = command.ConfigureAwait(false);
+        command.CommandText = sql;
+        if (tried)
+        {
+            command.CommandTimeout = (int)options.PrePingTimeout.TotalSeconds;
+        }
+
+        if (async)
+        {
+            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        }
+        else
+        {
+            command.ExecuteNonQuery();
+        }
+    }
+
+    // 57P01-03: the server ended the session; without a SQLSTATE: the network did.
+    private static bool IsDead(Exception e) =>
+        e
+            is PostgresException { SqlState: "57P01" or "57P02" or "57P03" }
+                or (NpgsqlException and not PostgresException);
+
+    private static ConnectionUnavailableException? Explain(Exception e, DatabaseConnection row)
+    {
+        (ConnectionUnavailableReason Reason, string Text)? found = e switch
+        {
+            PostgresException { SqlState: ['2', '8', ..] } p => (
+                ConnectionUnavailableReason.AuthenticationFailed,
+                $"the server refused user '{row.Username}' ({p.SqlState}): check the user name and the password of the row"
+            ),
+            PostgresException p => (
+                ConnectionUnavailableReason.Refused,
+                $"the server refused the connection ({p.SqlState}: {p.MessageText})"
+                    + (
+                        p.SqlState == PostgresErrorCodes.ProtocolViolation
+                            ? "; a pooler in between that does not pass search_path on would do that"
+                            : ""
+                    )
+            ),
+            NpgsqlException { InnerException: TimeoutException } n
+                when n.Message.StartsWith("The connection pool has been exhausted", StringComparison.Ordinal) => (
+                ConnectionUnavailableReason.PoolExhausted,
+                $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "
+                    + "raise pool_max_size or pool_timeout_seconds, or hold connections for a shorter time"
+            ),
+            NpgsqlException n => (
+                ConnectionUnavailableReason.Unreachable,
+                $"{row.Host}:{row.Port} cannot be used: {n.Message} Check that the server runs, that host and port are right, and ssl_mode {row.SslMode}"
+            ),
+            SocketException or TimeoutException or IOException or AuthenticationException => (
+                ConnectionUnavailableReason.Unreachable,
+                $"{row.Host}:{row.Port} cannot be reached: {e.Message} Check that the server runs and that host and port are right"
+            ),
+            _ => null,
+        };
+        return found is { } f
+            ? new ConnectionUnavailableException(
+                row.Name,
+                f.Reason,
+                $"Connection '{row.Name}' is unavailable: {f.Text}.",
+                e
+            )
+            : null;
+    }
+}

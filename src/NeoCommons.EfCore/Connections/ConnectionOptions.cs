@@ -1,0 +1,79 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>How pools are built, for all connections. Bound from section <c>NeoCommons:Connections</c>.</summary>
+public sealed class ConnectionOptions
+{
+    /// <summary>
+    /// The authentication methods that a server may ask for while its certificate is not verified, as in Npgsql's
+    /// <c>Require Auth</c>. <value>Default: <c>ScramSHA256</c></value>: a server that is not who it should be never gets
+    /// the password in clear. For a server with <c>trust</c> or <c>md5</c>, add <c>None</c> or <c>MD5</c>, separated
+    /// by commas. Not applied with <c>verify-ca</c> and <c>verify-full</c>.
+    /// </summary>
+    public string RequireAuth { get; set; } = "ScramSHA256";
+
+    /// <summary>
+    /// How long a connection may sit idle before it is tried at its next lease, where the row asks for it
+    /// (<see cref="DatabaseConnection.PrePing"/>). <value>Default: 500 ms.</value> A busy pool pays nothing.
+    /// </summary>
+    public TimeSpan PrePingAfter { get; set; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How long a trial may take before the connection counts as dead. <value>Default: 5 s; whole seconds.</value></summary>
+    public TimeSpan PrePingTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a connection above the pool's minimum may sit idle before it is closed. <value>Default: 5 min; whole seconds.</value></summary>
+    public TimeSpan IdleLifetime { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How often idle connections are looked at. <value>Default: 10 s; whole seconds, at most <see cref="IdleLifetime"/>.</value></summary>
+    public TimeSpan PruningInterval { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// How long a replaced or closed pool waits for its leased connections and living contexts. <value>Default: 30 s.</value>
+    /// </summary>
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// Schemas that follow the tenant's on every tenant's search path, for data and extensions that all tenants of a
+    /// database share. <value>Default: none.</value> Never <c>public</c>: whatever lies there would stand in for a table
+    /// that a tenant lacks.
+    /// </summary>
+    public IList<string> SharedSchemas { get; } = [];
+
+    /// <summary>
+    /// Schemas whose types (enums, domains, types of extensions) the driver loads, besides <c>pg_catalog</c> and
+    /// <see cref="SharedSchemas"/>. <value>Default: <c>public</c>, where extensions put theirs.</value>
+    /// </summary>
+    /// <remarks>
+    /// Never the tenants' schemas: loading the types of 1,000 of them takes hundreds of milliseconds, and a type of the
+    /// same name in two schemas cannot be mapped on one pool. It gives no access to data.
+    /// </remarks>
+    public IList<string> TypeSchemas { get; } = ["public"];
+
+    /// <summary>The name shown in <c>pg_stat_activity</c>. <value>Default: null, the name of the host environment's application.</value></summary>
+    public string? ApplicationName { get; set; }
+
+    internal IEnumerable<string> FindFaults()
+    {
+        var seconds = TimeSpan.FromSeconds(1);
+        if (IdleLifetime < seconds || PruningInterval < seconds || PruningInterval > IdleLifetime)
+        {
+            yield return $"NeoCommons:Connections: IdleLifetime is {IdleLifetime} and PruningInterval is {PruningInterval}; "
+                + "both must be at least 1 second, and PruningInterval at most IdleLifetime.";
+        }
+
+        if (PrePingAfter < TimeSpan.Zero || PrePingTimeout < seconds || DrainTimeout < TimeSpan.Zero)
+        {
+            yield return $"NeoCommons:Connections: PrePingAfter is {PrePingAfter}, PrePingTimeout {PrePingTimeout}, DrainTimeout "
+                + $"{DrainTimeout}; none may be negative, and PrePingTimeout must be at least 1 second.";
+        }
+
+        foreach (var schema in SharedSchemas.Where(schema => !SchemaName.TryParse(schema, out _)))
+        {
+            yield return $"NeoCommons:Connections:SharedSchemas holds '{schema}', which cannot be on a tenant's search path.";
+        }
+
+        if (string.IsNullOrWhiteSpace(RequireAuth))
+        {
+            yield return "NeoCommons:Connections:RequireAuth is empty; name at least one method, for example ScramSHA256.";
+        }
+    }
+}

@@ -1,0 +1,23 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>Why a registered connection cannot be used now.</summary>
+public enum ConnectionUnavailableReason
+{
+    /// <summary>The row says <c>is_active = false</c>.</summary>
+    Inactive,
+
+    /// <summary>The row holds a value that cannot be used.</summary>
+    InvalidConfiguration,
+
+    /// <summary>All connections of the pool were leased for the whole pool timeout.</summary>
+    PoolExhausted,
+
+    /// <summary>The server did not answer: wrong host or port, server down, network cut, TLS refused.</summary>
+    Unreachable,
+
+    /// <summary>The server refused user or password.</summary>
+    AuthenticationFailed,
+
+    /// <summary>The server answered and refused the connection: no such database, too many connections, starting up.</summary>
+    Refused,
+}

@@ -1,0 +1,79 @@
+using System.Data;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+internal sealed class DatabaseConnections(
+    TenantDataSources sources,
+    ITenantStore tenants,
+    SearchPath searchPath,
+    ConnectionOpening opening,
+    PoolMeter meter
+) : IDatabaseConnections
+{
+    public async ValueTask<NpgsqlDataSource> GetDataSourceAsync(string connectionName, CancellationToken ct = default)
+    {
+        var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
+        source.Release();
+        return source.Source;
+    }
+
+    public async ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default)
+    {
+        var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
+        return await OpenAsync(source, null, ct).ConfigureAwait(false);
+    }
+
+    public async ValueTask<NpgsqlConnection> OpenTenantConnectionAsync(TenantId tenant, CancellationToken ct = default)
+    {
+        var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
+        var source = await sources.AcquireAsync(found.ConnectionName, ct).ConfigureAwait(false);
+        return await OpenAsync(source, searchPath.BindTo(found.Schema), ct).ConfigureAwait(false);
+    }
+
+    public PoolMetrics GetPoolMetrics(string connectionName)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(connectionName);
+        return meter.Read(connectionName);
+    }
+
+    public Task CloseAsync(string connectionName)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(connectionName);
+        return sources.CloseAsync(connectionName);
+    }
+
+    public Task CloseAllAsync() => sources.CloseAllAsync();
+
+    private async ValueTask<NpgsqlConnection> OpenAsync(PooledDataSource source, string? bind, CancellationToken ct)
+    {
+        NpgsqlConnection? connection = null;
+        try
+        {
+            connection = source.Source.CreateConnection();
+            var physical = await opening.OpenAsync(connection, source.Row, bind, async: true, ct).ConfigureAwait(false);
+            connection.StateChange += EndLease;
+            return connection;
+
+            void EndLease(object sender, StateChangeEventArgs change)
+            {
+                if (change.CurrentState != ConnectionState.Open)
+                {
+                    connection.StateChange -= EndLease;
+                    opening.EndUse(physical);
+                    source.Release();
+                }
+            }
+        }
+        catch
+        {
+            source.Release();
+            if (connection is not null)
+            {
+                await connection.DisposeAsync().ConfigureAwait(false);
+            }
+
+            throw;
+        }
+    }
+}

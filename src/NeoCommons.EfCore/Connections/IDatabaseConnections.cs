@@ -1,0 +1,57 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Registered databases for raw ADO.NET, Dapper and COPY; the same pools that the contexts use.</summary>
+/// <remarks>
+/// <para>Thread-safe, a singleton. A pool is built at its first use.</para>
+/// <para>
+/// A connection that is not bound to a tenant has a search path that names no existing schema: an unqualified table
+/// name is an error (42P01), never a table of <c>public</c> or of a tenant. Qualify names, or ask for a tenant's
+/// connection.
+/// </para>
+/// </remarks>
+public interface IDatabaseConnections
+{
+    /// <summary>The data source of a registered database.</summary>
+    /// <remarks>
+    /// Ask again each time rather than keep it: when the row changes, another data source takes its place and this one
+    /// is disposed after <see cref="ConnectionOptions.DrainTimeout"/>. Never dispose it.
+    /// </remarks>
+    /// <exception cref="ConnectionNotFoundException">There is no such row.</exception>
+    /// <exception cref="ConnectionUnavailableException">The row is inactive or its values cannot be used.</exception>
+    /// <exception cref="SecretDecryptionException">The row's password cannot be decrypted.</exception>
+    ValueTask<NpgsqlDataSource> GetDataSourceAsync(string connectionName, CancellationToken ct = default);
+
+    /// <summary>Opens a connection that is bound to no tenant. Dispose it to give it back to the pool.</summary>
+    /// <exception cref="ConnectionNotFoundException">There is no such row.</exception>
+    /// <exception cref="ConnectionUnavailableException">
+    /// The row is inactive, its values cannot be used, the pool is exhausted, or the server cannot be reached or refuses.
+    /// </exception>
+    /// <exception cref="SecretDecryptionException">The row's password cannot be decrypted.</exception>
+    ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default);
+
+    /// <summary>
+    /// Opens a connection of the tenant's database that is bound to the tenant's schema until it is closed. Dispose it
+    /// to give it back to the pool; opened again it is bound to nobody.
+    /// </summary>
+    /// <exception cref="TenantNotFoundException">There is no such tenant.</exception>
+    /// <exception cref="TenantUnavailableException">The tenant is not active.</exception>
+    /// <exception cref="ConnectionNotFoundException">The tenant's connection is not registered.</exception>
+    /// <exception cref="ConnectionUnavailableException">As in <see cref="OpenConnectionAsync"/>.</exception>
+    /// <exception cref="SecretDecryptionException">The row's password cannot be decrypted.</exception>
+    ValueTask<NpgsqlConnection> OpenTenantConnectionAsync(TenantId tenant, CancellationToken ct = default);
+
+    /// <summary>The pool of a connection in this process, now; all counts are zero where it was not used yet.</summary>
+    PoolMetrics GetPoolMetrics(string connectionName);
+
+    /// <summary>
+    /// Closes the pool of a connection: idle connections at once, leased ones when they come back, at the latest after
+    /// <see cref="ConnectionOptions.DrainTimeout"/>. The next use builds a new pool. A name without a pool is no error.
+    /// </summary>
+    /// <returns>A task that ends when the pool is closed.</returns>
+    Task CloseAsync(string connectionName);
+
+    /// <summary>Closes every pool, as <see cref="CloseAsync"/> does.</summary>
+    Task CloseAllAsync();
+}

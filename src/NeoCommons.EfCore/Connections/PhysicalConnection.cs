@@ -1,0 +1,27 @@
+using System.Runtime.CompilerServices;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>What we remember of one physical connection between its leases.</summary>
+/// <remarks>
+/// Npgsql hands out a new <see cref="NpgsqlConnection"/> for each lease and keeps the physical connection to itself; the
+/// dictionary of server parameters is the one public object that lives and dies with the physical connection, so it is
+/// the key. The entry dies with it.
+/// </remarks>
+internal sealed class PhysicalConnection
+{
+    private static readonly ConditionalWeakTable<object, PhysicalConnection> Known = [];
+
+    private long _lastUsed;
+
+    /// <summary>The physical connection under an open connection.</summary>
+    public static PhysicalConnection Of(NpgsqlConnection open) => Known.GetOrCreateValue(open.PostgresParameters);
+
+    /// <summary>Notes that a lease begins or ends now.</summary>
+    public void MarkUsed(TimeProvider time) => Volatile.Write(ref _lastUsed, time.GetTimestamp());
+
+    /// <summary>Whether it has been used before, and not for this long.</summary>
+    public bool IsIdleFor(TimeSpan duration, TimeProvider time) =>
+        Volatile.Read(ref _lastUsed) is var last and not 0 && time.GetElapsedTime(last) >= duration;
+}

@@ -1,0 +1,103 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>The data source of one registry row, counted by its leases: it is disposed when the last one has ended.</summary>
+/// <remarks>
+/// A lease is a context or an open connection that we handed out. Disposing a data source under a live lease would make
+/// its next open fail, and would not wake those who wait for a connection, so a replaced one is retired and drains first.
+/// </remarks>
+internal sealed class PooledDataSource
+{
+    private const int Retired = int.MinValue;
+
+    private readonly TimeProvider _time;
+    private readonly Lazy<NpgsqlDataSource> _unpooled;
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private DatabaseConnection _row;
+
+    // The number of leases; the sign bit says that the data source is retired. One word, so that a lease takes no lock.
+    private int _leases;
+
+    public PooledDataSource(
+        DatabaseConnection row,
+        ConnectionOptions options,
+        ILoggerFactory loggers,
+        TimeProvider time
+    )
+    {
+        _row = row;
+        _time = time;
+        Source = DataSourceBuilding.Build(row, RevealPassword, options, loggers, pooled: true);
+        _unpooled = new(() => DataSourceBuilding.Build(Row, RevealPassword, options, loggers, pooled: false));
+    }
+
+    public DatabaseConnection Row => Volatile.Read(ref _row);
+
+    public NpgsqlDataSource Source { get; }
+
+    /// <summary>
+    /// For work that must end with its session: an advisory lock of a pooled connection would stay held after it is
+    /// closed, until its next use. Loads no types.
+    /// </summary>
+    public NpgsqlDataSource Unpooled => _unpooled.Value;
+
+    /// <summary>Whether the pool serves this row; takes over a changed password.</summary>
+    public bool Serves(DatabaseConnection row)
+    {
+        var current = Row;
+        if (ReferenceEquals(current, row))
+        {
+            return true;
+        }
+
+        if (!current.HasSamePoolAs(row))
+        {
+            return false;
+        }
+
+        Volatile.Write(ref _row, row);
+        return true;
+    }
+
+    /// <summary>Begins a lease; false where the data source is retired, and another one is to be asked for.</summary>
+    public bool TryAcquire()
+    {
+        if (Interlocked.Increment(ref _leases) > 0)
+        {
+            return true;
+        }
+
+        Release();
+        return false;
+    }
+
+    /// <summary>Ends a lease.</summary>
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _leases) == Retired)
+        {
+            _drained.TrySetResult();
+        }
+    }
+
+    /// <summary>Takes no more leases, waits for the last one to end or for the deadline, and disposes.</summary>
+    public async Task RetireAsync(TimeSpan deadline)
+    {
+        if ((Interlocked.Or(ref _leases, Retired) & ~Retired) != 0)
+        {
+            // Closes what is idle now, and each leased connection when it comes back.
+            Source.Clear();
+            await Task.WhenAny(_drained.Task, Task.Delay(deadline, _time)).ConfigureAwait(false);
+        }
+
+        await Source.DisposeAsync().ConfigureAwait(false);
+        if (_unpooled.IsValueCreated)
+        {
+            await _unpooled.Value.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private string RevealPassword() => Row.Password.Reveal();
+}

@@ -1,0 +1,121 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>One data source per registered database, built at first use, replaced when the row has changed.</summary>
+/// <remarks>
+/// Each lookup compares with the registry's row of now, so a changed row needs no message to take effect: the next lease
+/// sees it.
+/// </remarks>
+internal sealed class TenantDataSources(
+    IConnectionRegistry registry,
+    IOptions<ConnectionOptions> options,
+    ILoggerFactory loggers,
+    TimeProvider time
+) : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
+    private readonly ILogger _log = loggers.CreateLogger<TenantDataSources>();
+    private volatile bool _disposed;
+
+    /// <summary>The names of the connections that have a pool.</summary>
+    public IEnumerable<string> InUse => _current.Keys;
+
+    /// <summary>Begins a lease of the data source of this name; end it with <see cref="PooledDataSource.Release"/>.</summary>
+    public async ValueTask<PooledDataSource> AcquireAsync(string name, CancellationToken ct)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var row = await registry.FindAsync(name, ct).ConfigureAwait(false);
+        if (row is not { IsActive: true })
+        {
+            Retire(name);
+            throw row is null
+                ? new ConnectionNotFoundException(name)
+                : new ConnectionUnavailableException(
+                    name,
+                    ConnectionUnavailableReason.Inactive,
+                    $"Connection '{name}' is switched off: set is_active to true in its row of admin.database_connections to use it."
+                );
+        }
+
+        if (row.Password.Fault is { } fault)
+        {
+            throw new SecretDecryptionException($"The password of connection '{name}' cannot be read: {fault}", name);
+        }
+
+        return Acquire(row);
+    }
+
+    /// <summary>Closes the pool of this name; the returned task ends when it has drained.</summary>
+    public Task CloseAsync(string name) =>
+        _current.TryRemove(name, out var source) ? source.RetireAsync(options.Value.DrainTimeout) : Task.CompletedTask;
+
+    public Task CloseAllAsync() => Task.WhenAll(_current.Keys.Select(CloseAsync));
+
+    public async ValueTask DisposeAsync()
+    {
+        _disposed = true;
+        await CloseAllAsync().ConfigureAwait(false);
+    }
+
+    private PooledDataSource Acquire(DatabaseConnection row)
+    {
+        while (true)
+        {
+            if (_current.TryGetValue(row.Name, out var source) && source.Serves(row))
+            {
+                if (source.TryAcquire())
+                {
+                    return source;
+                }
+
+                // Retired between the lookup and the lease: whoever retired it removes it too.
+                _current.TryRemove(KeyValuePair.Create(row.Name, source));
+                continue;
+            }
+
+            var built = new PooledDataSource(row, options.Value, loggers, time);
+            var won = source is null ? _current.TryAdd(row.Name, built) : _current.TryUpdate(row.Name, built, source);
+            if (!won)
+            {
+                built.Source.Dispose();
+            }
+            else if (source is not null)
+            {
+                LogMessages.DataSourceReplaced(_log, row.Name);
+                Drain(source);
+            }
+
+            if (_disposed)
+            {
+                Retire(row.Name);
+                throw new ObjectDisposedException(nameof(TenantDataSources));
+            }
+        }
+    }
+
+    private void Retire(string name)
+    {
+        if (_current.TryRemove(name, out var source))
+        {
+            Drain(source);
+        }
+    }
+
+    private void Drain(PooledDataSource source) => _ = DrainAsync(source);
+
+    private async Task DrainAsync(PooledDataSource source)
+    {
+        try
+        {
+            await source.RetireAsync(options.Value.DrainTimeout).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            LogMessages.DrainFailed(_log, e, source.Row.Name);
+        }
+    }
+}

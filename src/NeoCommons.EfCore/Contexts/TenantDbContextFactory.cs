@@ -1,0 +1,65 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace NeoCommons.EfCore;
+
+internal sealed class TenantDbContextFactory<TContext>(
+    DbContextOptions<TContext> options,
+    ITenantStore tenants,
+    TenantDataSources sources,
+    SearchPath searchPath,
+    ConnectionOpening opening,
+    IServiceProvider services
+) : ITenantDbContextFactory<TContext>
+    where TContext : DbContext
+{
+    private readonly ObjectFactory<TContext> _activate = ActivatorUtilities.CreateFactory<TContext>([
+        typeof(DbContextOptions<TContext>),
+    ]);
+
+    public async ValueTask<TContext> CreateDbContextAsync(TenantId tenant, CancellationToken ct = default) =>
+        await CreateAsync(await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false), services, ct)
+            .ConfigureAwait(false);
+
+    public async ValueTask<TContext> CreateDbContextAsync(string slug, CancellationToken ct = default) =>
+        await CreateAsync(await tenants.GetActiveAsync(slug, ct).ConfigureAwait(false), services, ct)
+            .ConfigureAwait(false);
+
+    public async ValueTask<TContext> CreateReadOnlyDbContextAsync(TenantId tenant, CancellationToken ct = default)
+    {
+        var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
+        var context = await CreateAsync(found, services, ct, readOnly: true).ConfigureAwait(false);
+        context.ChangeTracker.QueryTrackingBehavior = QueryTrackingBehavior.NoTracking;
+        return context;
+    }
+
+    /// <summary>Makes a context for a tenant that was found already; <paramref name="provider"/> serves its constructor.</summary>
+    public async ValueTask<TContext> CreateAsync(
+        Tenant tenant,
+        IServiceProvider provider,
+        CancellationToken ct,
+        bool readOnly = false
+    )
+    {
+        var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
+        TContext? context = null;
+        try
+        {
+            context = CreateUnbound(provider);
+            context
+                .GetService<TenantLease>()
+                .Begin(context, tenant, source, searchPath.BindTo(tenant.Schema, readOnly), readOnly, opening);
+            return context;
+        }
+        catch
+        {
+            source.Release();
+            context?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a context without a tenant: it has a model, and cannot open a connection.</summary>
+    public TContext CreateUnbound(IServiceProvider provider) => _activate(provider, [options]);
+}

@@ -1,0 +1,62 @@
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Metadata.Conventions.Infrastructure;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Marks the options of a tenant context and puts our services beside EF's own, scoped to the context.</summary>
+internal sealed class TenantOptionsExtension(IReadOnlyList<string> sharedSchemas) : IDbContextOptionsExtension
+{
+    /// <summary>The schemas, besides the tenant's own, that a model may name.</summary>
+    public IReadOnlyList<string> SharedSchemas => sharedSchemas;
+
+    public DbContextOptionsExtensionInfo Info => new TenantExtensionInfo(this);
+
+    public void ApplyServices(IServiceCollection services)
+    {
+        services.AddScoped<TenantLease>();
+        new EntityFrameworkServicesBuilder(services)
+            .TryAdd<IResettableService, TenantLease>(provider => provider.GetRequiredService<TenantLease>())
+            .TryAdd<IConventionSetPlugin, TenantModelConventions>();
+        services.AddScoped<IInterceptor, SearchPathInterceptor>();
+        services.AddScoped<IInterceptor, ReadOnlyInterceptor>();
+    }
+
+    public void Validate(IDbContextOptions options)
+    {
+        var relational = RelationalOptionsExtension.Extract(options);
+        if (relational.Connection is not null || relational.ConnectionString is not null)
+        {
+            throw new InvalidOperationException(
+                "A tenant context gets its connection from the tenant's row in the registry: call UseNpgsql() without a "
+                    + "connection, connection string or data source."
+            );
+        }
+
+        if (relational.MigrationsHistoryTableSchema is { } schema)
+        {
+            throw new InvalidOperationException(
+                $"The migrations history of a tenant context is in the tenant's own schema; remove the schema '{schema}' "
+                    + "from MigrationsHistoryTable(...)."
+            );
+        }
+    }
+
+    private sealed class TenantExtensionInfo(TenantOptionsExtension extension)
+        : DbContextOptionsExtensionInfo(extension)
+    {
+        public override bool IsDatabaseProvider => false;
+
+        public override string LogFragment => "using schema per tenant ";
+
+        // One internal service provider serves all tenant contexts: nothing in it depends on the options' values.
+        public override int GetServiceProviderHashCode() => 0;
+
+        public override bool ShouldUseSameServiceProvider(DbContextOptionsExtensionInfo other) =>
+            other is TenantExtensionInfo;
+
+        public override void PopulateDebugInfo(IDictionary<string, string> debugInfo) =>
+            debugInfo["NeoCommons:SchemaPerTenant"] = "1";
+    }
+}

@@ -1,0 +1,51 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using NeoCommons.EfCore;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Registers NeoCommons.</summary>
+public static class NeoCommonsServiceCollectionExtensions
+{
+    /// <summary>
+    /// Adds the runtime: pools, current tenant, raw connections. Options come from sections
+    /// <c>NeoCommons:Connections</c> and <c>NeoCommons:Naming</c> and are validated at start, all faults at once.
+    /// </summary>
+    /// <remarks>
+    /// Tenants and connections come from <see cref="ITenantStore"/> and <see cref="IConnectionRegistry"/>: call
+    /// <c>UseAdminDatabase</c> for those of the admin database, or register your own before or after. Calling this again
+    /// adds nothing twice.
+    /// </remarks>
+    public static NeoCommonsBuilder AddNeoCommons(this IServiceCollection services, IConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(configuration);
+
+        services.AddLogging();
+        services.TryAddSingleton(TimeProvider.System);
+        services
+            .AddOptions<ConnectionOptions>()
+            .Bind(configuration.GetSection("NeoCommons:Connections"))
+            .ValidateOnStart();
+        services.AddOptions<SchemaNaming>().Bind(configuration.GetSection("NeoCommons:Naming")).ValidateOnStart();
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<ConnectionOptions>, ConnectionOptionsValidation>()
+        );
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<SchemaNaming>, SchemaNamingValidation>()
+        );
+        services.AddSingleton<IPostConfigureOptions<ConnectionOptions>, ApplicationNameDefault>();
+
+        services.TryAddSingleton<TenantDataSources>();
+        services.TryAddSingleton<PoolMeter>();
+        services.TryAddSingleton(s => new SearchPath(s.GetRequiredService<IOptions<ConnectionOptions>>().Value));
+        services.TryAddSingleton(s => new ConnectionOpening(
+            s.GetRequiredService<IOptions<ConnectionOptions>>().Value,
+            s.GetRequiredService<TimeProvider>()
+        ));
+        services.TryAddSingleton<IDatabaseConnections, DatabaseConnections>();
+        services.TryAddScoped<ITenantContext, TenantContext>();
+        return new NeoCommonsBuilder(services, configuration);
+    }
+}

@@ -1,0 +1,73 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using NeoCommons.EfCore;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Registers tenant contexts.</summary>
+public static class TenantDbContextBuilderExtensions
+{
+    /// <summary>
+    /// Adds a context whose tables lie in each tenant's schema: <see cref="ITenantDbContextFactory{TContext}"/> for any
+    /// tenant; <see cref="IDbContextFactory{TContext}"/> and the context itself, scoped, for the current one.
+    /// </summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="configure">
+    /// Further options, as for <c>AddDbContext</c>; call <c>UseNpgsql(npgsql => ...)</c> without a connection to set the
+    /// provider's. Called once: the options are the same for all tenants and connections.
+    /// </param>
+    /// <exception cref="InvalidOperationException">The context is registered already.</exception>
+    public static NeoCommonsBuilder AddTenantDbContext<TContext>(
+        this NeoCommonsBuilder builder,
+        Action<DbContextOptionsBuilder>? configure = null
+    )
+        where TContext : DbContext => builder.AddTenantDbContext<TContext>((_, options) => configure?.Invoke(options));
+
+    /// <inheritdoc cref="AddTenantDbContext{TContext}(NeoCommonsBuilder, Action{DbContextOptionsBuilder}?)"/>
+    public static NeoCommonsBuilder AddTenantDbContext<TContext>(
+        this NeoCommonsBuilder builder,
+        Action<IServiceProvider, DbContextOptionsBuilder> configure
+    )
+        where TContext : DbContext
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(configure);
+
+        var services = builder.Services;
+        if (services.Any(s => s.ImplementationInstance is TenantDbContextType known && known.Type == typeof(TContext)))
+        {
+            throw new InvalidOperationException(
+                $"{typeof(TContext).Name} is registered already; register each tenant context once, with all its options."
+            );
+        }
+
+        services.TryAddSingleton(provider => BuildOptions<TContext>(provider, configure));
+        services.AddSingleton<DbContextOptions>(provider => provider.GetRequiredService<DbContextOptions<TContext>>());
+        services.AddSingleton(new TenantDbContextType(typeof(TContext)));
+        services.TryAddSingleton<TenantDbContextFactory<TContext>>();
+        services.TryAddSingleton<ITenantDbContextFactory<TContext>>(provider =>
+            provider.GetRequiredService<TenantDbContextFactory<TContext>>()
+        );
+        services.TryAddScoped<IDbContextFactory<TContext>, CurrentTenantDbContextFactory<TContext>>();
+        services.TryAddScoped(provider => provider.GetRequiredService<IDbContextFactory<TContext>>().CreateDbContext());
+        return builder;
+    }
+
+    private static DbContextOptions<TContext> BuildOptions<TContext>(
+        IServiceProvider provider,
+        Action<IServiceProvider, DbContextOptionsBuilder> configure
+    )
+        where TContext : DbContext
+    {
+        var connections = provider.GetRequiredService<IOptions<ConnectionOptions>>().Value;
+        var options = new DbContextOptionsBuilder<TContext>();
+        options.UseApplicationServiceProvider(provider).UseNpgsql();
+        ((IDbContextOptionsBuilderInfrastructure)options).AddOrUpdateExtension(
+            new TenantOptionsExtension([.. connections.SharedSchemas])
+        );
+        configure(provider, options);
+        return options.Options;
+    }
+}

@@ -1,0 +1,26 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>How one connection was when it was looked at. Holds no host name, user name or exception text.</summary>
+public sealed record ConnectionHealth
+{
+    /// <summary>The outcome.</summary>
+    public required ConnectionHealthStatus Status { get; init; }
+
+    /// <summary>
+    /// Why, where it is not healthy: <c>inactive</c>, <c>not used yet</c>, <c>slow</c>, <c>saturated</c>, <c>timeout</c>,
+    /// <c>secret cannot be read</c>, or the name of a <see cref="ConnectionUnavailableReason"/>.
+    /// </summary>
+    public string? Reason { get; init; }
+
+    /// <summary>What the database is used for.</summary>
+    public required ConnectionType Type { get; init; }
+
+    /// <summary>The region, if any.</summary>
+    public string? RegionId { get; init; }
+
+    /// <summary>How long leasing a connection and <c>SELECT 1</c> took together, in milliseconds; null where not tried.</summary>
+    public double? ResponseMilliseconds { get; init; }
+
+    /// <summary>The pool in this process.</summary>
+    public required PoolMetrics Pool { get; init; }
+}

@@ -1,0 +1,17 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>When a connection counts as degraded or unhealthy.</summary>
+public sealed class ConnectionHealthOptions
+{
+    /// <summary>How long a connection may take to answer before it counts as unhealthy. <value>Default: 5 s.</value></summary>
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The answer time from which it counts as degraded. <value>Default: 1 s.</value></summary>
+    public TimeSpan SlowAfter { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The share of leased connections from which a pool counts as degraded. <value>Default: 0.9.</value></summary>
+    public double SaturatedFrom { get; set; } = 0.9;
+
+    /// <summary>How many connections are looked at at the same time. <value>Default: 8.</value></summary>
+    public int Parallelism { get; set; } = 8;
+}

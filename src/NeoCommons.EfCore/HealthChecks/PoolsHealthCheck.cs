@@ -1,0 +1,30 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Reports how full the pools of this process are; talks to no database.</summary>
+internal sealed class PoolsHealthCheck(IConnectionRegistry registry, ConnectionProbe probe) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(
+        HealthCheckContext context,
+        CancellationToken cancellationToken = default
+    )
+    {
+        try
+        {
+            var rows = await registry.ListAsync(cancellationToken).ConfigureAwait(false);
+            return ConnectionsReport.Make(
+                rows.ToDictionary(r => r.Name, probe.LookAtPool, StringComparer.Ordinal),
+                context,
+                "have room"
+            );
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return new HealthCheckResult(
+                context.Registration.FailureStatus,
+                "The registry of connections cannot be read."
+            );
+        }
+    }
+}
