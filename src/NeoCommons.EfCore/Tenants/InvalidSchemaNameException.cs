@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>A text cannot be a schema name or a tenant's slug.</summary>
@@ -21,10 +23,20 @@ public sealed class InvalidSchemaNameException : NeoCommonsException
     /// <summary>Why it was refused.</summary>
     public string Reason { get; }
 
-    // The text comes from outside: a log line shows its beginning, and no control character of it.
+    // The text comes from outside: a log line shows its beginning, and nothing of it that breaks a line or turns it round.
     private static string Show(string name)
     {
         var start = name.Length > LongestShown ? name[..LongestShown] + "…" : name;
-        return string.Concat(start.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
+        return string.Concat(start.Select(c => IsHarmless(c) ? c : '?'));
     }
+
+    private static bool IsHarmless(char c) =>
+        char.GetUnicodeCategory(c)
+            is not (
+                UnicodeCategory.Control
+                or UnicodeCategory.Format
+                or UnicodeCategory.LineSeparator
+                or UnicodeCategory.ParagraphSeparator
+                or UnicodeCategory.Surrogate
+            );
 }

@@ -85,8 +85,9 @@ public sealed class SchemaNaming
             yield return $"NeoCommons:Naming: Shared and Template are both '{Shared}'; they must differ.";
         }
 
+        // A section with an explicit null binds as null.
         if (
-            Tenant.Split(SlugPart).Length != 2
+            Tenant?.Split(SlugPart).Length != 2
             || !SchemaName.TryParse(Tenant.Replace(SlugPart, "ab", StringComparison.Ordinal), out _)
         )
         {

@@ -6,11 +6,12 @@ namespace NeoCommons.EfCore;
 /// <param name="Value">The value of <c>admin.tenants.id</c>.</param>
 /// <remarks>
 /// Text is the 36-character form with hyphens only (<c>0f8fad5b-d9cb-469f-a165-70867728950e</c>), so that an id and
-/// its text are one to one.
+/// its text are one to one; upper case is read, too, and lower case is written.
 /// </remarks>
 public readonly record struct TenantId(Guid Value) : ISpanParsable<TenantId>
 {
     private const string Format = "D";
+    private const int Length = 36;
 
     /// <summary>Makes a new id: a version 7 UUID, which sorts by the time it was made and keeps the index compact.</summary>
     /// <param name="time">The clock; <see cref="TimeProvider.System"/> if omitted.</param>
@@ -30,7 +31,8 @@ public readonly record struct TenantId(Guid Value) : ISpanParsable<TenantId>
         TryParse(s, provider, out var id)
             ? id
             : throw new FormatException(
-                $"'{s}' is not a tenant id. A tenant id is a UUID in the form 0f8fad5b-d9cb-469f-a165-70867728950e."
+                // Without the text: it comes from outside, and may be of any length and hold line breaks.
+                "The text is not a tenant id. A tenant id is a UUID in the form 0f8fad5b-d9cb-469f-a165-70867728950e."
             );
 
     /// <summary>Reads the 36-character form; false if the text is anything else.</summary>
@@ -43,8 +45,13 @@ public readonly record struct TenantId(Guid Value) : ISpanParsable<TenantId>
     /// <inheritdoc cref="TryParse(string?, out TenantId)"/>
     public static bool TryParse(ReadOnlySpan<char> s, IFormatProvider? provider, out TenantId result)
     {
-        var parsed = Guid.TryParseExact(s, Format, out var value);
-        result = new TenantId(value);
+        // Guid also takes white space around the text, and '+' or '0x' in front of its numbers.
+        Span<char> written = stackalloc char[Length];
+        var parsed =
+            Guid.TryParseExact(s, Format, out var value)
+            && value.TryFormat(written, out _, Format)
+            && s.Equals(written, StringComparison.OrdinalIgnoreCase);
+        result = parsed ? new TenantId(value) : default;
         return parsed;
     }
 
