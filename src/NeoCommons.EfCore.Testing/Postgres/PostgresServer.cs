@@ -131,7 +131,9 @@ public sealed class PostgresServer : IAsyncDisposable
     public async Task<string> CreateDatabaseAsync(string? name = null, CancellationToken ct = default)
     {
         name ??= "test_" + RandomNumberGenerator.GetHexString(12, lowercase: true);
-        await ExecuteAsync($"CREATE DATABASE {Quote(name)}", ct).ConfigureAwait(false);
+        await Maintenance
+            .ExecuteAsync(ConnectionString, $"CREATE DATABASE {Maintenance.Quote(name)}", ct)
+            .ConfigureAwait(false);
         _created[name] = true;
         return name;
     }
@@ -141,7 +143,9 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <param name="ct">Cancels the command.</param>
     public async Task DropDatabaseAsync(string name, CancellationToken ct = default)
     {
-        await ExecuteAsync($"DROP DATABASE IF EXISTS {Quote(name)} WITH (FORCE)", ct).ConfigureAwait(false);
+        await Maintenance
+            .ExecuteAsync(ConnectionString, $"DROP DATABASE IF EXISTS {Maintenance.Quote(name)} WITH (FORCE)", ct)
+            .ConfigureAwait(false);
         _created.TryRemove(name, out _);
     }
 
@@ -247,8 +251,6 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
-    private static string Quote(string name) => $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
-
     private LocalCluster Own(string verb) =>
         _cluster
         ?? throw new NotSupportedException(
@@ -261,46 +263,13 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         try
         {
-            await UseConnectionAsync(
-                    connection =>
-                    {
-                        MajorVersion = connection.PostgreSqlVersion.Major;
-                        return Task.CompletedTask;
-                    },
-                    ct
-                )
-                .ConfigureAwait(false);
+            MajorVersion = await Maintenance.ReadMajorVersionAsync(ConnectionString, ct).ConfigureAwait(false);
             return this;
         }
         catch
         {
             await DisposeAsync().ConfigureAwait(false);
             throw;
-        }
-    }
-
-    private Task ExecuteAsync(string sql, CancellationToken ct) =>
-        UseConnectionAsync(
-            async connection =>
-            {
-                var command = new NpgsqlCommand(sql, connection);
-                await using (command.ConfigureAwait(false))
-                {
-                    await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-                }
-            },
-            ct
-        );
-
-    // Without a pool: a pooled connection would outlive a restart of the server, and the server itself.
-    private async Task UseConnectionAsync(Func<NpgsqlConnection, Task> use, CancellationToken ct)
-    {
-        var builder = new NpgsqlConnectionStringBuilder(ConnectionString) { Pooling = false };
-        var connection = new NpgsqlConnection(builder.ConnectionString);
-        await using (connection.ConfigureAwait(false))
-        {
-            await connection.OpenAsync(ct).ConfigureAwait(false);
-            await use(connection).ConfigureAwait(false);
         }
     }
 }

@@ -160,7 +160,7 @@ internal sealed class InstanceDirectory : IDisposable
             && File.ReadAllText($"/proc/{id}/cmdline").Contains(path, StringComparison.Ordinal)
         )
         {
-            Posix.Signal(id, Posix.SigQuit);
+            Posix.Signal(id, Signal.Quit);
         }
     }
 

@@ -6,23 +6,15 @@ namespace NeoCommons.EfCore.Testing;
 /// <summary>The two system calls that .NET has no method for.</summary>
 internal static class Posix
 {
-    public const int SigInt = 2;
-    public const int SigQuit = 3;
-    public const int SigKill = 9;
-    public static readonly int SigStop = OperatingSystem.IsMacOS() ? 17 : 19;
-    public static readonly int SigCont = OperatingSystem.IsMacOS() ? 19 : 18;
-
     /// <summary>Sends a signal. A process that is gone already is not an error.</summary>
-    public static void Signal(int processId, int signal)
+    public static void Signal(int processId, Signal signal)
     {
         const int noSuchProcess = 3;
-        if (kill(processId, signal) != 0 && Marshal.GetLastPInvokeError() is var error and not noSuchProcess)
+        if (kill(processId, signal.Number) != 0 && Marshal.GetLastPInvokeError() is var error and not noSuchProcess)
         {
             throw new Win32Exception(error);
         }
     }
-
-    public static bool IsAlive(int processId) => kill(processId, 0) == 0;
 
     public static void ChangeOwner(string path, ServerUser owner)
     {

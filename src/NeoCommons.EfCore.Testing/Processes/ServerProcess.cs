@@ -18,20 +18,20 @@ internal sealed class ServerProcess
 
     /// <param name="directory">Where it runs and logs.</param>
     /// <param name="user">Who it runs as; null for the current user.</param>
-    /// <param name="deathSignal">What the system sends it when this process dies, without <c>SIG</c>.</param>
+    /// <param name="deathSignal">What the system sends it when this process dies.</param>
     /// <param name="command">The program and its arguments.</param>
     public static async Task<ServerProcess> StartAsync(
         InstanceDirectory directory,
         ServerUser? user,
-        string deathSignal,
+        Signal deathSignal,
         params IEnumerable<string> command
     )
     {
         var asUser = await Tool.AsUserAsync(user).ConfigureAwait(false);
         var tie =
             await Tool.SetPrivAsync().ConfigureAwait(false) is not { } setpriv ? asUser
-            : asUser.Count == 0 ? [setpriv, "--pdeathsig", deathSignal]
-            : [.. asUser, "--pdeathsig", deathSignal];
+            : asUser.Count == 0 ? [setpriv, "--pdeathsig", deathSignal.Name]
+            : [.. asUser, "--pdeathsig", deathSignal.Name];
 
         // Without a session of its own, Ctrl-C in a terminal would stop the server before the program that uses it.
         IEnumerable<string> session = Executables.Find("setsid") is { } setsid ? [setsid] : [];
@@ -43,7 +43,7 @@ internal sealed class ServerProcess
         return server;
     }
 
-    public void Signal(int signal)
+    public void Send(Signal signal)
     {
         if (!_process.HasExited)
         {
@@ -52,9 +52,9 @@ internal sealed class ServerProcess
     }
 
     /// <summary>Stops it with <paramref name="signal"/>, and with force when that takes longer than <paramref name="grace"/>.</summary>
-    public async Task StopAsync(int signal, TimeSpan grace)
+    public async Task StopAsync(Signal signal, TimeSpan grace)
     {
-        Signal(signal);
+        Send(signal);
         using var timeout = new CancellationTokenSource(grace, TimeProvider.System);
         try
         {
@@ -62,7 +62,7 @@ internal sealed class ServerProcess
         }
         catch (OperationCanceledException)
         {
-            Signal(Posix.SigKill);
+            Send(Signal.Kill);
             await _process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
         }
     }
@@ -70,11 +70,11 @@ internal sealed class ServerProcess
     /// <summary>For the exit of this process, where nothing can be awaited any more.</summary>
     public void Kill()
     {
-        Signal(Posix.SigCont);
-        Signal(Posix.SigQuit);
+        Send(Signal.Continue);
+        Send(Signal.Quit);
         if (!_process.WaitForExit(TimeSpan.FromSeconds(3)))
         {
-            Signal(Posix.SigKill);
+            Send(Signal.Kill);
         }
     }
 }

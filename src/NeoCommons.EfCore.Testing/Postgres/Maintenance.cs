@@ -1,0 +1,48 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore.Testing;
+
+/// <summary>Single statements, each on a connection of its own.</summary>
+/// <remarks>Without a pool: a pooled connection would outlive a restart of the server, and the server itself.</remarks>
+internal static class Maintenance
+{
+    public static async Task ExecuteAsync(string connectionString, string sql, CancellationToken ct)
+    {
+        var connection = await OpenAsync(connectionString, ct).ConfigureAwait(false);
+        await using (connection.ConfigureAwait(false))
+        {
+            var command = new NpgsqlCommand(sql, connection);
+            await using (command.ConfigureAwait(false))
+            {
+                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+            }
+        }
+    }
+
+    public static async Task<int> ReadMajorVersionAsync(string connectionString, CancellationToken ct)
+    {
+        var connection = await OpenAsync(connectionString, ct).ConfigureAwait(false);
+        await using (connection.ConfigureAwait(false))
+        {
+            return connection.PostgreSqlVersion.Major;
+        }
+    }
+
+    public static string Quote(string name) => $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+
+    private static async Task<NpgsqlConnection> OpenAsync(string connectionString, CancellationToken ct)
+    {
+        var unpooled = new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false };
+        var connection = new NpgsqlConnection(unpooled.ConnectionString);
+        try
+        {
+            await connection.OpenAsync(ct).ConfigureAwait(false);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+}
