@@ -1,0 +1,157 @@
+using System.Security.Cryptography;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using NeoCommons.EfCore.Admin.Tests.Shop;
+using NeoCommons.EfCore.Testing;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin.Tests;
+
+/// <summary>An application as a user would write it: host, admin database of its own, registered databases, contexts.</summary>
+public sealed class TestApp : IAsyncDisposable
+{
+    private TestApp(IHost host, PostgresServer server, string adminDatabase, IReadOnlyList<string> connections)
+    {
+        Host = host;
+        Server = server;
+        AdminConnectionString = server.GetConnectionString(adminDatabase);
+        Connections = connections;
+    }
+
+    public IHost Host { get; }
+    public PostgresServer Server { get; }
+    public string AdminConnectionString { get; }
+    public IReadOnlyList<string> Connections { get; }
+    public IServiceProvider Services => Host.Services;
+    public ITenantDbContextFactory<ShopDbContext> Shop => Get<ITenantDbContextFactory<ShopDbContext>>();
+    public ITenantProvisioner Provisioner => Get<ITenantProvisioner>();
+    public ITenantMigrator Migrator => Get<ITenantMigrator>();
+    public IDatabaseConnections Databases => Get<IDatabaseConnections>();
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    /// <summary>Starts an application with this many databases besides the admin one: <c>db1</c>, <c>db2</c>, ...</summary>
+    public static async Task<TestApp> StartAsync(
+        PostgresServer server,
+        int databases = 1,
+        IReadOnlyDictionary<string, string?>? settings = null,
+        Action<NeoCommonsBuilder>? configure = null
+    )
+    {
+        var admin = await server.CreateDatabaseAsync(ct: Ct);
+        var host = BuildHost(server, admin, settings, configure ?? (b => b.AddTenantDbContext<ShopDbContext>()));
+        await host.Services.MigrateAdminDatabaseAsync(Ct);
+        var names = new List<string>();
+        for (var i = 1; i <= databases; i++)
+        {
+            names.Add($"db{i}");
+            await RegisterAsync(host.Services, server, names[^1], await server.CreateDatabaseAsync(ct: Ct));
+        }
+
+        await host.StartAsync(Ct);
+        return new TestApp(host, server, admin, names);
+    }
+
+    public static string NewKey() =>
+        Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)).Replace('+', '-').Replace('/', '_');
+
+    public static IHost BuildHost(
+        PostgresServer server,
+        string adminDatabase,
+        IReadOnlyDictionary<string, string?>? settings = null,
+        Action<NeoCommonsBuilder>? configure = null
+    )
+    {
+        var builder = new HostApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Configuration.AddInMemoryCollection(
+            new Dictionary<string, string?>
+            {
+                ["ADMIN_DATABASE_URL"] = server.GetConnectionString(adminDatabase),
+                ["DB_ENCRYPTION_KEY"] = NewKey(),
+            }
+        );
+        builder.Configuration.AddInMemoryCollection(settings ?? new Dictionary<string, string?>());
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        var neo = builder.Services.AddNeoCommons(builder.Configuration).UseAdminDatabase();
+        configure?.Invoke(neo);
+        builder.Services.AddHealthChecks().AddNeoCommons();
+        return builder.Build();
+    }
+
+    public static async Task RegisterAsync(
+        IServiceProvider services,
+        PostgresServer server,
+        string name,
+        string database,
+        Action<DatabaseConnectionEntity>? change = null
+    )
+    {
+        var row = new DatabaseConnectionEntity
+        {
+            ConnectionName = name,
+            Host = server.Host,
+            Port = server.Port,
+            DatabaseName = database,
+            Username = server.Username,
+            EncryptedPassword = services.GetRequiredService<ISecretProtector>().Protect(server.Password),
+            SslMode = SslMode.Disable,
+            PoolMinSize = 0,
+        };
+        change?.Invoke(row);
+        await using var context = await services
+            .GetRequiredService<IDbContextFactory<AdminDbContext>>()
+            .CreateDbContextAsync(Ct);
+        context.DatabaseConnections.Add(row);
+        await context.SaveChangesAsync(Ct);
+    }
+
+    public T Get<T>()
+        where T : notnull => Services.GetRequiredService<T>();
+
+    public Task<Tenant> CreateTenantAsync(string slug, string? connection = null) =>
+        Provisioner.CreateAsync(
+            new NewTenant
+            {
+                Slug = slug,
+                Name = slug,
+                ConnectionName = connection ?? Connections[0],
+            },
+            Ct
+        );
+
+    public Task ReloadAsync() => Get<IRegistryReload>().ReloadAsync(Ct);
+
+    /// <summary>Executes plain SQL in the admin database, as an operator would.</summary>
+    public async Task<object?> AdminAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(AdminConnectionString);
+        await connection.OpenAsync(Ct);
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(Ct);
+    }
+
+    /// <summary>Executes plain SQL in a registered database, beside the library.</summary>
+    public async Task<object?> DirectAsync(string connectionName, string sql)
+    {
+        var database = (string?)
+            await AdminAsync(
+                $"SELECT database_name FROM admin.database_connections WHERE connection_name = '{connectionName}'"
+            );
+        await using var connection = new NpgsqlConnection(Server.GetConnectionString(database!));
+        await connection.OpenAsync(Ct);
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(Ct);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Host.StopAsync(CancellationToken.None);
+        if (Host is IAsyncDisposable disposable)
+        {
+            await disposable.DisposeAsync();
+        }
+    }
+}
