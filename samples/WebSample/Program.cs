@@ -1,5 +1,4 @@
 using NeoCommons.EfCore.AspNetCore;
-using Scalar.AspNetCore;
 using WebSample.Demo;
 using WebSample.Endpoints;
 using WebSample.Shop;
@@ -31,8 +30,6 @@ app.MapReports();
 app.MapTenants();
 app.MapDemo(servers);
 app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync });
-app.MapOpenApi();
-app.MapScalarApiReference(reference => reference.WithTitle("Shop").DisableDefaultFonts());
-app.MapGet("/", () => Results.Redirect("/scalar")).ExcludeFromDescription();
+app.MapShopOpenApi();
 
 await app.RunAsync();

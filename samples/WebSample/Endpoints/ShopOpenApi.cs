@@ -1,5 +1,7 @@
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
+using Scalar.AspNetCore;
 
 namespace WebSample.Endpoints;
 
@@ -9,8 +11,10 @@ internal static class ShopOpenApi
     public static void AddShopOpenApi(this IServiceCollection services)
     {
         services.ConfigureHttpJsonOptions(json =>
-            json.SerializerOptions.Converters.Add(new System.Text.Json.Serialization.JsonStringEnumConverter())
-        );
+        {
+            json.SerializerOptions.Converters.Add(new JsonStringEnumConverter());
+            json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
+        });
         services.AddOpenApi(options =>
         {
             options.AddDocumentTransformer(
@@ -25,6 +29,21 @@ internal static class ShopOpenApi
             );
             options.AddOperationTransformer(AddTenantHeaderAsync);
         });
+    }
+
+    /// <summary>The document at /openapi/v1.json, and a page to read and try it at /scalar that asks no other server.</summary>
+    public static void MapShopOpenApi(this WebApplication app)
+    {
+        app.MapOpenApi();
+        app.MapScalarApiReference(page =>
+            page.WithTitle("Shop")
+                .DisableDefaultFonts()
+                .DisableTelemetry()
+                .DisableAgent()
+                .DisableMcp()
+                .HideDeveloperTools()
+        );
+        app.MapGet("/", () => Results.Redirect("/scalar")).ExcludeFromDescription();
     }
 
     /// <summary>Marks the endpoints of a group as those of one tenant.</summary>
