@@ -160,7 +160,9 @@ internal sealed class InstanceDirectory : IDisposable
             && File.ReadAllText($"/proc/{id}/cmdline").Contains(path, StringComparison.Ordinal)
         )
         {
-            Posix.Signal(id, Signal.Quit);
+            // PostgreSQL frees its shared memory when asked to quit; the others may ignore that.
+            var isPostgres = Directory.Exists(System.IO.Path.Combine(path, "data"));
+            Posix.Signal(id, isPostgres ? Signal.Quit : Signal.Kill);
         }
     }
 
