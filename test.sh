@@ -16,8 +16,13 @@ job=
 stop() {
   trap - INT TERM
   if [[ -n $job ]]; then
-    kill -TERM -- "-$job" 2> /dev/null || true
-    wait "$job" 2> /dev/null || true
+    # Asked politely, tests dispose their servers. Whatever is left after that dies with its parent.
+    kill -INT -- "-$job" 2> /dev/null || true
+    for ((i = 0; i < 50; i++)); do
+      kill -0 -- "-$job" 2> /dev/null || break
+      sleep 0.2
+    done
+    kill -KILL -- "-$job" 2> /dev/null || true
   fi
   exit 130
 }
