@@ -95,6 +95,12 @@ internal sealed class TenantProvisioner(
                 .CreateOrUndoAsync(migration, scripts.All, row.IsResumed, ct)
                 .ConfigureAwait(false);
         }
+        catch (TenantConflictException) when (!row.IsResumed)
+        {
+            // What is in the schema is somebody else's, and nothing of ours was added.
+            await DeleteReservationAsync(row.Entity).ConfigureAwait(false);
+            throw;
+        }
         catch when (!row.IsResumed)
         {
             await TakeBackAsync(source, schema, row.Entity).ConfigureAwait(false);
@@ -231,17 +237,22 @@ internal sealed class TenantProvisioner(
                 return;
             }
 
-            var context = await contexts.CreateDbContextAsync(CancellationToken.None).ConfigureAwait(false);
-            await using var __ = context.ConfigureAwait(false);
-            await context
-                .Tenants.Where(t => t.Id == row.Id && t.Status == TenantStatus.Provisioning)
-                .ExecuteDeleteAsync(CancellationToken.None)
-                .ConfigureAwait(false);
+            await DeleteReservationAsync(row).ConfigureAwait(false);
         }
         catch (Exception e)
         {
             AdminLogMessages.CompensationFailed(log, e, row.Slug);
         }
+    }
+
+    private async Task DeleteReservationAsync(TenantEntity row)
+    {
+        var context = await contexts.CreateDbContextAsync(CancellationToken.None).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        await context
+            .Tenants.Where(t => t.Id == row.Id && t.Status == TenantStatus.Provisioning)
+            .ExecuteDeleteAsync(CancellationToken.None)
+            .ConfigureAwait(false);
     }
 
     private async Task<NpgsqlConnection> OpenUnpooledAsync(PooledDataSource source, CancellationToken ct)
