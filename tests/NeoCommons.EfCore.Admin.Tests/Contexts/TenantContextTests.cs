@@ -92,6 +92,48 @@ public sealed class TenantContextTests(TestServers servers)
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
+    public async Task An_exception_after_the_open_leaves_the_connection_closed_and_the_next_command_binds_again(
+        bool async
+    )
+    {
+        var time = new FaultyTime();
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b =>
+            {
+                b.Services.AddSingleton<TimeProvider>(time);
+                b.AddTenantDbContext<ShopDbContext>();
+            }
+        );
+        await app.CreateTenantAsync("acme");
+        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
+        shop.Products.Add(
+            new Product
+            {
+                Sku = "1",
+                Name = "acme",
+                Price = 1,
+            }
+        );
+        await shop.SaveChangesAsync(Ct);
+
+        // The clock is read between the open and the end of the bind.
+        time.IsBroken = true;
+        await Assert.ThrowsAsync<ArithmeticException>(async () =>
+            _ = async ? await shop.Products.AsNoTracking().ToListAsync(Ct) : shop.Products.AsNoTracking().ToList()
+        );
+        time.IsBroken = false;
+
+        Assert.Equal(ConnectionState.Closed, shop.Database.GetDbConnection().State);
+        Assert.Equal(
+            "acme",
+            (async ? await shop.Products.AsNoTracking().SingleAsync(Ct) : shop.Products.AsNoTracking().Single()).Name
+        );
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
     public async Task A_bind_that_fails_leaves_the_connection_closed_and_the_next_command_binds_again(bool async)
     {
         await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
@@ -440,5 +482,13 @@ public sealed class TenantContextTests(TestServers servers)
         );
         await app.ReloadAsync();
         return app;
+    }
+
+    private sealed class FaultyTime : TimeProvider
+    {
+        public bool IsBroken { get; set; }
+
+        public override long GetTimestamp() =>
+            IsBroken ? throw new ArithmeticException("The clock is broken.") : base.GetTimestamp();
     }
 }
