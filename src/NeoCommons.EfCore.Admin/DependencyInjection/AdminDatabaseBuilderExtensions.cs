@@ -65,6 +65,7 @@ public static class AdminDatabaseBuilderExtensions
                     .AddInterceptors(provider.GetRequiredService<AdminConnectionInterceptor>());
             }
         );
+        services.TryAddSingleton<AdminReads>();
         services.TryAddSingleton<AdminMigration>();
 
         services.TryAddSingleton<TenantCacheMemory>();

@@ -5,7 +5,7 @@ namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The connections of <c>admin.database_connections</c>, answered from a snapshot that is swapped whole.</summary>
 internal sealed class AdminConnectionRegistry(
-    IDbContextFactory<AdminDbContext> contexts,
+    AdminReads reads,
     FernetSecretProtector protector,
     ILogger<AdminConnectionRegistry> log
 ) : IConnectionRegistry, IDisposable
@@ -42,11 +42,10 @@ internal sealed class AdminConnectionRegistry(
                 return before;
             }
 
-            var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+            var context = reads.CreateContext();
             await using var _ = context.ConfigureAwait(false);
             var entities = await context
-                .DatabaseConnections.AsNoTracking()
-                .OrderBy(c => c.ConnectionName)
+                .DatabaseConnections.OrderBy(c => c.ConnectionName)
                 .ToListAsync(ct)
                 .ConfigureAwait(false);
 

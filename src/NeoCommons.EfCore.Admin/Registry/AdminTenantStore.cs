@@ -15,16 +15,12 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 {
     private static readonly TimeSpan LongestMiss = TimeSpan.FromSeconds(1);
 
-    private readonly IDbContextFactory<AdminDbContext> _contexts;
+    private readonly AdminReads _reads;
     private readonly FusionCache _cache;
 
-    public AdminTenantStore(
-        IDbContextFactory<AdminDbContext> contexts,
-        IOptions<AdminDatabaseOptions> options,
-        TenantCacheMemory memory
-    )
+    public AdminTenantStore(AdminReads reads, IOptions<AdminDatabaseOptions> options, TenantCacheMemory memory)
     {
-        _contexts = contexts;
+        _reads = reads;
         _cache = new FusionCache(
             new FusionCacheOptions
             {
@@ -55,9 +51,9 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     public async IAsyncEnumerable<Tenant> ListAsync([EnumeratorCancellation] CancellationToken ct = default)
     {
-        var context = await _contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+        var context = _reads.CreateContext();
         await using var _ = context.ConfigureAwait(false);
-        var rows = context.Tenants.AsNoTracking().Include(t => t.Connection).OrderBy(t => t.Slug).AsAsyncEnumerable();
+        var rows = context.Tenants.Include(t => t.Connection).OrderBy(t => t.Slug).AsAsyncEnumerable();
         await foreach (var row in rows.WithCancellation(ct).ConfigureAwait(false))
         {
             yield return Map(row);
@@ -95,11 +91,10 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     private async Task<Tenant?> LoadAsync(Expression<Func<TenantEntity, bool>> which, CancellationToken ct)
     {
-        var context = await _contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+        var context = _reads.CreateContext();
         await using var _ = context.ConfigureAwait(false);
         var row = await context
-            .Tenants.AsNoTracking()
-            .Include(t => t.Connection)
+            .Tenants.Include(t => t.Connection)
             .SingleOrDefaultAsync(which, ct)
             .ConfigureAwait(false);
         return row is null ? null : Map(row);

@@ -77,6 +77,7 @@ public static class TenantDbContextBuilderExtensions
             new TenantOptionsExtension([.. connections.SharedSchemas])
         );
         configure(provider, options);
+        TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         return options.Options;
     }
 }
