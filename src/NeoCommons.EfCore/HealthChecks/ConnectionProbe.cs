@@ -6,7 +6,6 @@ namespace NeoCommons.EfCore;
 internal sealed class ConnectionProbe(
     TenantDataSources sources,
     ConnectionOpening opening,
-    PoolMeter meter,
     IOptions<ConnectionHealthOptions> options,
     TimeProvider time
 )
@@ -28,14 +27,14 @@ internal sealed class ConnectionProbe(
             Type = row.Type,
             RegionId = row.RegionId,
             ResponseMilliseconds = tried ? Math.Round(took.TotalMilliseconds, 2) : null,
-            Pool = meter.Read(row.Name),
+            Pool = sources.Meter.Read(row.Name),
         };
     }
 
     /// <summary>The pool of a connection, without touching the server.</summary>
     public ConnectionHealth LookAtPool(DatabaseConnection row)
     {
-        var pool = meter.Read(row.Name);
+        var pool = sources.Meter.Read(row.Name);
         var (status, reason) =
             pool.Max == 0 ? (ConnectionHealthStatus.Unknown, "not used yet")
             : pool.Saturation >= options.Value.SaturatedFrom ? (ConnectionHealthStatus.Degraded, "saturated")
