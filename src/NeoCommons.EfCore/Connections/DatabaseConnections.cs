@@ -8,15 +8,20 @@ internal sealed class DatabaseConnections(
     TenantDataSources sources,
     ITenantStore tenants,
     SearchPath searchPath,
-    ConnectionOpening opening,
-    PoolMeter meter
+    ConnectionOpening opening
 ) : IDatabaseConnections
 {
     public async ValueTask<NpgsqlDataSource> GetDataSourceAsync(string connectionName, CancellationToken ct = default)
     {
         var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
-        source.Release();
-        return source.Source;
+        try
+        {
+            return source.HandOut();
+        }
+        finally
+        {
+            source.Release();
+        }
     }
 
     public async ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default)
@@ -39,7 +44,7 @@ internal sealed class DatabaseConnections(
     public PoolMetrics GetPoolMetrics(string connectionName)
     {
         ArgumentException.ThrowIfNullOrEmpty(connectionName);
-        return meter.Read(connectionName);
+        return sources.Meter.Read(connectionName);
     }
 
     public Task CloseAsync(string connectionName)
