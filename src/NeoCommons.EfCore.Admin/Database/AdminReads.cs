@@ -1,3 +1,4 @@
+using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 
 namespace NeoCommons.EfCore.Admin;
@@ -26,5 +27,17 @@ internal sealed class AdminReads
             return options.Options;
         });
 
-    public AdminDbContext CreateContext() => new(_options.Value);
+    /// <summary>Runs a lookup on a context of its own, outside of the caller's transaction if there is one.</summary>
+    public async Task<T> ReadAsync<T>(Func<AdminDbContext, CancellationToken, Task<T>> read, CancellationToken ct)
+    {
+        using var apart = new TransactionScope(
+            TransactionScopeOption.Suppress,
+            TransactionScopeAsyncFlowOption.Enabled
+        );
+        var context = new AdminDbContext(_options.Value);
+        await using var _ = context.ConfigureAwait(false);
+        var result = await read(context, ct).ConfigureAwait(false);
+        apart.Complete();
+        return result;
+    }
 }

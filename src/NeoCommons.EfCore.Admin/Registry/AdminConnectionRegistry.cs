@@ -42,13 +42,9 @@ internal sealed class AdminConnectionRegistry(
                 return before;
             }
 
-            var context = reads.CreateContext();
-            await using var _ = context.ConfigureAwait(false);
-            var entities = await context
-                .DatabaseConnections.OrderBy(c => c.ConnectionName)
-                .ToListAsync(ct)
+            var entities = await reads
+                .ReadAsync((db, token) => db.DatabaseConnections.OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
                 .ConfigureAwait(false);
-
             var audit = new SecretAudit(0, 0);
             var rows = entities.ConvertAll(entity => Map(entity, ref audit));
             var after = before?.With(rows) ?? new ConnectionSnapshot(rows);

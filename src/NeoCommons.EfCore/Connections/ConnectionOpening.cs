@@ -71,6 +71,12 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 {
                     throw;
                 }
+
+                if (e.InnerException is TimeoutException)
+                {
+                    // The network swallows what is sent: trying the other idle ones would take as long for each.
+                    NpgsqlConnection.ClearPool(connection);
+                }
             }
         }
     }

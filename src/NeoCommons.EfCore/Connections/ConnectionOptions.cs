@@ -71,9 +71,23 @@ public sealed class ConnectionOptions
             yield return $"NeoCommons:Connections:SharedSchemas holds '{schema}', which cannot be on a tenant's search path.";
         }
 
-        if (string.IsNullOrWhiteSpace(RequireAuth))
+        if (string.IsNullOrWhiteSpace(RequireAuth) || !IsAuthentication(RequireAuth))
         {
-            yield return "NeoCommons:Connections:RequireAuth is empty; name at least one method, for example ScramSHA256.";
+            yield return $"NeoCommons:Connections:RequireAuth is '{RequireAuth}'; name at least one method, separated by commas: "
+                + "ScramSHA256, MD5, Password, GSS, SSPI, None.";
+        }
+    }
+
+    private static bool IsAuthentication(string methods)
+    {
+        try
+        {
+            _ = new Npgsql.NpgsqlConnectionStringBuilder { RequireAuth = methods };
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
         }
     }
 }

@@ -14,6 +14,8 @@ internal static class DataSourceBuilding
     private const int LargestPool = 10_000;
     private const int LongestHost = 253;
 
+    private static readonly IPAddress MetadataOverIPv6 = IPAddress.Parse("fd00:ec2::254");
+
     public static NpgsqlDataSource Build(
         DatabaseConnection row,
         Func<string> password,
@@ -63,7 +65,7 @@ internal static class DataSourceBuilding
         }
         else if (IPAddress.TryParse(row.Host, out var address) && IsUnroutable(address))
         {
-            yield return $"its host {row.Host} is an unspecified, link-local, multicast or broadcast address, where no database is";
+            yield return $"its host {row.Host} is an unspecified, link-local, multicast, broadcast or metadata address, where no database is";
         }
 
         if (row.Port is < IPEndPoint.MinPort + 1 or > IPEndPoint.MaxPort)
@@ -122,6 +124,8 @@ internal static class DataSourceBuilding
             SearchPath = SchemaName.Unbound,
             Timeout = (int)row.PoolTimeout.TotalSeconds,
             Pooling = pooled,
+            // What an unpooled session does, a migration for one, is never part of the caller's transaction.
+            Enlist = pooled,
             PersistSecurityInfo = false,
         };
         if (pooled)
@@ -141,7 +145,7 @@ internal static class DataSourceBuilding
         return settings;
     }
 
-    // 169.254.0.0/16 and fe80::/10 hold the metadata services of clouds.
+    // 169.254.0.0/16 and fe80::/10 hold the metadata services of clouds, with one exception.
     private static bool IsUnroutable(IPAddress address)
     {
         if (address.IsIPv4MappedToIPv6)
@@ -149,7 +153,12 @@ internal static class DataSourceBuilding
             address = address.MapToIPv4();
         }
 
-        if (address.IsIPv6LinkLocal || address.IsIPv6Multicast || address.Equals(IPAddress.IPv6Any))
+        if (
+            address.IsIPv6LinkLocal
+            || address.IsIPv6Multicast
+            || address.Equals(IPAddress.IPv6Any)
+            || address.Equals(MetadataOverIPv6)
+        )
         {
             return true;
         }

@@ -1,4 +1,5 @@
 using System.Data;
+using System.Transactions;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -7,21 +8,30 @@ internal sealed class DatabaseConnections(
     TenantDataSources sources,
     ITenantStore tenants,
     SearchPath searchPath,
-    ConnectionOpening opening,
-    PoolMeter meter
+    ConnectionOpening opening
 ) : IDatabaseConnections
 {
     public async ValueTask<NpgsqlDataSource> GetDataSourceAsync(string connectionName, CancellationToken ct = default)
     {
         var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
-        source.Release();
-        return source.Source;
+        try
+        {
+            return source.HandOut();
+        }
+        finally
+        {
+            source.Release();
+        }
     }
 
     public async ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default)
     {
         var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
-        return await OpenAsync(source, null, ct).ConfigureAwait(false);
+
+        // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context
+        // has just closed.
+        var bind = Transaction.Current is null ? null : searchPath.BindToNobody;
+        return await OpenAsync(source, bind, ct).ConfigureAwait(false);
     }
 
     public async ValueTask<NpgsqlConnection> OpenTenantConnectionAsync(TenantId tenant, CancellationToken ct = default)
@@ -34,7 +44,7 @@ internal sealed class DatabaseConnections(
     public PoolMetrics GetPoolMetrics(string connectionName)
     {
         ArgumentException.ThrowIfNullOrEmpty(connectionName);
-        return meter.Read(connectionName);
+        return sources.Meter.Read(connectionName);
     }
 
     public Task CloseAsync(string connectionName)

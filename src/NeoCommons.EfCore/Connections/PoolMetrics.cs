@@ -23,4 +23,7 @@ public sealed record PoolMetrics
 
     /// <summary>The share of the pool that is leased, from 0.0 to 1.0.</summary>
     public double Saturation => Max == 0 ? 0 : Math.Min(1.0, (double)Active / Max);
+
+    /// <summary>Whether the next caller would wait.</summary>
+    internal bool IsFull => Max > 0 && Active >= Max;
 }

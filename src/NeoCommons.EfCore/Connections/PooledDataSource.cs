@@ -15,7 +15,10 @@ internal sealed class PooledDataSource
     private readonly TimeProvider _time;
     private readonly Lazy<NpgsqlDataSource> _unpooled;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _graceEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DatabaseConnection _row;
+    private volatile bool _handedOut;
 
     // The number of leases; the sign bit says that the data source is retired. One word, so that a lease takes no lock.
     private int _leases;
@@ -36,6 +39,9 @@ internal sealed class PooledDataSource
     public DatabaseConnection Row => Volatile.Read(ref _row);
 
     public NpgsqlDataSource Source { get; }
+
+    /// <summary>Ends when a retired data source has been disposed.</summary>
+    public Task Closed => _closed.Task;
 
     /// <summary>
     /// For work that must end with its session: an advisory lock of a pooled connection would stay held after it is
@@ -82,20 +88,49 @@ internal sealed class PooledDataSource
         }
     }
 
-    /// <summary>Takes no more leases, waits for the last one to end or for the deadline, and disposes.</summary>
+    /// <summary>Gives away the data source itself, for uses that no lease counts; call it under a lease.</summary>
+    public NpgsqlDataSource HandOut()
+    {
+        _handedOut = true;
+        return Source;
+    }
+
+    /// <summary>Lets a retired data source that was handed out be disposed before the deadline, when no lease is left.</summary>
+    public void EndGrace() => _graceEnded.TrySetResult();
+
+    /// <summary>
+    /// Takes no more leases, waits for the last one to end or for the deadline, and disposes. One that was handed out
+    /// lives until the deadline: who has it may be about to open a connection.
+    /// </summary>
     public async Task RetireAsync(TimeSpan deadline)
     {
-        if ((Interlocked.Or(ref _leases, Retired) & ~Retired) != 0)
+        if ((Interlocked.Or(ref _leases, Retired) & ~Retired) == 0)
+        {
+            _drained.TrySetResult();
+        }
+
+        try
         {
             // Closes what is idle now, and each leased connection when it comes back.
             Source.Clear();
-            await Task.WhenAny(_drained.Task, Task.Delay(deadline, _time)).ConfigureAwait(false);
-        }
+            using var waiting = new CancellationTokenSource();
+            var expired = Task.Delay(deadline, _time, waiting.Token);
+            await Task.WhenAny(_drained.Task, expired).ConfigureAwait(false);
+            if (_handedOut)
+            {
+                await Task.WhenAny(_graceEnded.Task, expired).ConfigureAwait(false);
+            }
 
-        await Source.DisposeAsync().ConfigureAwait(false);
-        if (_unpooled.IsValueCreated)
+            await waiting.CancelAsync().ConfigureAwait(false);
+            await Source.DisposeAsync().ConfigureAwait(false);
+            if (_unpooled.IsValueCreated)
+            {
+                await _unpooled.Value.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+        finally
         {
-            await _unpooled.Value.DisposeAsync().ConfigureAwait(false);
+            _closed.TrySetResult();
         }
     }
 

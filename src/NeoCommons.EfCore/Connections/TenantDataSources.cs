@@ -13,12 +13,17 @@ internal sealed class TenantDataSources(
     IConnectionRegistry registry,
     IOptions<ConnectionOptions> options,
     ILoggerFactory loggers,
-    TimeProvider time
+    TimeProvider time,
+    PoolMeter meter
 ) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<PooledDataSource, Task> _draining = new();
     private readonly ILogger _log = loggers.CreateLogger<TenantDataSources>();
     private volatile bool _disposed;
+
+    /// <summary>Reads the pools. It listens before there is one: who began to wait earlier would be missed.</summary>
+    public PoolMeter Meter { get; } = meter;
 
     /// <summary>The names of the connections that have a pool.</summary>
     public IEnumerable<string> InUse => _current.Keys;
@@ -50,10 +55,27 @@ internal sealed class TenantDataSources(
     }
 
     /// <summary>Closes the pool of this name; the returned task ends when it has drained.</summary>
-    public Task CloseAsync(string name) =>
-        _current.TryRemove(name, out var source) ? source.RetireAsync(options.Value.DrainTimeout) : Task.CompletedTask;
+    public Task CloseAsync(string name)
+    {
+        if (!_current.TryRemove(name, out var source))
+        {
+            return Task.CompletedTask;
+        }
 
-    public Task CloseAllAsync() => Task.WhenAll(_current.Keys.Select(CloseAsync));
+        source.EndGrace();
+        return source.RetireAsync(options.Value.DrainTimeout);
+    }
+
+    /// <summary>Closes all pools, those that were replaced and still drain too.</summary>
+    public Task CloseAllAsync()
+    {
+        foreach (var source in _draining.Keys)
+        {
+            source.EndGrace();
+        }
+
+        return Task.WhenAll([.. _current.Keys.Select(CloseAsync), .. _draining.Values]);
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -105,7 +127,11 @@ internal sealed class TenantDataSources(
         }
     }
 
-    private void Drain(PooledDataSource source) => _ = DrainAsync(source);
+    private void Drain(PooledDataSource source)
+    {
+        _draining.TryAdd(source, source.Closed);
+        _ = DrainAsync(source);
+    }
 
     private async Task DrainAsync(PooledDataSource source)
     {
@@ -116,6 +142,10 @@ internal sealed class TenantDataSources(
         catch (Exception e)
         {
             LogMessages.DrainFailed(_log, e, source.Row.Name);
+        }
+        finally
+        {
+            _draining.TryRemove(source, out _);
         }
     }
 }

@@ -20,6 +20,7 @@ internal sealed class TenantOptionsExtension(IReadOnlyList<string> sharedSchemas
             .TryAdd<IResettableService, TenantLease>(provider => provider.GetRequiredService<TenantLease>())
             .TryAdd<IConventionSetPlugin, TenantModelConventions>();
         services.AddScoped<IInterceptor, SearchPathInterceptor>();
+        services.AddScoped<IInterceptor, TenantCommandGuard>();
         services.AddScoped<IInterceptor, ReadOnlyInterceptor>();
     }
 

@@ -6,7 +6,6 @@ namespace NeoCommons.EfCore;
 internal sealed class ConnectionProbe(
     TenantDataSources sources,
     ConnectionOpening opening,
-    PoolMeter meter,
     IOptions<ConnectionHealthOptions> options,
     TimeProvider time
 )
@@ -28,14 +27,14 @@ internal sealed class ConnectionProbe(
             Type = row.Type,
             RegionId = row.RegionId,
             ResponseMilliseconds = tried ? Math.Round(took.TotalMilliseconds, 2) : null,
-            Pool = meter.Read(row.Name),
+            Pool = sources.Meter.Read(row.Name),
         };
     }
 
     /// <summary>The pool of a connection, without touching the server.</summary>
     public ConnectionHealth LookAtPool(DatabaseConnection row)
     {
-        var pool = meter.Read(row.Name);
+        var pool = sources.Meter.Read(row.Name);
         var (status, reason) =
             pool.Max == 0 ? (ConnectionHealthStatus.Unknown, "not used yet")
             : pool.Saturation >= options.Value.SaturatedFrom ? (ConnectionHealthStatus.Degraded, "saturated")
@@ -76,35 +75,64 @@ internal sealed class ConnectionProbe(
             return (ConnectionHealthStatus.Unknown, "not used yet", false);
         }
 
-        using var timeout = new CancellationTokenSource(options.Value.Timeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
+        var pool = sources.Meter.Read(row.Name);
+        var asking = AskAsync(row, ct);
         try
         {
-            await AskAsync(row, either.Token).ConfigureAwait(false);
+            // Not until it ends: to cancel a command the driver opens another connection, which takes as long as any.
+            await asking.WaitAsync(options.Value.Timeout, time, ct).ConfigureAwait(false);
             return (ConnectionHealthStatus.Healthy, null, true);
+        }
+        catch (TimeoutException) when (!pool.IsFull)
+        {
+            Forget(asking);
+            return (ConnectionHealthStatus.Unhealthy, "timeout", true);
+        }
+        catch (Exception e)
+            when (e
+                    is TimeoutException
+                        or ConnectionUnavailableException { Reason: ConnectionUnavailableReason.PoolExhausted }
+            )
+        {
+            // Busy is not down: whoever takes such a process away makes the others busier.
+            Forget(asking);
+            return (ConnectionHealthStatus.Degraded, "saturated", true);
         }
         catch (ConnectionUnavailableException e)
         {
             return (ConnectionHealthStatus.Unhealthy, e.Reason.ToString(), true);
         }
-        catch (Exception) when (timeout.IsCancellationRequested && !ct.IsCancellationRequested)
+        catch (Exception) when (!ct.IsCancellationRequested)
         {
-            return (ConnectionHealthStatus.Unhealthy, "timeout", true);
-        }
-        catch (Exception e) when (e is Npgsql.NpgsqlException or NeoCommonsException)
-        {
+            // Whatever it is, its text may name hosts and users, and the other connections have an answer.
             return (ConnectionHealthStatus.Unhealthy, nameof(ConnectionUnavailableReason.Unreachable), true);
         }
     }
 
+    private static void Forget(Task asking) =>
+        _ = asking.ContinueWith(
+            static ended => ended.Exception,
+            CancellationToken.None,
+            TaskContinuationOptions.OnlyOnFaulted,
+            TaskScheduler.Default
+        );
+
     private async Task AskAsync(DatabaseConnection row, CancellationToken ct)
     {
-        var source = await sources.AcquireAsync(row.Name, ct).ConfigureAwait(false);
+        using var timeout = new CancellationTokenSource(options.Value.Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
+        var source = await sources.AcquireAsync(row.Name, either.Token).ConfigureAwait(false);
         try
         {
             var connection = source.Source.CreateConnection();
             await using var _ = connection.ConfigureAwait(false);
-            await opening.OpenAsync(connection, source.Row, "SELECT 1", async: true, ct).ConfigureAwait(false);
+            await opening
+                .OpenAsync(connection, source.Row, "SELECT 1", async: true, either.Token)
+                .ConfigureAwait(false);
+        }
+        catch (Exception e) when (timeout.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+            throw new TimeoutException(null, e);
         }
         finally
         {

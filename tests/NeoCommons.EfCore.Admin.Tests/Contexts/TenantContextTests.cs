@@ -1,4 +1,5 @@
 using System.Data;
+using System.Transactions;
 using Dapper;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
@@ -374,6 +375,71 @@ public sealed class TenantContextTests(TestServers servers)
 
         await Assert.ThrowsAsync<TenantIsolationException>(() => shop.Products.ToListAsync(Ct));
         Assert.Equal(ConnectionState.Closed, other.State);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_connection_that_was_opened_behind_the_contexts_back_executes_nothing(bool exchanged)
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("acme");
+        await app.DirectAsync("db1", "CREATE TABLE public.\"Products\" AS TABLE tenant_acme.\"Products\"");
+        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
+        await using var other = new NpgsqlConnection(app.AdminConnectionString);
+        if (exchanged)
+        {
+            shop.Database.SetDbConnection(other);
+        }
+
+        await shop.Database.GetDbConnection().OpenAsync(Ct);
+
+        await Assert.ThrowsAsync<TenantIsolationException>(() => shop.Products.ToListAsync(Ct));
+        Assert.Throws<TenantIsolationException>(() => shop.Products.ToList());
+        await Assert.ThrowsAsync<TenantIsolationException>(() => shop.Database.ExecuteSqlAsync($"SELECT 1", Ct));
+        shop.Products.Add(
+            new Product
+            {
+                Sku = "1",
+                Name = "x",
+                Price = 1,
+            }
+        );
+        var refused = await Assert.ThrowsAsync<DbUpdateException>(() => shop.SaveChangesAsync(Ct));
+        Assert.IsType<TenantIsolationException>(refused.InnerException);
+    }
+
+    [Fact]
+    public async Task In_a_transaction_scope_each_lease_reaches_its_own_schema_and_a_raw_one_none()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        foreach (var slug in new[] { "acme", "globex" })
+        {
+            await app.CreateTenantAsync(slug);
+        }
+
+        using (new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
+        {
+            foreach (var slug in new[] { "acme", "globex", "acme" })
+            {
+                await using var shop = await app.Shop.CreateDbContextAsync(slug, Ct);
+                shop.Products.Add(
+                    new Product
+                    {
+                        Sku = Guid.NewGuid().ToString(),
+                        Name = slug,
+                        Price = 1,
+                    }
+                );
+                await shop.SaveChangesAsync(Ct);
+                Assert.All(await shop.Products.AsNoTracking().ToListAsync(Ct), p => Assert.Equal(slug, p.Name));
+            }
+
+            await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
+            await Assert.ThrowsAsync<PostgresException>(() =>
+                raw.ExecuteScalarAsync("SELECT count(*) FROM \"Products\"")
+            );
+        }
     }
 
     [Fact]

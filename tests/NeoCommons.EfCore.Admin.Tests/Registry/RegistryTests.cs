@@ -204,6 +204,22 @@ public sealed class RegistryTests(TestServers servers)
     }
 
     [Fact]
+    public async Task All_of_many_tenants_are_listed_each_once_and_in_order()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.AdminAsync(
+            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT s, s, 'tenant_' || s, c.id "
+                + "FROM admin.database_connections c, generate_series(1, 1100) n, "
+                + "LATERAL (SELECT CASE WHEN n % 2 = 0 THEN 'a-' ELSE 'a_' END || n AS s) x"
+        );
+
+        var slugs = await app.Get<ITenantStore>().ListAsync(Ct).Select(t => t.Slug).ToListAsync(Ct);
+
+        Assert.Equal(1100, slugs.Distinct().Count());
+        Assert.Equal(slugs.Order(StringComparer.Ordinal), slugs);
+    }
+
+    [Fact]
     public async Task A_tenant_that_is_asked_for_by_many_at_once_is_loaded_once()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);

@@ -1,0 +1,37 @@
+using System.Collections.Concurrent;
+
+namespace NeoCommons.EfCore.Tests.Connections;
+
+/// <summary>A registry whose rows a test changes as an operator would.</summary>
+internal sealed class MemoryRegistry : IConnectionRegistry
+{
+    private readonly ConcurrentDictionary<string, DatabaseConnection> _rows = new(StringComparer.Ordinal);
+    private int _lookups;
+
+    public int Lookups => Volatile.Read(ref _lookups);
+
+    /// <summary>What looking up throws, where the registry itself is to fail.</summary>
+    public Exception? Failure { get; set; }
+
+    public DatabaseConnection this[string name] => _rows[name];
+
+    public void Set(DatabaseConnection row) => _rows[row.Name] = row;
+
+    public DatabaseConnection Change(string name, Func<DatabaseConnection, DatabaseConnection> change) =>
+        _rows[name] = change(_rows[name]);
+
+    public void Remove(string name) => _rows.TryRemove(name, out _);
+
+    public ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default)
+    {
+        Interlocked.Increment(ref _lookups);
+        return Failure is { } failure
+            ? ValueTask.FromException<DatabaseConnection?>(failure)
+            : ValueTask.FromResult(_rows.GetValueOrDefault(name));
+    }
+
+    public ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default) =>
+        ValueTask.FromResult<IReadOnlyList<DatabaseConnection>>([
+            .. _rows.Values.OrderBy(row => row.Name, StringComparer.Ordinal),
+        ]);
+}

@@ -1,0 +1,108 @@
+using System.Security.Cryptography;
+using System.Text;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.Connections;
+
+/// <summary>A host that is not who it should be never gets the password, nor what it could be found from.</summary>
+public sealed class RogueServerTests(TestServers servers)
+{
+    private const string Canary = "canary-2f81b0";
+    private const string User = "app";
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(SslMode.Disable)]
+    [InlineData(SslMode.Prefer)]
+    public async Task It_gets_no_password_in_clear(SslMode mode)
+    {
+        await using var rogue = RogueServer.AskingInClear();
+        await AssertNothingIsToldAsync(rogue, mode);
+    }
+
+    [Fact]
+    public async Task It_gets_no_MD5_of_the_password()
+    {
+        await using var rogue = RogueServer.AskingForMd5();
+        await AssertNothingIsToldAsync(rogue, SslMode.Disable);
+    }
+
+    [Fact]
+    public async Task It_hears_nothing_at_all_where_TLS_is_required()
+    {
+        await using var rogue = RogueServer.AskingInClear();
+        await AssertRefusedAsync(rogue, SslMode.Require);
+        Assert.Equal(0, rogue.Clients);
+    }
+
+    [Theory]
+    [InlineData("Password")]
+    [InlineData("MD5")]
+    public async Task The_rogue_servers_of_these_tests_would_hear_a_password_that_is_sent(string method)
+    {
+        await using var rogue = method == "MD5" ? RogueServer.AskingForMd5() : RogueServer.AskingInClear();
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:RequireAuth"] = method }
+        );
+        app.Registry.Set(Row(rogue, SslMode.Disable));
+
+        var opening = app.Connections.OpenConnectionAsync("rogue", Ct).AsTask();
+        await Eventually.TrueAsync(() => Secrets().Any(secret => Contains(rogue.Heard, secret)));
+
+        rogue.HangUp();
+        await Assert.ThrowsAsync<ConnectionUnavailableException>(() => opening);
+    }
+
+    private static async Task AssertRefusedAsync(RuntimeApp app)
+    {
+        var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+            await app.Connections.OpenConnectionAsync("rogue", Ct)
+        );
+        Assert.Equal(ConnectionUnavailableReason.Unreachable, refused.Reason);
+        Assert.DoesNotContain(Canary, refused.ToString(), StringComparison.Ordinal);
+    }
+
+    private static DatabaseConnection Row(RogueServer rogue, SslMode mode) =>
+        new()
+        {
+            Name = "rogue",
+            Host = "127.0.0.1",
+            Port = rogue.Port,
+            Database = "shop",
+            Username = User,
+            Password = Secret.FromText(Canary),
+            SslMode = mode,
+            PoolTimeout = TimeSpan.FromSeconds(30),
+        };
+
+    private static bool Contains(byte[] heard, byte[] secret) => heard.AsSpan().IndexOf(secret) >= 0;
+
+    private static IEnumerable<byte[]> Secrets()
+    {
+        yield return Encoding.UTF8.GetBytes(Canary);
+        var inner = Convert.ToHexStringLower(MD5.HashData(Encoding.UTF8.GetBytes(Canary + User)));
+        yield return Encoding.UTF8.GetBytes(inner);
+        yield return Encoding.UTF8.GetBytes(
+            Convert.ToHexStringLower(MD5.HashData([.. Encoding.UTF8.GetBytes(inner), .. RogueServer.Salt]))
+        );
+    }
+
+    private async Task AssertNothingIsToldAsync(RogueServer rogue, SslMode mode)
+    {
+        await AssertRefusedAsync(rogue, mode);
+
+        Assert.NotEqual(0, rogue.Clients);
+        Assert.True(Contains(rogue.Heard, Encoding.UTF8.GetBytes(User)));
+        Assert.All(Secrets(), secret => Assert.False(Contains(rogue.Heard, secret)));
+        Assert.False(Contains(rogue.Heard, "md5"u8.ToArray()));
+    }
+
+    private async Task AssertRefusedAsync(RogueServer rogue, SslMode mode)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        app.Registry.Set(Row(rogue, mode));
+        await AssertRefusedAsync(app);
+    }
+}
