@@ -65,7 +65,12 @@ internal static class TenantEndpoints
             return TypedResults.ValidationProblem(
                 new Dictionary<string, string[]>
                 {
-                    ["Connection"] = ["There is no such database for new tenants. Leave it out to get one."],
+                    ["Connection"] =
+                    [
+                        wanted.Connection is null
+                            ? "No database for new tenants is registered yet."
+                            : "There is no such database for new tenants. Leave it out to get one.",
+                    ],
                 }
             );
         }
