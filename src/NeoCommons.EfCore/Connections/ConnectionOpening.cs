@@ -40,6 +40,8 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             }
             catch (Exception e) when (Explain(e, row) is { } explained)
             {
+                // The driver may notice its timeout before the cancellation that the caller waits for.
+                ct.ThrowIfCancellationRequested();
                 throw explained;
             }
 
