@@ -42,6 +42,7 @@ internal static class ShopOpenApi
                 .DisableAgent()
                 .DisableMcp()
                 .HideDeveloperTools()
+                .HideClientButton()
         );
         app.MapGet("/", () => Results.Redirect("/scalar")).ExcludeFromDescription();
     }
