@@ -32,6 +32,7 @@ internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
         {
             var settings = AdminDatabaseUrl.Parse(options.Value.ConnectionString);
             settings.Pooling = pooled;
+            settings.Enlist = pooled;
             settings.SearchPath = SchemaName.Unbound;
             settings.ApplicationName ??= connections.Value.ApplicationName;
             if (settings.SslMode is not (SslMode.VerifyCA or SslMode.VerifyFull))

@@ -11,8 +11,17 @@ internal static class AdminSchema
 {
     public static DbContextOptionsBuilder UseAdminSchema(
         this DbContextOptionsBuilder options,
-        NpgsqlDataSource source
-    ) => options.UseNpgsql(source, Configure);
+        NpgsqlDataSource source,
+        Action<NpgsqlDbContextOptionsBuilder>? configure = null
+    ) =>
+        options.UseNpgsql(
+            source,
+            npgsql =>
+            {
+                Configure(npgsql);
+                configure?.Invoke(npgsql);
+            }
+        );
 
     public static DbContextOptionsBuilder UseAdminSchema(
         this DbContextOptionsBuilder options,

@@ -31,7 +31,7 @@ internal sealed class TenantMapping : IEntityTypeConfiguration<TenantEntity>
             .HasConstraintName("fk_tenants_database_connections");
 
         builder.Property(t => t.Id).HasColumnName("id").HasDefaultValueSql("gen_random_uuid()");
-        builder.Property(t => t.Slug).HasColumnName("slug");
+        builder.Property(t => t.Slug).HasColumnName("slug").UseCollation("C");
         builder.Property(t => t.Name).HasColumnName("name");
         builder.Property(t => t.SchemaName).HasColumnName("schema_name");
         builder.Property(t => t.ConnectionId).HasColumnName("connection_id");

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using NeoCommons.EfCore;
@@ -56,6 +55,7 @@ public static class AdminDatabaseBuilderExtensions
                     .UseAdminSchema(provider.GetRequiredService<AdminDatabase>().Source)
                     .AddInterceptors(provider.GetRequiredService<AdminConnectionInterceptor>())
         );
+        services.TryAddSingleton<AdminReads>();
         services.TryAddSingleton<AdminMigration>();
 
         services.TryAddSingleton<TenantCacheMemory>();

@@ -43,6 +43,13 @@ internal static partial class AdminLogMessages
     )]
     public static partial void CompensationFailed(ILogger logger, Exception exception, string tenant);
 
+    [LoggerMessage(
+        6005,
+        LogLevel.Error,
+        "Tenant {Tenant} could not be created, and its schema holds objects: create it again to finish"
+    )]
+    public static partial void CreationUnfinished(ILogger logger, string tenant);
+
     [LoggerMessage(6003, LogLevel.Information, "Tenant {Tenant} was migrated from {From} to {To}")]
     public static partial void TenantMigrated(ILogger logger, string tenant, string from, string to);
 

@@ -91,45 +91,22 @@ internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName sch
     /// <summary>Makes the schema; true if it was not there.</summary>
     private async Task<bool> PrepareAsync(bool resume, CancellationToken ct)
     {
-        var command = new NpgsqlCommand(
-            """
-            SELECT n.oid IS NOT NULL, coalesce(
-                (SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid LIMIT 1),
-                (SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid LIMIT 1),
-                (SELECT t.typname FROM pg_catalog.pg_type t WHERE t.typnamespace = n.oid LIMIT 1))::text
-            FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1
-            """,
-            connection
-        )
-        {
-            Parameters = { new() { Value = schema.Value } },
-        };
-        await using var _ = command.ConfigureAwait(false);
-        bool exists;
-        string? occupant;
-        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-        await using (reader.ConfigureAwait(false))
-        {
-            await reader.ReadAsync(ct).ConfigureAwait(false);
-            exists = reader.GetBoolean(0);
-            occupant = await reader.IsDBNullAsync(1, ct).ConfigureAwait(false) ? null : reader.GetString(1);
-        }
-
-        if (occupant is not null && !resume)
+        var found = await SchemaContent.ReadAsync(connection, schema, ct).ConfigureAwait(false);
+        if (found.Occupant is not null && !resume)
         {
             throw new TenantConflictException(
                 slug,
                 $"Schema '{schema}' exists in database '{connection.Database}' and holds objects that are not this tenant's, "
-                    + $"'{occupant}' for one. Nothing was changed. Drop or rename the schema, or choose another slug."
+                    + $"'{found.Occupant}' for one. Nothing was changed. Drop or rename the schema, or choose another slug."
             );
         }
 
-        if (!exists)
+        if (!found.Exists)
         {
             await ExecuteAsync($"CREATE SCHEMA {schema.Quoted}", ct).ConfigureAwait(false);
         }
 
-        return !exists;
+        return !found.Exists;
     }
 
     private async Task ExecuteAsync(string sql, CancellationToken ct)

@@ -72,7 +72,7 @@ internal sealed class TenantProvisioner(
         return created;
     }
 
-    /// <summary>The row, then schema and tables, then the row again; a failure takes the row back.</summary>
+    /// <summary>The row, then schema and tables, then the row again; if the schema fails, the row is taken back.</summary>
     private async Task<Tenant> CreateInStepsAsync(
         PooledDataSource source,
         NewTenant tenant,
@@ -80,27 +80,35 @@ internal sealed class TenantProvisioner(
         CancellationToken ct
     )
     {
+        // Opened before anything is written: a database that cannot be reached leaves no trace.
+        var connection = await OpenUnpooledAsync(source, ct).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-        await using var _ = context.ConfigureAwait(false);
+        await using var __ = context.ConfigureAwait(false);
         var row = await ReserveAsync(context, tenant, schema, ct).ConfigureAwait(false);
+        string? version;
         try
         {
-            var connection = source.Unpooled.CreateConnection();
-            await using var __ = connection.ConfigureAwait(false);
-            await opening.OpenAsync(connection, source.Row, null, async: true, ct).ConfigureAwait(false);
             var migration = new SchemaMigration(connection, schema, searchPath);
             await migration.LockAsync(ct).ConfigureAwait(false);
-            var creation = new SchemaCreation(connection, schema, tenant.Slug);
-            var version = await creation
+            version = await new SchemaCreation(connection, schema, tenant.Slug)
                 .CreateOrUndoAsync(migration, scripts.All, row.IsResumed, ct)
                 .ConfigureAwait(false);
-            return await ActivateAsync(context, row.Entity, version, ct).ConfigureAwait(false);
+        }
+        catch (TenantConflictException) when (!row.IsResumed)
+        {
+            // What is in the schema is somebody else's, and nothing of ours was added.
+            await DeleteReservationAsync(row.Entity).ConfigureAwait(false);
+            throw;
         }
         catch when (!row.IsResumed)
         {
-            await ReleaseAsync(row.Entity).ConfigureAwait(false);
+            await TakeBackAsync(source, schema, row.Entity).ConfigureAwait(false);
             throw;
         }
+
+        // The schema stands: from here on the row is finished by creating the tenant again, never taken back.
+        return await ActivateAsync(context, row.Entity, version, ct).ConfigureAwait(false);
     }
 
     private static async Task LockSlugAsync(NpgsqlConnection session, string slug, CancellationToken ct)
@@ -211,21 +219,54 @@ internal sealed class TenantProvisioner(
         return AdminTenantStore.Map(row);
     }
 
-    // The caller's token may be what ended the creation; taking the row back must not end with it.
-    private async Task ReleaseAsync(TenantEntity row)
+    /// <summary>
+    /// Removes the row of a failed creation, unless the schema holds something: the commit may have succeeded without its
+    /// answer reaching us, and then the row is what lets the creation be finished.
+    /// </summary>
+    private async Task TakeBackAsync(PooledDataSource source, SchemaName schema, TenantEntity row)
     {
         try
         {
-            var context = await contexts.CreateDbContextAsync(CancellationToken.None).ConfigureAwait(false);
-            await using var _ = context.ConfigureAwait(false);
-            await context
-                .Tenants.Where(t => t.Id == row.Id && t.Status == TenantStatus.Provisioning)
-                .ExecuteDeleteAsync(CancellationToken.None)
-                .ConfigureAwait(false);
+            // Not the caller's token: it may be what ended the creation.
+            var connection = await OpenUnpooledAsync(source, CancellationToken.None).ConfigureAwait(false);
+            await using var _ = connection.ConfigureAwait(false);
+            var found = await SchemaContent.ReadAsync(connection, schema, CancellationToken.None).ConfigureAwait(false);
+            if (found.Occupant is not null)
+            {
+                AdminLogMessages.CreationUnfinished(log, row.Slug);
+                return;
+            }
+
+            await DeleteReservationAsync(row).ConfigureAwait(false);
         }
         catch (Exception e)
         {
             AdminLogMessages.CompensationFailed(log, e, row.Slug);
+        }
+    }
+
+    private async Task DeleteReservationAsync(TenantEntity row)
+    {
+        var context = await contexts.CreateDbContextAsync(CancellationToken.None).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        await context
+            .Tenants.Where(t => t.Id == row.Id && t.Status == TenantStatus.Provisioning)
+            .ExecuteDeleteAsync(CancellationToken.None)
+            .ConfigureAwait(false);
+    }
+
+    private async Task<NpgsqlConnection> OpenUnpooledAsync(PooledDataSource source, CancellationToken ct)
+    {
+        var connection = source.Unpooled.CreateConnection();
+        try
+        {
+            await opening.OpenAsync(connection, source.Row, null, async: true, ct).ConfigureAwait(false);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
         }
     }
 }

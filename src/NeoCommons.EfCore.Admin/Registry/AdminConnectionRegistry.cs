@@ -5,7 +5,7 @@ namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The connections of <c>admin.database_connections</c>, answered from a snapshot that is swapped whole.</summary>
 internal sealed class AdminConnectionRegistry(
-    IDbContextFactory<AdminDbContext> contexts,
+    AdminReads reads,
     FernetSecretProtector protector,
     ILogger<AdminConnectionRegistry> log
 ) : IConnectionRegistry, IDisposable
@@ -42,14 +42,9 @@ internal sealed class AdminConnectionRegistry(
                 return before;
             }
 
-            var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-            await using var _ = context.ConfigureAwait(false);
-            var entities = await context
-                .DatabaseConnections.AsNoTracking()
-                .OrderBy(c => c.ConnectionName)
-                .ToListAsync(ct)
+            var entities = await reads
+                .ReadAsync((db, token) => db.DatabaseConnections.OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
                 .ConfigureAwait(false);
-
             var audit = new SecretAudit(0, 0);
             var rows = entities.ConvertAll(entity => Map(entity, ref audit));
             var after = before?.With(rows) ?? new ConnectionSnapshot(rows);

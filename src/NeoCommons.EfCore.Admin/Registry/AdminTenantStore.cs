@@ -13,18 +13,15 @@ namespace NeoCommons.EfCore.Admin;
 /// </remarks>
 internal sealed class AdminTenantStore : ITenantStore, IDisposable
 {
+    private const int PageSize = 500;
     private static readonly TimeSpan LongestMiss = TimeSpan.FromSeconds(1);
 
-    private readonly IDbContextFactory<AdminDbContext> _contexts;
+    private readonly AdminReads _reads;
     private readonly FusionCache _cache;
 
-    public AdminTenantStore(
-        IDbContextFactory<AdminDbContext> contexts,
-        IOptions<AdminDatabaseOptions> options,
-        TenantCacheMemory memory
-    )
+    public AdminTenantStore(AdminReads reads, IOptions<AdminDatabaseOptions> options, TenantCacheMemory memory)
     {
-        _contexts = contexts;
+        _reads = reads;
         _cache = new FusionCache(
             new FusionCacheOptions
             {
@@ -55,13 +52,30 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     public async IAsyncEnumerable<Tenant> ListAsync([EnumeratorCancellation] CancellationToken ct = default)
     {
-        var context = await _contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-        await using var _ = context.ConfigureAwait(false);
-        var rows = context.Tenants.AsNoTracking().Include(t => t.Connection).OrderBy(t => t.Slug).AsAsyncEnumerable();
-        await foreach (var row in rows.WithCancellation(ct).ConfigureAwait(false))
+        // Page by page: who migrates all tenants takes hours, and an open reader would hold back vacuum all the while.
+        var last = "";
+        List<TenantEntity> page;
+        do
         {
-            yield return Map(row);
-        }
+            var after = last;
+            page = await _reads
+                .ReadAsync(
+                    (db, token) =>
+                        db
+                            .Tenants.Include(t => t.Connection)
+                            .Where(t => string.Compare(t.Slug, after) > 0)
+                            .OrderBy(t => t.Slug)
+                            .Take(PageSize)
+                            .ToListAsync(token),
+                    ct
+                )
+                .ConfigureAwait(false);
+            foreach (var row in page)
+            {
+                yield return Map(row);
+                last = row.Slug;
+            }
+        } while (page.Count == PageSize);
     }
 
     /// <summary>Forgets what is cached; it is asked for again at the next use, and still served while it cannot be.</summary>
@@ -95,12 +109,8 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     private async Task<Tenant?> LoadAsync(Expression<Func<TenantEntity, bool>> which, CancellationToken ct)
     {
-        var context = await _contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-        await using var _ = context.ConfigureAwait(false);
-        var row = await context
-            .Tenants.AsNoTracking()
-            .Include(t => t.Connection)
-            .SingleOrDefaultAsync(which, ct)
+        var row = await _reads
+            .ReadAsync((db, token) => db.Tenants.Include(t => t.Connection).SingleOrDefaultAsync(which, token), ct)
             .ConfigureAwait(false);
         return row is null ? null : Map(row);
     }

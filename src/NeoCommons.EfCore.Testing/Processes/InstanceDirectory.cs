@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Security.Cryptography;
 
 namespace NeoCommons.EfCore.Testing;
 
@@ -39,10 +40,11 @@ internal sealed class InstanceDirectory : IDisposable
     /// <summary>Makes a folder that only <paramref name="owner"/> (or the current user, when null) can enter.</summary>
     public static InstanceDirectory Create(ServerUser? owner)
     {
-        SweepAbandoned();
+        var root = RootFor(owner);
+        SweepAbandoned(root);
         while (true)
         {
-            var path = NewFolder(owner);
+            var path = NewFolder(root);
             try
             {
                 var held = new FileStream(
@@ -110,26 +112,25 @@ internal sealed class InstanceDirectory : IDisposable
         }
     }
 
-    private static string NewFolder(ServerUser? owner)
-    {
-        var temp = System.IO.Path.GetTempPath();
-        if (owner is null || owner.CanTraverse(temp))
-        {
-            return Directory.CreateTempSubdirectory(Prefix).FullName;
-        }
+    /// <summary>
+    /// The temp folder; where that lies below a private home, which the server's user cannot pass, the system's own.
+    /// </summary>
+    private static string RootFor(ServerUser? owner) =>
+        System.IO.Path.GetTempPath() is var temp && (owner is null || owner.CanTraverse(temp)) ? temp : "/tmp";
 
-        // A temp folder below a private home: the server's user cannot reach it, the system's own it can.
-        var path = System.IO.Path.Combine("/tmp", Prefix + System.IO.Path.GetRandomFileName());
+    private static string NewFolder(string root)
+    {
+        var path = System.IO.Path.Combine(root, Prefix + RandomNumberGenerator.GetHexString(12, lowercase: true));
         return OperatingSystem.IsWindows()
-            ? throw new PlatformNotSupportedException()
+            ? throw new PlatformNotSupportedException("Servers from installed binaries need a POSIX system.")
             : Directory
                 .CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute)
                 .FullName;
     }
 
-    private static void SweepAbandoned()
+    private static void SweepAbandoned(string root)
     {
-        foreach (var path in Directory.EnumerateDirectories(System.IO.Path.GetTempPath(), Prefix + "*"))
+        foreach (var path in Directory.EnumerateDirectories(root, Prefix + "*"))
         {
             try
             {
@@ -160,7 +161,9 @@ internal sealed class InstanceDirectory : IDisposable
             && File.ReadAllText($"/proc/{id}/cmdline").Contains(path, StringComparison.Ordinal)
         )
         {
-            Posix.Signal(id, Signal.Quit);
+            // PostgreSQL frees its shared memory when asked to quit; the others may ignore that.
+            var isPostgres = Directory.Exists(System.IO.Path.Combine(path, "data"));
+            Posix.Signal(id, isPostgres ? Signal.Quit : Signal.Kill);
         }
     }
 

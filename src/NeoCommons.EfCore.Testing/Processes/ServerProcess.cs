@@ -9,8 +9,13 @@ internal sealed class ServerProcess
     private const string Redirect = "exec \"$@\" >>\"$0\" 2>&1 </dev/null";
 
     private readonly Process _process;
+    private readonly Signal _deathSignal;
 
-    private ServerProcess(Process process) => _process = process;
+    private ServerProcess(Process process, Signal deathSignal)
+    {
+        _process = process;
+        _deathSignal = deathSignal;
+    }
 
     public int Id => _process.Id;
 
@@ -18,7 +23,7 @@ internal sealed class ServerProcess
 
     /// <param name="directory">Where it runs and logs.</param>
     /// <param name="user">Who it runs as; null for the current user.</param>
-    /// <param name="deathSignal">What the system sends it when this process dies.</param>
+    /// <param name="deathSignal">What ends it at once: the system sends it when this process dies.</param>
     /// <param name="command">The program and its arguments.</param>
     public static async Task<ServerProcess> StartAsync(
         InstanceDirectory directory,
@@ -38,7 +43,7 @@ internal sealed class ServerProcess
         string[] line = [.. session, .. tie, "/bin/sh", "-c", Redirect, directory.LogFile, .. command];
 
         var start = new ProcessStartInfo(line[0], line[1..]) { WorkingDirectory = directory.Path };
-        var server = new ServerProcess(await LaunchThread.StartAsync(start).ConfigureAwait(false));
+        var server = new ServerProcess(await LaunchThread.StartAsync(start).ConfigureAwait(false), deathSignal);
         directory.Adopt(server);
         return server;
     }
@@ -71,7 +76,7 @@ internal sealed class ServerProcess
     public void Kill()
     {
         Send(Signal.Continue);
-        Send(Signal.Quit);
+        Send(_deathSignal);
         if (!_process.WaitForExit(TimeSpan.FromSeconds(3)))
         {
             Send(Signal.Kill);

@@ -40,6 +40,8 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             }
             catch (Exception e) when (Explain(e, row) is { } explained)
             {
+                // The driver may notice its timeout before the cancellation that the caller waits for.
+                ct.ThrowIfCancellationRequested();
                 throw explained;
             }
 
@@ -70,6 +72,12 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 if (!tried || attemptsLeft == 0 || !IsDead(e))
                 {
                     throw;
+                }
+
+                if (e.InnerException is TimeoutException)
+                {
+                    // The network swallows what is sent: trying the other idle ones would take as long for each.
+                    NpgsqlConnection.ClearPool(connection);
                 }
             }
         }

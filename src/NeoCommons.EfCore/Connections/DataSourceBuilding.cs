@@ -124,6 +124,8 @@ internal static class DataSourceBuilding
             SearchPath = SchemaName.Unbound,
             Timeout = (int)row.PoolTimeout.TotalSeconds,
             Pooling = pooled,
+            // What an unpooled session does, a migration for one, is never part of the caller's transaction.
+            Enlist = pooled,
             PersistSecurityInfo = false,
         };
         if (pooled)

@@ -1,4 +1,5 @@
 using System.Data;
+using System.Transactions;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -26,7 +27,11 @@ internal sealed class DatabaseConnections(
     public async ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default)
     {
         var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
-        return await OpenAsync(source, null, ct).ConfigureAwait(false);
+
+        // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context
+        // has just closed.
+        var bind = Transaction.Current is null ? null : searchPath.BindToNobody;
+        return await OpenAsync(source, bind, ct).ConfigureAwait(false);
     }
 
     public async ValueTask<NpgsqlConnection> OpenTenantConnectionAsync(TenantId tenant, CancellationToken ct = default)

@@ -11,6 +11,10 @@ internal sealed class SearchPath(ConnectionOptions options)
     private readonly string _rest =
         string.Concat(options.SharedSchemas.Select(s => ", " + SchemaName.Parse(s).Quoted)) + ", pg_temp";
 
+    /// <summary>The statement that leads to no schema, as sessions begin.</summary>
+    public string BindToNobody => $"SET search_path = {SchemaName.Unbound}";
+
+    /// <summary>The statement that leads to the tenant's schema.</summary>
     /// <param name="schema">The tenant's schema.</param>
     /// <param name="readOnly">Whether the session is to refuse writes; the pool's reset ends that, as it ends the path.</param>
     public string BindTo(SchemaName schema, bool readOnly = false) =>

@@ -62,6 +62,21 @@ internal sealed class TenantLease : IResettableService, IDisposable
         _physical = await _opening!.OpenAsync(_connection, source.Row, _bind, async, ct).ConfigureAwait(false);
     }
 
+    /// <summary>Refuses a command on a connection that this lease has not opened and bound.</summary>
+    /// <exception cref="TenantIsolationException">Nothing was executed.</exception>
+    public void ThrowIfNotBound(DbConnection? connection)
+    {
+        if (_physical is null || !ReferenceEquals(connection, _connection))
+        {
+            throw new TenantIsolationException(
+                "The connection of this context was opened or exchanged behind its back, so it is not bound to "
+                    + (Tenant is null ? "a tenant" : $"tenant '{Tenant.Slug}'")
+                    + ". Let the context open it, with Database.OpenConnectionAsync() where it must stay open.",
+                Tenant?.Id
+            );
+        }
+    }
+
     /// <summary>Notes that the connection went back to the pool.</summary>
     public void Closed()
     {

@@ -20,10 +20,18 @@ internal sealed class TenantOptionsExtension(IReadOnlyList<string> sharedSchemas
             .TryAdd<IResettableService, TenantLease>(provider => provider.GetRequiredService<TenantLease>())
             .TryAdd<IConventionSetPlugin, TenantModelConventions>();
         services.AddScoped<IInterceptor, SearchPathInterceptor>();
+        services.AddScoped<IInterceptor, TenantCommandGuard>();
         services.AddScoped<IInterceptor, ReadOnlyInterceptor>();
     }
 
-    public void Validate(IDbContextOptions options)
+    public void Validate(IDbContextOptions options) => ThrowIfUnsafe(options);
+
+    /// <summary>Refuses options that would lead around the tenant.</summary>
+    /// <remarks>
+    /// Called when the options are built: EF calls <see cref="Validate"/> only when it makes a service provider for them.
+    /// </remarks>
+    /// <exception cref="InvalidOperationException">They bring a connection, or a schema for the history.</exception>
+    public static void ThrowIfUnsafe(IDbContextOptions options)
     {
         var relational = RelationalOptionsExtension.Extract(options);
         if (relational.Connection is not null || relational.ConnectionString is not null)

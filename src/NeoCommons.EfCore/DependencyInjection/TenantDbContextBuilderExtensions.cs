@@ -73,6 +73,7 @@ public static class TenantDbContextBuilderExtensions
             new TenantOptionsExtension([.. connections.SharedSchemas])
         );
         configure(provider, options);
+        TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         return options.Options;
     }
 }

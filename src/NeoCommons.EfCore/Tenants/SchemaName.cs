@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using System.Text.Json.Serialization;
 
 namespace NeoCommons.EfCore;
 
@@ -17,6 +18,7 @@ namespace NeoCommons.EfCore;
 /// </para>
 /// <para>Immutable, thread-safe, equal by ordinal comparison as PostgreSQL compares quoted identifiers.</para>
 /// </remarks>
+[JsonConverter(typeof(SchemaNameJsonConverter))]
 public sealed class SchemaName : IEquatable<SchemaName>, IParsable<SchemaName>
 {
     /// <summary>The longest identifier that PostgreSQL keeps whole, in bytes of UTF-8 (NAMEDATALEN - 1).</summary>

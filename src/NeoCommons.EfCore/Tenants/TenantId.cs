@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Serialization;
 
 namespace NeoCommons.EfCore;
 
@@ -8,6 +9,7 @@ namespace NeoCommons.EfCore;
 /// Text is the 36-character form with hyphens only (<c>0f8fad5b-d9cb-469f-a165-70867728950e</c>), so that an id and
 /// its text are one to one; upper case is read, too, and lower case is written.
 /// </remarks>
+[JsonConverter(typeof(TenantIdJsonConverter))]
 public readonly record struct TenantId(Guid Value) : ISpanParsable<TenantId>
 {
     private const string Format = "D";

@@ -22,7 +22,13 @@ internal sealed class Orphan : IDisposable
 
     public static async Task<Orphan> StartAsync(CancellationToken ct)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, Argument)
+        // Started as "dotnet tests.dll", this process is dotnet and needs the file once more.
+        var program = Environment.ProcessPath!;
+        string[] arguments =
+            Path.GetFileNameWithoutExtension(program) == "dotnet"
+                ? [typeof(Orphan).Assembly.Location, Argument]
+                : [Argument];
+        var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

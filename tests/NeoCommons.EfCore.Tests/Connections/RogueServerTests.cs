@@ -74,7 +74,7 @@ public sealed class RogueServerTests(TestServers servers)
             Username = User,
             Password = Secret.FromText(Canary),
             SslMode = mode,
-            PoolTimeout = TimeSpan.FromSeconds(30),
+            PoolTimeout = TimeSpan.FromSeconds(4),
         };
 
     private static bool Contains(byte[] heard, byte[] secret) => heard.AsSpan().IndexOf(secret) >= 0;

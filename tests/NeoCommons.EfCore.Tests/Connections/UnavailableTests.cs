@@ -137,7 +137,14 @@ public sealed class UnavailableTests(TestServers servers)
         await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
         proxy.Blackhole();
         await using var app = new RuntimeApp(servers.Postgres);
-        var row = await app.AddDatabaseAsync(row => row with { Host = proxy.Host, Port = proxy.Port });
+        var row = await app.AddDatabaseAsync(row =>
+            row with
+            {
+                Host = proxy.Host,
+                Port = proxy.Port,
+                PoolTimeout = TimeSpan.FromSeconds(5),
+            }
+        );
         using var cancelled = new CancellationTokenSource();
 
         var opening = app.Connections.OpenConnectionAsync(row.Name, cancelled.Token).AsTask();

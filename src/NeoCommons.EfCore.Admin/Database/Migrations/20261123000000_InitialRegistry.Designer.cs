@@ -217,7 +217,8 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                     b.Property<string>("Slug")
                         .IsRequired()
                         .HasColumnType("text")
-                        .HasColumnName("slug");
+                        .HasColumnName("slug")
+                        .UseCollation("C");
 
                     b.Property<string>("Status")
                         .IsRequired()

@@ -61,7 +61,7 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                 columns: table => new
                 {
                     id = table.Column<Guid>(type: "uuid", nullable: false, defaultValueSql: "gen_random_uuid()"),
-                    slug = table.Column<string>(type: "text", nullable: false),
+                    slug = table.Column<string>(type: "text", nullable: false, collation: "C"),
                     name = table.Column<string>(type: "text", nullable: false),
                     schema_name = table.Column<string>(type: "text", nullable: false),
                     connection_id = table.Column<Guid>(type: "uuid", nullable: false),

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Starts the sample with everything that it needs. Ctrl-C ends it, and nothing stays behind.
+#   ./run.sh              on port 5080, or the next free one
+#   PORT=8080 ./run.sh    on this port
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+in_use() {
+  (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null
+}
+
+# With an address of your own, the sample uses that server and starts none.
+[[ -n ${ADMIN_DATABASE_URL:-} ]] || eng/setup.sh postgres
+
+port=${PORT:-}
+if [[ -z $port ]]; then
+  port=5080
+  while in_use "$port"; do
+    port=$((port + 1))
+  done
+fi
+
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+export ASPNETCORE_ENVIRONMENT=Development ASPNETCORE_URLS=http://localhost:$port
+exec dotnet run --project samples/WebSample -c Release --no-launch-profile -- "$@"

@@ -1,0 +1,43 @@
+using System.Transactions;
+using Microsoft.EntityFrameworkCore;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Contexts for the registry's own lookups, which are read-only and so can simply be tried again.</summary>
+/// <remarks>
+/// A connection that died in the pool shows at its next command; the retry opens another, and where that fails, says so
+/// with <see cref="ConnectionUnavailableException"/>. The application's own <see cref="AdminDbContext"/> does not retry,
+/// since that would refuse transactions.
+/// </remarks>
+internal sealed class AdminReads
+{
+    private const int Retries = 2;
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromMilliseconds(200);
+
+    private readonly Lazy<DbContextOptions<AdminDbContext>> _options;
+
+    public AdminReads(AdminDatabase database, AdminConnectionInterceptor interceptor) =>
+        _options = new(() =>
+        {
+            var options = new DbContextOptionsBuilder<AdminDbContext>();
+            options
+                .UseAdminSchema(database.Source, npgsql => npgsql.EnableRetryOnFailure(Retries, LongestDelay, null))
+                .UseQueryTrackingBehavior(QueryTrackingBehavior.NoTracking)
+                .AddInterceptors(interceptor);
+            return options.Options;
+        });
+
+    /// <summary>Runs a lookup on a context of its own, outside of the caller's transaction if there is one.</summary>
+    public async Task<T> ReadAsync<T>(Func<AdminDbContext, CancellationToken, Task<T>> read, CancellationToken ct)
+    {
+        using var apart = new TransactionScope(
+            TransactionScopeOption.Suppress,
+            TransactionScopeAsyncFlowOption.Enabled
+        );
+        var context = new AdminDbContext(_options.Value);
+        await using var _ = context.ConfigureAwait(false);
+        var result = await read(context, ct).ConfigureAwait(false);
+        apart.Complete();
+        return result;
+    }
+}

@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Logging;
+
+namespace NeoCommons.EfCore.AspNetCore;
+
+/// <summary>Every log message of this package. Event ids: 8000 requests.</summary>
+internal static partial class AspNetCoreLogMessages
+{
+    [LoggerMessage(8001, LogLevel.Debug, "The request was refused: {Problem}")]
+    public static partial void RequestRefused(ILogger logger, Exception exception, string problem);
+
+    [LoggerMessage(8002, LogLevel.Warning, "The request could not be served: {Problem}")]
+    public static partial void RequestUnavailable(ILogger logger, Exception exception, string problem);
+
+    [LoggerMessage(8003, LogLevel.Error, "The request was stopped: {Problem}")]
+    public static partial void RequestStopped(ILogger logger, Exception exception, string problem);
+}

@@ -1,0 +1,61 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace NeoCommons.EfCore.AspNetCore;
+
+/// <summary>Writes health reports as JSON that anybody may see.</summary>
+public static class NeoCommonsHealthResponse
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        Converters = { new JsonStringEnumConverter() },
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        WriteIndented = true,
+    };
+
+    /// <summary>Writes the report: overall status, and each check with status, description, duration and connections.</summary>
+    /// <remarks>
+    /// <para>
+    /// Use it as
+    /// <c>app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync })</c>.
+    /// </para>
+    /// <para>
+    /// Data are the <see cref="ConnectionHealth"/> of each connection, by its name. Left out, since it may hold host
+    /// names or the text of an exception: other data, and the description of a check that ended with an exception.
+    /// </para>
+    /// </remarks>
+    public static Task WriteAsync(HttpContext context, HealthReport report)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        ArgumentNullException.ThrowIfNull(report);
+        var answer = new
+        {
+            report.Status,
+            DurationMilliseconds = Milliseconds(report.TotalDuration),
+            Checks = report.Entries.ToDictionary(
+                entry => entry.Key,
+                entry => new
+                {
+                    entry.Value.Status,
+                    Description = entry.Value.Exception is null ? entry.Value.Description : "The check itself failed.",
+                    DurationMilliseconds = Milliseconds(entry.Value.Duration),
+                    Data = Connections(entry.Value),
+                },
+                StringComparer.Ordinal
+            ),
+        };
+        return context.Response.WriteAsJsonAsync(answer, Json, context.RequestAborted);
+    }
+
+    private static Dictionary<string, ConnectionHealth>? Connections(HealthReportEntry entry)
+    {
+        var connections = entry
+            .Data.Where(d => d.Value is ConnectionHealth)
+            .ToDictionary(d => d.Key, d => (ConnectionHealth)d.Value, StringComparer.Ordinal);
+        return connections.Count == 0 ? null : connections;
+    }
+
+    private static double Milliseconds(TimeSpan duration) => Math.Round(duration.TotalMilliseconds, 2);
+}

@@ -1,0 +1,91 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+
+namespace NeoCommons.EfCore.AspNetCore;
+
+/// <summary>What a caller is told of an exception.</summary>
+/// <remarks>
+/// The caller may be anybody: no text of an exception is shown, no host, user, connection or schema name. The types are
+/// part of the API and never change.
+/// </remarks>
+internal sealed record Problem(int Status, string Type, string Title, string Detail)
+{
+    private const string TypePrefix = "urn:neocommons:";
+
+    /// <summary>When it may be worth trying again; null where nobody knows.</summary>
+    public TimeSpan? RetryAfter { get; private init; }
+
+    /// <summary>The problem that the exception is, or null where it is none of ours.</summary>
+    /// <param name="exception">What was thrown.</param>
+    /// <param name="places">Where this application looks for a tenant, as the end of a sentence; null if not known.</param>
+    public static Problem? Of(Exception exception, string? places)
+    {
+        var how = places is null ? "Name the tenant as this service expects it." : $"Name one tenant: {places}.";
+        return exception switch
+        {
+            TenantNotFoundException => new(
+                StatusCodes.Status404NotFound,
+                TypePrefix + "tenant-not-found",
+                "There is no such tenant",
+                $"The tenant that the request names does not exist. Check its spelling. {how}"
+            ),
+            TenantNotResolvedException => new(
+                StatusCodes.Status400BadRequest,
+                TypePrefix + "tenant-not-resolved",
+                "The request does not name one tenant",
+                $"This needs exactly one tenant. {how}"
+            ),
+            TenantUnavailableException e => new(
+                StatusCodes.Status503ServiceUnavailable,
+                TypePrefix + "tenant-unavailable",
+                "The tenant is not available now",
+                "The tenant exists and is not in use at the moment. Try again later, or ask who runs this service."
+            )
+            {
+                RetryAfter = e.RetryAfter,
+            },
+            TenantConflictException => new(
+                StatusCodes.Status409Conflict,
+                TypePrefix + "tenant-conflict",
+                "The tenant cannot be created under this slug",
+                "The slug is taken, or a tenant with it is being created. Choose another slug."
+            ),
+            InvalidSchemaNameException => new(
+                StatusCodes.Status400BadRequest,
+                TypePrefix + "invalid-name",
+                "This cannot be a tenant's slug",
+                $"Choose another one: {TenantSlug.Rule}. A few names are reserved."
+            ),
+            ConnectionUnavailableException or ConnectionNotFoundException or SecretDecryptionException => Unavailable,
+            TenantIsolationException => new(
+                StatusCodes.Status500InternalServerError,
+                TypePrefix + "tenant-isolation",
+                "The request was stopped",
+                "It could have reached data of another tenant, so nothing was executed. This is a fault of the service, "
+                    + "not of the request: report it, with the trace id if there is one."
+            ),
+            _ => IsLostDatabase(exception) ? Unavailable : null,
+        };
+    }
+
+    private static Problem Unavailable { get; } =
+        new(
+            StatusCodes.Status503ServiceUnavailable,
+            TypePrefix + "database-unavailable",
+            "The data is not available now",
+            "The database behind this request cannot be used at the moment. Try again in a moment; if that does not "
+                + "help, tell who runs this service."
+        );
+
+    // A connection can break under a command, too: the driver's exception then arrives as it is, or as EF wraps it.
+    private static bool IsLostDatabase(Exception exception) =>
+        exception switch
+        {
+            PostgresException { SqlState: "57P01" or "57P02" or "57P03" } => true,
+            NpgsqlException e => e.IsTransient,
+            InvalidOperationException or DbUpdateException => exception.InnerException is { } inner
+                && IsLostDatabase(inner),
+            _ => false,
+        };
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Everything that must be green: format, build, tests. The last line is "N passed, N failed, N skipped".
+#   ./test.sh                                   all tests
+#   ./test.sh --filter-class '*TcpFaultProxy*'  arguments go to dotnet test
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+solution=NeoCommons.EfCore.sln
+configuration=Release
+results=$PWD/artifacts/test-results
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+# Build nodes that stay would keep the output of this script open.
+export MSBUILDDISABLENODEREUSE=1
+
+job=
+stop() {
+  trap - INT TERM
+  if [[ -n $job ]]; then
+    # Asked politely, tests dispose their servers. Whatever is left after that dies with its parent.
+    kill -INT -- "-$job" 2> /dev/null || true
+    for ((i = 0; i < 50; i++)); do
+      kill -0 -- "-$job" 2> /dev/null || break
+      sleep 0.2
+    done
+    kill -KILL -- "-$job" 2> /dev/null || true
+  fi
+  exit 130
+}
+trap stop INT TERM
+
+# Runs a command in a process group of its own, so that an interrupt ends all of it.
+run() {
+  echo "> $*"
+  set -m
+  "$@" < /dev/null &
+  job=$!
+  set +m
+  local code=0
+  wait "$job" || code=$?
+  job=
+  return "$code"
+}
+
+fail() {
+  echo "$1"
+  echo "0 passed, 1 failed, 0 skipped"
+  exit 1
+}
+
+# "passed failed skipped" of all result files.
+count() {
+  find "$results" -name '*.trx' -exec cat {} + | grep -o '<Counters [^>]*' | awk '
+    {
+      split("", value)
+      for (i = 2; i <= NF; i++) {
+        if (split($i, pair, "=") == 2) {
+          gsub(/[^0-9]/, "", pair[2])
+          value[pair[1]] = pair[2]
+        }
+      }
+      bad = value["failed"] + value["error"] + value["timeout"] + value["aborted"]
+      passed += value["passed"]
+      failed += bad
+      skipped += value["total"] - value["passed"] - bad
+    }
+    END { print passed + 0, failed + 0, skipped + 0 }'
+}
+
+run eng/setup.sh postgres redis pgbouncer python || fail "setup failed"
+run dotnet tool restore || fail "dotnet tool restore failed"
+run dotnet csharpier check . || fail "Not formatted: run 'dotnet csharpier format .'"
+run dotnet build "$solution" -c "$configuration" || fail "The build failed"
+
+rm -rf "$results"
+mkdir -p "$results"
+arguments=("$@")
+# With a filter, a project without a matching test is no failure.
+(($# == 0)) || arguments+=(--ignore-exit-code 8)
+code=0
+run dotnet test --solution "$solution" -c "$configuration" --no-build --no-progress \
+  --results-directory "$results" --report-trx ${arguments[@]+"${arguments[@]}"} || code=$?
+
+files=$(find "$results" -name '*.trx' | wc -l)
+projects=$(find tests -name '*.Tests.csproj' | wc -l)
+read -r passed failed skipped < <(count) || true
+if ((files == 0)); then
+  fail "No test results were written"
+fi
+if (($# == 0 && files < projects)); then
+  echo "$((projects - files)) of $projects test projects wrote no results"
+  failed=$((failed + projects - files))
+fi
+# A test host that crashed, or a run without a test, fails without a failed test.
+if ((code != 0 && failed == 0)); then
+  echo "dotnet test ended with exit code $code"
+  failed=1
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))

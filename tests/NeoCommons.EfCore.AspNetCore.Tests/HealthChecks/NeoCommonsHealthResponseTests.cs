@@ -1,0 +1,75 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace NeoCommons.EfCore.AspNetCore.Tests.HealthChecks;
+
+public sealed class NeoCommonsHealthResponseTests
+{
+    private const string Secret = "db-17.internal.example refused user 'boss'";
+
+    [Fact]
+    public async Task A_report_shows_each_check_and_each_connection()
+    {
+        var (json, text) = await WriteAsync(
+            new HealthReportEntry(
+                HealthStatus.Degraded,
+                "1 of 2 connections in use can be used; not so: shop-us.",
+                TimeSpan.FromMilliseconds(12.3456),
+                null,
+                new Dictionary<string, object>
+                {
+                    ["shop-us"] = new ConnectionHealth
+                    {
+                        Status = ConnectionHealthStatus.Unhealthy,
+                        Reason = "Unreachable",
+                        Type = ConnectionType.Shared,
+                        Pool = new PoolMetrics { ConnectionName = "shop-us", Max = 20 },
+                    },
+                    ["server"] = Secret,
+                }
+            )
+        );
+
+        Assert.Equal("Degraded", json.GetProperty("status").GetString());
+        var check = json.GetProperty("checks").GetProperty("it");
+        Assert.Equal("Degraded", check.GetProperty("status").GetString());
+        Assert.StartsWith("1 of 2", check.GetProperty("description").GetString(), StringComparison.Ordinal);
+        Assert.Equal(12.35, check.GetProperty("durationMilliseconds").GetDouble());
+        var connection = check.GetProperty("data").GetProperty("shop-us");
+        Assert.Equal("Unhealthy", connection.GetProperty("status").GetString());
+        Assert.Equal("Unreachable", connection.GetProperty("reason").GetString());
+        Assert.Equal("Shared", connection.GetProperty("type").GetString());
+        Assert.Equal(20, connection.GetProperty("pool").GetProperty("max").GetInt32());
+        Assert.DoesNotContain("internal.example", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_text_of_an_exception_is_not_shown()
+    {
+        // What the health check service makes of a check that throws: the exception's message as the description.
+        var (json, text) = await WriteAsync(
+            new HealthReportEntry(HealthStatus.Unhealthy, Secret, TimeSpan.Zero, new IOException(Secret), null)
+        );
+
+        Assert.Equal("Unhealthy", json.GetProperty("status").GetString());
+        Assert.DoesNotContain("internal.example", text, StringComparison.Ordinal);
+    }
+
+    private static async Task<(JsonElement Json, string Text)> WriteAsync(HealthReportEntry entry)
+    {
+        var context = new DefaultHttpContext();
+        var body = new MemoryStream();
+        context.Response.Body = body;
+        var report = new HealthReport(
+            new Dictionary<string, HealthReportEntry> { ["it"] = entry },
+            TimeSpan.FromMilliseconds(20)
+        );
+
+        await NeoCommonsHealthResponse.WriteAsync(context, report);
+
+        Assert.StartsWith("application/json", context.Response.ContentType, StringComparison.Ordinal);
+        var text = System.Text.Encoding.UTF8.GetString(body.ToArray());
+        return (JsonDocument.Parse(text).RootElement, text);
+    }
+}
