@@ -21,5 +21,12 @@ if [[ -z $port ]]; then
 fi
 
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+# The SDK leaves folders in the temp folder, so it gets one of its own.
+build=$(mktemp -d "${TMPDIR:-/tmp}/neocommons-run-XXXXXX")
+trap 'rm -rf "$build"' EXIT
+TMPDIR=$build MSBUILDDISABLENODEREUSE=1 dotnet build samples/WebSample -c Release -v quiet
+rm -rf "$build"
+
 export ASPNETCORE_ENVIRONMENT=Development ASPNETCORE_URLS=http://localhost:$port
-exec dotnet run --project samples/WebSample -c Release --no-launch-profile -- "$@"
+cd samples/WebSample
+exec dotnet bin/Release/net10.0/WebSample.dll "$@"

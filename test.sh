@@ -12,6 +12,11 @@ export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 # Build nodes that stay would keep the output of this script open.
 export MSBUILDDISABLENODEREUSE=1
 
+# The SDK leaves folders in the temp folder, so it gets one of ours. Servers run as another user and must get through.
+export TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/neocommons-test-XXXXXX")
+chmod 755 "$TMPDIR"
+trap 'rm -rf "$TMPDIR"' EXIT
+
 job=
 stop() {
   trap - INT TERM
