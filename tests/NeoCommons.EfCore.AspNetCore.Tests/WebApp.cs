@@ -33,6 +33,7 @@ public sealed class WebApp : IAsyncDisposable
         builder.Services.AddSingleton(log);
         builder.Services.AddNeoCommons(new ConfigurationBuilder().Build());
         builder.Services.AddSingleton<ITenantStore, KnownTenants>();
+        builder.Services.AddSingleton<IConnectionRegistry, NoConnections>();
         builder.Services.AddNeoCommonsProblemDetails();
         var app = builder.Build();
         (before ?? (a => a.UseExceptionHandler()))(app);

@@ -1,4 +1,6 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
@@ -19,6 +21,8 @@ internal sealed class AdminMigration(AdminDatabase database, IDbContextFactory<A
 
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var ___ = context.ConfigureAwait(false);
+        // EF looks for its history by reading it, and logs an error where there is none: the first start would show one.
+        await context.GetService<IHistoryRepository>().CreateIfNotExistsAsync(ct).ConfigureAwait(false);
         await context.Database.MigrateAsync(ct).ConfigureAwait(false);
     }
 }

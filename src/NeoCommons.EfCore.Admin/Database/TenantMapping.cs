@@ -5,6 +5,7 @@ namespace NeoCommons.EfCore.Admin;
 
 internal sealed class TenantMapping : IEntityTypeConfiguration<TenantEntity>
 {
+    internal const int LongestName = 200;
     internal const string SlugIndex = "ux_tenants_slug";
     internal const string SchemaIndex = "ux_tenants_connection_id_schema_name";
 

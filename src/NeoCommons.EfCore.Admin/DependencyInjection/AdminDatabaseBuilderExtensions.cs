@@ -1,3 +1,4 @@
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using NeoCommons.EfCore;
@@ -51,9 +52,18 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<AdminConnectionInterceptor>();
         services.AddDbContextFactory<AdminDbContext>(
             (provider, options) =>
+            {
+                if (EF.IsDesignTime && !IsConfigured(provider))
+                {
+                    // The tools build every context's options, this one's too when they are after another context.
+                    options.UseAdminSchema();
+                    return;
+                }
+
                 options
                     .UseAdminSchema(provider.GetRequiredService<AdminDatabase>().Source)
-                    .AddInterceptors(provider.GetRequiredService<AdminConnectionInterceptor>())
+                    .AddInterceptors(provider.GetRequiredService<AdminConnectionInterceptor>());
+            }
         );
         services.TryAddSingleton<AdminReads>();
         services.TryAddSingleton<AdminMigration>();
@@ -84,4 +94,16 @@ public static class AdminDatabaseBuilderExtensions
     /// <exception cref="ConnectionUnavailableException">The admin database cannot be used.</exception>
     public static Task MigrateAdminDatabaseAsync(this IServiceProvider provider, CancellationToken ct = default) =>
         provider.GetRequiredService<AdminMigration>().MigrateAsync(ct);
+
+    private static bool IsConfigured(IServiceProvider provider)
+    {
+        try
+        {
+            return provider.GetRequiredService<IOptions<AdminDatabaseOptions>>().Value is not null;
+        }
+        catch (OptionsValidationException)
+        {
+            return false;
+        }
+    }
 }

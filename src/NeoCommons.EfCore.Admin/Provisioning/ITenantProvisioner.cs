@@ -17,6 +17,7 @@ public interface ITenantProvisioner
     /// </para>
     /// </remarks>
     /// <returns>The tenant, active.</returns>
+    /// <exception cref="ArgumentException">The name is empty, too long, or holds a NUL.</exception>
     /// <exception cref="InvalidSchemaNameException">The slug is not valid, or would make a schema that is not a tenant's.</exception>
     /// <exception cref="TenantConflictException">
     /// The slug is taken, another process is creating it, the schema holds objects already, or the connection is another

@@ -21,7 +21,7 @@ internal sealed class TenantProvisioner(
     public async Task<Tenant> CreateAsync(NewTenant tenant, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(tenant);
-        ArgumentException.ThrowIfNullOrWhiteSpace(tenant.Name);
+        ThrowIfInvalid(tenant.Name);
         var schema = naming.Value.ForTenant(tenant.Slug);
         var all = scripts.All;
         var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
@@ -43,6 +43,18 @@ internal sealed class TenantProvisioner(
         finally
         {
             source.Release();
+        }
+    }
+
+    private static void ThrowIfInvalid(string name)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name, nameof(NewTenant.Name));
+        if (name.Length > TenantMapping.LongestName || name.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new ArgumentException(
+                $"A tenant's name has 1 to {TenantMapping.LongestName} characters and no NUL; this one has {name.Length}.",
+                nameof(NewTenant.Name)
+            );
         }
     }
 

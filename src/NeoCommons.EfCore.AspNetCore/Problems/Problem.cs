@@ -21,20 +21,20 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
     /// <param name="places">Where this application looks for a tenant, as the end of a sentence; null if not known.</param>
     public static Problem? Of(Exception exception, string? places)
     {
-        var how = places is null ? "Name the tenant as this service expects it." : $"Name one tenant: {places}.";
+        var how = places ?? "as this service expects it";
         return exception switch
         {
             TenantNotFoundException => new(
                 StatusCodes.Status404NotFound,
                 TypePrefix + "tenant-not-found",
                 "There is no such tenant",
-                $"The tenant that the request names does not exist. Check its spelling. {how}"
+                $"No tenant has the name that the request gives. Check its spelling. Tenants are named {how}."
             ),
             TenantNotResolvedException => new(
                 StatusCodes.Status400BadRequest,
                 TypePrefix + "tenant-not-resolved",
                 "The request does not name one tenant",
-                $"This needs exactly one tenant. {how}"
+                $"Name exactly one tenant: {how}."
             ),
             TenantUnavailableException e => new(
                 StatusCodes.Status503ServiceUnavailable,

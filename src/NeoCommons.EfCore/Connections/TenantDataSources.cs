@@ -15,7 +15,7 @@ internal sealed class TenantDataSources(
     ILoggerFactory loggers,
     TimeProvider time,
     PoolMeter meter
-) : IAsyncDisposable
+) : IAsyncDisposable, IDisposable
 {
     private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<PooledDataSource, Task> _draining = new();
@@ -76,6 +76,9 @@ internal sealed class TenantDataSources(
 
         return Task.WhenAll([.. _current.Keys.Select(CloseAsync), .. _draining.Values]);
     }
+
+    /// <summary>For a container that is disposed synchronously; the host disposes asynchronously.</summary>
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     public async ValueTask DisposeAsync()
     {

@@ -12,11 +12,6 @@ internal sealed class CurrentTenantDbContextFactory<TContext>(
 {
     public TContext CreateDbContext()
     {
-        if (current.Tenant is null && EF.IsDesignTime)
-        {
-            return factory.CreateUnbound(scope);
-        }
-
         // EF's contract is synchronous. The registry answers from memory once it is loaded, so this waits only in a
         // process whose very first lookup it is.
         var creation = CreateAsync(CancellationToken.None);

@@ -58,11 +58,15 @@ internal sealed class TenantOptionsExtension(IReadOnlyList<string> sharedSchemas
 
         public override string LogFragment => "using schema per tenant ";
 
-        // One internal service provider serves all tenant contexts: nothing in it depends on the options' values.
-        public override int GetServiceProviderHashCode() => 0;
+        // One internal service provider serves all tenant contexts of an application. It caches models, and whether a
+        // model is refused depends on the shared schemas: two applications in one process may differ in them.
+        public override int GetServiceProviderHashCode() =>
+            extension.SharedSchemas.Aggregate(0, (hash, schema) => HashCode.Combine(hash, schema));
 
         public override bool ShouldUseSameServiceProvider(DbContextOptionsExtensionInfo other) =>
-            other is TenantExtensionInfo;
+            other is TenantExtensionInfo same
+            && same.Extension is TenantOptionsExtension known
+            && known.SharedSchemas.SequenceEqual(extension.SharedSchemas, StringComparer.Ordinal);
 
         public override void PopulateDebugInfo(IDictionary<string, string> debugInfo) =>
             debugInfo["NeoCommons:SchemaPerTenant"] = "1";

@@ -55,7 +55,11 @@ public static class TenantDbContextBuilderExtensions
         services.TryAddSingleton<ITenantDbContextFactory<TContext>>(provider =>
             provider.GetRequiredService<TenantDbContextFactory<TContext>>()
         );
-        services.TryAddScoped<IDbContextFactory<TContext>, CurrentTenantDbContextFactory<TContext>>();
+        services.TryAddScoped<IDbContextFactory<TContext>>(provider =>
+            EF.IsDesignTime && provider.GetRequiredService<ITenantContext>().Tenant is null
+                ? ActivatorUtilities.CreateInstance<DesignTimeDbContextFactory<TContext>>(provider)
+                : ActivatorUtilities.CreateInstance<CurrentTenantDbContextFactory<TContext>>(provider)
+        );
         services.TryAddScoped(provider => provider.GetRequiredService<IDbContextFactory<TContext>>().CreateDbContext());
         return builder;
     }

@@ -170,6 +170,29 @@ public sealed class TenantProvisionerTests(TestServers servers)
     }
 
     [Theory]
+    [InlineData(0)]
+    [InlineData(201)]
+    public async Task A_name_that_the_registry_could_not_hold_is_refused(int length)
+    {
+        await using var app = await StartAsync<ShopDbContext>(inAdminDatabase: false);
+
+        foreach (var name in new[] { new string('n', length), "a\0b" })
+        {
+            await Assert.ThrowsAnyAsync<ArgumentException>(() =>
+                app.Provisioner.CreateAsync(
+                    new()
+                    {
+                        Slug = "acme",
+                        Name = name,
+                        ConnectionName = "home",
+                    },
+                    Ct
+                )
+            );
+        }
+    }
+
+    [Theory]
     [InlineData("Acme")]
     [InlineData("a")]
     [InlineData("acme; DROP SCHEMA public")]

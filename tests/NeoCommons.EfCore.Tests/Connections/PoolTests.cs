@@ -1,5 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Connections;
@@ -63,23 +65,20 @@ public sealed class PoolTests(TestServers servers)
     [Fact]
     public async Task Sixty_four_first_uses_at_once_build_one_pool()
     {
-        await using var app = new RuntimeApp(servers.Postgres);
+        // Nobody's data source is finished before all are being built: each caller has seen that there is none.
+        using var building = new CountdownEvent(64);
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            configure: services => services.AddSingleton<ILoggerFactory>(new MeetingPoint(building))
+        );
         var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 5 });
-        using var start = new Barrier(64);
 
         var sources = await Task.WhenAll(
             Enumerable
                 .Range(0, 64)
                 .Select(_ =>
                     Task.Factory.StartNew(
-                            async () =>
-                            {
-                                start.SignalAndWait(Ct);
-                                var source = await app.Connections.GetDataSourceAsync(row.Name, Ct);
-                                await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
-                                await RuntimeApp.PidAsync(connection);
-                                return source;
-                            },
+                            async () => await app.Connections.GetDataSourceAsync(row.Name, Ct),
                             Ct,
                             TaskCreationOptions.LongRunning,
                             TaskScheduler.Default
@@ -88,7 +87,18 @@ public sealed class PoolTests(TestServers servers)
                 )
         );
 
+        Assert.True(building.IsSet);
         Assert.Single(sources.Distinct());
+        Assert.Equal([row.Name], app.Services.GetRequiredService<TenantDataSources>().InUse);
+        await Parallel.ForEachAsync(
+            sources,
+            Ct,
+            async (_, ct) =>
+            {
+                await using var connection = await app.Connections.OpenConnectionAsync(row.Name, ct);
+                await RuntimeApp.PidAsync(connection);
+            }
+        );
         Assert.InRange(await app.CountBackendsAsync(row), 1, 5);
     }
 
@@ -220,5 +230,24 @@ public sealed class PoolTests(TestServers servers)
         await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
 
         Assert.Equal("shop-host", Assert.Single(await app.BackendsAsync(row)).ApplicationName);
+    }
+
+    /// <summary>The driver asks for its loggers while a data source is built: there the callers wait for each other.</summary>
+    private sealed class MeetingPoint(CountdownEvent building) : ILoggerFactory
+    {
+        public ILogger CreateLogger(string categoryName)
+        {
+            if (categoryName == "Npgsql.Connection" && !building.IsSet)
+            {
+                building.Signal();
+                building.Wait(TimeSpan.FromMinutes(1), Ct);
+            }
+
+            return NullLogger.Instance;
+        }
+
+        public void AddProvider(ILoggerProvider provider) { }
+
+        public void Dispose() { }
     }
 }

@@ -1,0 +1,35 @@
+using NeoCommons.EfCore.AspNetCore;
+using WebSample.Demo;
+using WebSample.Endpoints;
+using WebSample.Shop;
+
+var builder = WebApplication.CreateBuilder(args);
+
+// Two throwaway servers for a developer; none where ADMIN_DATABASE_URL says which database to use.
+await using var servers = await DemoServers.StartAsync(builder);
+
+builder
+    .Services.AddNeoCommons(builder.Configuration)
+    .UseAdminDatabase(admin => admin.MigrateOnStart = true)
+    .AddTenantDbContext<ShopDbContext>();
+builder.Services.AddNeoCommonsProblemDetails();
+builder.Services.AddHealthChecks().AddNeoCommons();
+builder.Services.AddValidation();
+builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = false); // 400 in Development, too
+builder.Services.AddShopOpenApi();
+builder.Services.AddDemo(builder.Configuration);
+
+var app = builder.Build();
+app.UseExceptionHandler();
+app.UseStatusCodePages();
+app.UseTenantResolution(o => o.FromSubdomain("localhost").FromHeader("X-Tenant"));
+
+app.MapCatalog();
+app.MapOrders();
+app.MapReports();
+app.MapTenants();
+app.MapDemo(servers);
+app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync });
+app.MapShopOpenApi();
+
+await app.RunAsync();
