@@ -166,9 +166,12 @@ public sealed class IsolationReview(TestServers servers)
             "CREATE TABLE tenant_acme.\"Products\" (\"Id\" int, \"Sku\" text, \"Name\" text, \"Price\" numeric)"
         );
         await app.DirectAsync("db2", "INSERT INTO tenant_acme.\"Products\" VALUES (1, '1', 'other database', 1)");
-        var database = (string)(
-            await app.AdminAsync("SELECT database_name FROM admin.database_connections WHERE connection_name = 'db2'")
-        )!;
+        var database = (string)
+            (
+                await app.AdminAsync(
+                    "SELECT database_name FROM admin.database_connections WHERE connection_name = 'db2'"
+                )
+            )!;
         await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
         List<Product> read = [];
         try
@@ -376,7 +379,8 @@ public sealed class IsolationReview(TestServers servers)
         await app.AdminAsync(
             "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
         );
-        await using var context = await app.Get<ITenantDbContextFactory<MoodContext>>().CreateDbContextAsync("acme", Ct);
+        await using var context = await app.Get<ITenantDbContextFactory<MoodContext>>()
+            .CreateDbContextAsync("acme", Ct);
         context.People.Add(new Person { Mood = Mood.Sad });
         await context.SaveChangesAsync(Ct);
         Assert.Equal(Mood.Sad, (await context.People.AsNoTracking().SingleAsync(Ct)).Mood);
@@ -416,7 +420,9 @@ public class ProcedureContext(DbContextOptions<ProcedureContext> options) : DbCo
     public DbSet<Thing> Things => Set<Thing>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder) =>
-        modelBuilder.Entity<Thing>().DeleteUsingStoredProcedure("drop_thing", "tenant_globex", p => p.HasOriginalValueParameter(t => t.Id));
+        modelBuilder
+            .Entity<Thing>()
+            .DeleteUsingStoredProcedure("drop_thing", "tenant_globex", p => p.HasOriginalValueParameter(t => t.Id));
 }
 
 public class LateSchemaContext(DbContextOptions<LateSchemaContext> options) : DbContext(options)

@@ -18,7 +18,14 @@ public sealed class ProbeReview(TestServers servers)
         {
             await app.CreateTenantAsync(slug);
             await using var shop = await app.Shop.CreateDbContextAsync(slug, Ct);
-            shop.Products.Add(new Product { Sku = "1", Name = slug, Price = 1 });
+            shop.Products.Add(
+                new Product
+                {
+                    Sku = "1",
+                    Name = slug,
+                    Price = 1,
+                }
+            );
             await shop.SaveChangesAsync(Ct);
         }
 
@@ -32,7 +39,9 @@ public sealed class ProbeReview(TestServers servers)
     {
         await using var app = await TestApp.StartAsync(
             servers.Postgres,
-            settings: shared ? new Dictionary<string, string?> { ["NeoCommons:Connections:SharedSchemas:0"] = "common" } : null
+            settings: shared
+                ? new Dictionary<string, string?> { ["NeoCommons:Connections:SharedSchemas:0"] = "common" }
+                : null
         );
         await app.DirectAsync("db1", "CREATE SCHEMA common");
         await app.AdminAsync(
@@ -44,7 +53,10 @@ public sealed class ProbeReview(TestServers servers)
             e = await Record.ExceptionAsync(() => shop.Database.MigrateAsync(Ct));
         }
 
-        var tables = await app.DirectAsync("db1", "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r' AND nspname = 'common'");
+        var tables = await app.DirectAsync(
+            "db1",
+            "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r' AND nspname = 'common'"
+        );
         Assert.True(e is not null && 0L.Equals(tables), $"{e?.Message} {tables}");
     }
 
@@ -111,7 +123,16 @@ public sealed class ProbeReview(TestServers servers)
             "INSERT INTO admin.tenants (slug, name, schema_name, connection_id, status) SELECT 'acme', 'old name', 'tenant_acme', id, 'provisioning' FROM admin.database_connections"
         );
         var id = TenantId.New();
-        var made = await app.Provisioner.CreateAsync(new NewTenant { Slug = "acme", Name = "new name", ConnectionName = "db1", Id = id }, Ct);
+        var made = await app.Provisioner.CreateAsync(
+            new NewTenant
+            {
+                Slug = "acme",
+                Name = "new name",
+                ConnectionName = "db1",
+                Id = id,
+            },
+            Ct
+        );
         Assert.Equal((id, "new name"), (made.Id, made.Name));
     }
 
@@ -130,7 +151,15 @@ public sealed class ProbeReview(TestServers servers)
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);
         var e = await Record.ExceptionAsync(() =>
-            app.Provisioner.CreateAsync(new NewTenant { Slug = "acme", Name = new string('x', 201), ConnectionName = "db1" }, Ct)
+            app.Provisioner.CreateAsync(
+                new NewTenant
+                {
+                    Slug = "acme",
+                    Name = new string('x', 201),
+                    ConnectionName = "db1",
+                },
+                Ct
+            )
         );
         Assert.True(e is ArgumentException or NeoCommonsException, e?.GetType().Name);
     }

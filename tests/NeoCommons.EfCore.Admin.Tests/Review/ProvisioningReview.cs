@@ -52,7 +52,8 @@ public sealed class ProvisioningReview(TestServers servers)
         }
 
         var rows = (long)(await app.AdminAsync("SELECT count(*) FROM admin.tenants"))!;
-        var schemas = (long)(await app.DirectAsync("db1", "SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_acme'"))!;
+        var schemas = (long)
+            (await app.DirectAsync("db1", "SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_acme'"))!;
         Assert.True(rows == schemas, $"rows {rows}, schemas {schemas}, {failure}");
     }
 
@@ -77,7 +78,13 @@ public sealed class ProvisioningReview(TestServers servers)
             configure: b => b.AddTenantDbContext<WanderingContext>()
         );
         await app.CreateTenantAsync("acme");
-        Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relname = 'wanderer' AND relnamespace = 'public'::regnamespace"));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync(
+                "db1",
+                "SELECT count(*) FROM pg_class WHERE relname = 'wanderer' AND relnamespace = 'public'::regnamespace"
+            )
+        );
     }
 
     [Fact]
@@ -88,7 +95,13 @@ public sealed class ProvisioningReview(TestServers servers)
             configure: b => b.AddTenantDbContext<NamingContext>()
         );
         await Record.ExceptionAsync(() => app.CreateTenantAsync("acme"));
-        Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relname = 'leak' AND relnamespace = 'public'::regnamespace"));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync(
+                "db1",
+                "SELECT count(*) FROM pg_class WHERE relname = 'leak' AND relnamespace = 'public'::regnamespace"
+            )
+        );
     }
 
     [Fact]
@@ -120,7 +133,10 @@ public sealed class ProvisioningReview(TestServers servers)
         );
         var result = Assert.Single(await app.Migrator.MigrateAllAsync(ct: Ct));
         var migrated = (long)(await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relname = 'notes'"))!;
-        Assert.False(result.Status == TenantMigrationStatus.Failed && migrated == 1, "Failed: 'the schema is as it was'; it is not");
+        Assert.False(
+            result.Status == TenantMigrationStatus.Failed && migrated == 1,
+            "Failed: 'the schema is as it was'; it is not"
+        );
     }
 
     [Fact]
@@ -130,7 +146,12 @@ public sealed class ProvisioningReview(TestServers servers)
             servers.Postgres,
             settings: new Dictionary<string, string?> { ["NeoCommons:AdminDatabase:RefreshInterval"] = "01:00:00" }
         );
-        await TestApp.RegisterAsync(app.Services, servers.Postgres, "late", await servers.Postgres.CreateDatabaseAsync(ct: Ct));
+        await TestApp.RegisterAsync(
+            app.Services,
+            servers.Postgres,
+            "late",
+            await servers.Postgres.CreateDatabaseAsync(ct: Ct)
+        );
         await app.CreateTenantAsync("acme", "late");
     }
 
@@ -140,9 +161,17 @@ public sealed class ProvisioningReview(TestServers servers)
         var seeded = 0;
         await using var app = await TestApp.StartAsync(
             servers.Postgres,
-            configure: b => b.AddTenantDbContext<ShopDbContext>(o =>
-                o.UseSeeding((_, _) => seeded++).UseAsyncSeeding((_, _, _) => { seeded++; return Task.CompletedTask; })
-            )
+            configure: b =>
+                b.AddTenantDbContext<ShopDbContext>(o =>
+                    o.UseSeeding((_, _) => seeded++)
+                        .UseAsyncSeeding(
+                            (_, _, _) =>
+                            {
+                                seeded++;
+                                return Task.CompletedTask;
+                            }
+                        )
+                )
         );
         var refused = await Record.ExceptionAsync(() => app.CreateTenantAsync("acme"));
         Assert.True(seeded > 0 || refused is not null);
@@ -192,7 +221,8 @@ public sealed class PastedDump : Migration
 [DbContext(typeof(WanderingContext)), Migration("20260102000000_Wanderer")]
 public sealed class CreateWanderer : Migration
 {
-    protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql("CREATE TABLE wanderer (n int)");
+    protected override void Up(MigrationBuilder migrationBuilder) =>
+        migrationBuilder.Sql("CREATE TABLE wanderer (n int)");
 }
 
 public class NamingContext(DbContextOptions<NamingContext> options) : DbContext(options);

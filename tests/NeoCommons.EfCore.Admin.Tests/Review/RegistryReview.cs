@@ -20,7 +20,9 @@ public sealed class RegistryReview(TestServers servers)
     public async Task R01_A_row_with_a_date_that_dotnet_cannot_hold_breaks_no_other_connection()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres, databases: 2);
-        await app.AdminAsync("UPDATE admin.database_connections SET created_at = '20000-01-01' WHERE connection_name = 'db2'");
+        await app.AdminAsync(
+            "UPDATE admin.database_connections SET created_at = '20000-01-01' WHERE connection_name = 'db2'"
+        );
         await app.ReloadAsync();
     }
 
@@ -61,13 +63,16 @@ public sealed class RegistryReview(TestServers servers)
             "x",
             new Dictionary<string, string?>
             {
-                ["ADMIN_DATABASE_URL"] = $"Host=127.0.0.1;Port={port};Username=u;Password=p;Database=d;Timeout=1;SSL Mode=Disable",
+                ["ADMIN_DATABASE_URL"] =
+                    $"Host=127.0.0.1;Port={port};Username=u;Password=p;Database=d;Timeout=1;SSL Mode=Disable",
             }
         );
         var registry = host.Services.GetRequiredService<IConnectionRegistry>();
         var started = Stopwatch.GetTimestamp();
         await Task.WhenAll(
-            Enumerable.Range(0, 8).Select(_ => Record.ExceptionAsync(async () => await registry.FindAsync("db1", Ct)).AsTask())
+            Enumerable
+                .Range(0, 8)
+                .Select(_ => Record.ExceptionAsync(async () => await registry.FindAsync("db1", Ct)).AsTask())
         );
         Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0, 4);
     }
@@ -148,7 +153,10 @@ public sealed class RegistryReview(TestServers servers)
         await using (var c = new NpgsqlConnection(servers.Postgres.GetConnectionString(admin)))
         {
             await c.OpenAsync(Ct);
-            await using var delete = new NpgsqlCommand("DELETE FROM admin.database_connections WHERE connection_name = 'db1'", c);
+            await using var delete = new NpgsqlCommand(
+                "DELETE FROM admin.database_connections WHERE connection_name = 'db1'",
+                c
+            );
             await delete.ExecuteNonQueryAsync(Ct);
         }
 
@@ -174,14 +182,22 @@ public sealed class RegistryReview(TestServers servers)
         var row = (await app.Get<IConnectionRegistry>().FindAsync("db1", Ct))!;
         Assert.DoesNotContain(servers.Postgres.Password, JsonSerializer.Serialize(row) + row);
         var options = app.Get<DbContextOptions<AdminDbContext>>();
-        Assert.DoesNotContain(servers.Postgres.Password, JsonSerializer.Serialize(options.Extensions.Select(e => e.Info.LogFragment)));
+        Assert.DoesNotContain(
+            servers.Postgres.Password,
+            JsonSerializer.Serialize(options.Extensions.Select(e => e.Info.LogFragment))
+        );
     }
 
     [Fact]
     public async Task R10_A_row_named_like_the_admin_database_has_metrics_of_its_own()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres, databases: 0);
-        await TestApp.RegisterAsync(app.Services, servers.Postgres, "admin-database", await servers.Postgres.CreateDatabaseAsync(ct: Ct));
+        await TestApp.RegisterAsync(
+            app.Services,
+            servers.Postgres,
+            "admin-database",
+            await servers.Postgres.CreateDatabaseAsync(ct: Ct)
+        );
         await app.ReloadAsync();
         Assert.Equal(0, app.Databases.GetPoolMetrics("admin-database").Max);
     }
@@ -201,7 +217,8 @@ public sealed class RegistryReview(TestServers servers)
 
     private sealed class Vault : ISecretProtector
     {
-        public string Protect(string secret) => "vault:" + Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(secret));
+        public string Protect(string secret) =>
+            "vault:" + Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(secret));
 
         public string Unprotect(string token) =>
             System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(token["vault:".Length..]));

@@ -41,9 +41,24 @@ public sealed class SecondReview(TestServers servers)
             b => b.AddTenantDbContext<ShopDbContext>()
         );
         await host.Services.MigrateAdminDatabaseAsync(Ct);
-        await TestApp.RegisterAsync(host.Services, servers.Postgres, "db1", await servers.Postgres.CreateDatabaseAsync(ct: Ct));
+        await TestApp.RegisterAsync(
+            host.Services,
+            servers.Postgres,
+            "db1",
+            await servers.Postgres.CreateDatabaseAsync(ct: Ct)
+        );
         await host.StartAsync(Ct);
-        await host.Services.GetRequiredService<ITenantProvisioner>().CreateAsync(new NewTenant { Slug = "acme", Name = "a", ConnectionName = "db1" }, Ct);
+        await host
+            .Services.GetRequiredService<ITenantProvisioner>()
+            .CreateAsync(
+                new NewTenant
+                {
+                    Slug = "acme",
+                    Name = "a",
+                    ConnectionName = "db1",
+                },
+                Ct
+            );
         var tenants = host.Services.GetRequiredService<ITenantStore>();
         Assert.NotNull(await tenants.FindBySlugAsync("acme", Ct));
         proxy.Latency = TimeSpan.FromMinutes(1);
@@ -69,7 +84,9 @@ public sealed class SecondReview(TestServers servers)
         if (refused is null)
         {
             var report = await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Ct);
-            Assert.Fail($"started; health: {report.Status} {report.Entries["neocommons-connections"].Exception?.Message}");
+            Assert.Fail(
+                $"started; health: {report.Status} {report.Entries["neocommons-connections"].Exception?.Message}"
+            );
         }
     }
 
@@ -87,7 +104,13 @@ public sealed class SecondReview(TestServers servers)
             }
         );
         const string canary = "canary-9f2c";
-        await TestApp.RegisterAsync(app.Services, servers.Postgres, "wrong", await servers.Postgres.CreateDatabaseAsync(ct: Ct), r => r.EncryptedPassword = app.Get<ISecretProtector>().Protect(canary));
+        await TestApp.RegisterAsync(
+            app.Services,
+            servers.Postgres,
+            "wrong",
+            await servers.Postgres.CreateDatabaseAsync(ct: Ct),
+            r => r.EncryptedPassword = app.Get<ISecretProtector>().Protect(canary)
+        );
         await app.ReloadAsync();
         await app.CreateTenantAsync("acme");
         var e = await Record.ExceptionAsync(() => app.CreateTenantAsync("globex", "wrong"));
@@ -106,22 +129,38 @@ public sealed class SecondReview(TestServers servers)
     {
         await using var app = await TestApp.StartAsync(
             servers.Postgres,
-            configure: b => b.AddTenantDbContext<NotesContext>(o => o.UseNpgsql(n => n.MigrationsHistoryTable("h1"))).AddTenantDbContext<FailingContext>(o => o.UseNpgsql(n => n.MigrationsHistoryTable("h2")))
+            configure: b =>
+                b.AddTenantDbContext<NotesContext>(o => o.UseNpgsql(n => n.MigrationsHistoryTable("h1")))
+                    .AddTenantDbContext<FailingContext>(o => o.UseNpgsql(n => n.MigrationsHistoryTable("h2")))
         );
         await app.DirectAsync("db1", "CREATE SCHEMA tenant_acme");
         await app.AdminAsync(
             "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
         );
         Assert.Equal(TenantMigrationStatus.Failed, Assert.Single(await app.Migrator.MigrateAllAsync(ct: Ct)).Status);
-        Assert.Null(await app.DirectAsync("db1", "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'tenant_acme'::regnamespace AND relkind = 'r'"));
+        Assert.Null(
+            await app.DirectAsync(
+                "db1",
+                "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'tenant_acme'::regnamespace AND relkind = 'r'"
+            )
+        );
     }
 
     [Fact]
     public async Task S05_Old_migrations_that_were_squashed_away_do_not_stop_all_later_ones()
     {
-        await using var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<NotesContext>());
-        await app.DirectAsync("db1", "CREATE SCHEMA tenant_acme CREATE TABLE \"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32) NOT NULL)");
-        await app.DirectAsync("db1", "INSERT INTO tenant_acme.\"__EFMigrationsHistory\" VALUES ('20200101000000_Squashed', '8.0.0')");
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b => b.AddTenantDbContext<NotesContext>()
+        );
+        await app.DirectAsync(
+            "db1",
+            "CREATE SCHEMA tenant_acme CREATE TABLE \"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32) NOT NULL)"
+        );
+        await app.DirectAsync(
+            "db1",
+            "INSERT INTO tenant_acme.\"__EFMigrationsHistory\" VALUES ('20200101000000_Squashed', '8.0.0')"
+        );
         await app.AdminAsync(
             "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
         );
@@ -131,7 +170,10 @@ public sealed class SecondReview(TestServers servers)
     [Fact]
     public async Task S06_Two_tenants_can_be_made_of_a_model_with_an_extension_or_it_is_refused_at_the_first()
     {
-        await using var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<ExtensionContext>());
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b => b.AddTenantDbContext<ExtensionContext>()
+        );
         var first = await Record.ExceptionAsync(() => app.CreateTenantAsync("acme"));
         var second = await Record.ExceptionAsync(() => app.CreateTenantAsync("globex"));
         Assert.True(first is not null || second is null, second?.ToString());
@@ -140,12 +182,19 @@ public sealed class SecondReview(TestServers servers)
     [Fact]
     public async Task S07_A_type_that_a_migration_creates_can_be_read_by_the_running_pool()
     {
-        await using var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<LateTypeContext>());
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b => b.AddTenantDbContext<LateTypeContext>()
+        );
         await using (var warm = await app.Databases.OpenConnectionAsync("db1", Ct)) { }
 
         await app.CreateTenantAsync("acme");
-        await using var context = await app.Get<ITenantDbContextFactory<LateTypeContext>>().CreateDbContextAsync("acme", Ct);
-        Assert.Equal("x", await context.Database.SqlQueryRaw<string>("SELECT c AS \"Value\" FROM late").SingleAsync(Ct));
+        await using var context = await app.Get<ITenantDbContextFactory<LateTypeContext>>()
+            .CreateDbContextAsync("acme", Ct);
+        Assert.Equal(
+            "x",
+            await context.Database.SqlQueryRaw<string>("SELECT c AS \"Value\" FROM late").SingleAsync(Ct)
+        );
     }
 
     [Fact]
@@ -156,7 +205,14 @@ public sealed class SecondReview(TestServers servers)
         using (var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
         {
             await using var globex = await app.Shop.CreateDbContextAsync("globex", Ct);
-            globex.Products.Add(new Product { Sku = "1", Name = "globex", Price = 1 });
+            globex.Products.Add(
+                new Product
+                {
+                    Sku = "1",
+                    Name = "globex",
+                    Price = 1,
+                }
+            );
             await globex.SaveChangesAsync(Ct);
             scope.Complete();
         }
@@ -219,7 +275,12 @@ public sealed class SecondReview(TestServers servers)
         await using var app = await TestApp.StartAsync(servers.Postgres);
         if (atOnce)
         {
-            await TestApp.RegisterAsync(app.Services, servers.Postgres, "same", new NpgsqlConnectionStringBuilder(app.AdminConnectionString).Database!);
+            await TestApp.RegisterAsync(
+                app.Services,
+                servers.Postgres,
+                "same",
+                new NpgsqlConnectionStringBuilder(app.AdminConnectionString).Database!
+            );
             await app.ReloadAsync();
         }
 
@@ -230,7 +291,15 @@ public sealed class SecondReview(TestServers servers)
             var slug = $"t{i:00}";
             using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(i * 2));
             var e = await Record.ExceptionAsync(() =>
-                app.Provisioner.CreateAsync(new NewTenant { Slug = slug, Name = slug, ConnectionName = connection }, cancel.Token)
+                app.Provisioner.CreateAsync(
+                    new NewTenant
+                    {
+                        Slug = slug,
+                        Name = slug,
+                        ConnectionName = connection,
+                    },
+                    cancel.Token
+                )
             );
             if (e is not null)
             {
@@ -259,7 +328,13 @@ public sealed class SecondReview(TestServers servers)
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
         {
             All.Enqueue(formatter(state, exception) + exception);
             if (state is IEnumerable<KeyValuePair<string, object?>> values)
@@ -296,5 +371,7 @@ public class LateTypeContext(DbContextOptions<LateTypeContext> options) : DbCont
 public sealed class CreateLate : Migration
 {
     protected override void Up(MigrationBuilder migrationBuilder) =>
-        migrationBuilder.Sql("CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; CREATE TABLE late (c public.citext); INSERT INTO late VALUES ('x')");
+        migrationBuilder.Sql(
+            "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; CREATE TABLE late (c public.citext); INSERT INTO late VALUES ('x')"
+        );
 }
