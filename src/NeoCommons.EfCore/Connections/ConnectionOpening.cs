@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Transactions;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -13,6 +14,11 @@ namespace NeoCommons.EfCore;
 internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider time)
 {
     private const string Ping = "SELECT 1";
+
+    // What the driver sends itself when a connection is used again, and does not send after a TransactionScope.
+    private const string Reset =
+        "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
+        + "DISCARD SEQUENCES; DISCARD TEMP; ";
 
     /// <summary>Opens the connection and executes the bind, if one is given.</summary>
     /// <remarks>Completes synchronously where <c>async</c> is false: EF calls both ways, and one core serves them.</remarks>
@@ -50,11 +56,14 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             {
                 var physical = PhysicalConnection.Of(connection);
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
-                if ((bind ?? (tried ? Ping : null)) is { } sql)
+                var scope = Transaction.Current?.TransactionInformation.LocalIdentifier;
+                var dirty = physical.Scope is not null && physical.Scope != scope;
+                if ((dirty ? Reset + bind : bind ?? (tried ? Ping : null)) is { } sql)
                 {
                     await ExecuteAsync(connection, sql, tried, async, ct).ConfigureAwait(false);
                 }
 
+                physical.Scope = scope;
                 physical.MarkUsed(time);
                 return physical;
             }

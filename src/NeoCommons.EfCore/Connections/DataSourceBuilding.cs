@@ -101,6 +101,12 @@ internal static class DataSourceBuilding
             yield return $"its recycle time of {row.PoolRecycle.TotalSeconds:0.###} s is negative or too long";
         }
 
+        if (row.Pooler == PoolerMode.Transaction)
+        {
+            yield return "its pooler is 'transaction', which hands a tenant's session to others between transactions: put the "
+                + "pooler into session mode, or connect to PostgreSQL itself, and change the column";
+        }
+
         if (row.Password.Fault is null && row.Password.Reveal().Contains('\0', StringComparison.Ordinal))
         {
             yield return "its password holds a NUL character";

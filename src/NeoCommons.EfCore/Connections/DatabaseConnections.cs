@@ -30,12 +30,21 @@ internal sealed class DatabaseConnections(
 
         // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context
         // has just closed.
-        var bind = Transaction.Current is null ? null : searchPath.BindToNobody;
+        var bind = Transaction.Current is null ? null : searchPath.Nobody.Sql(inTransaction: true);
         return await OpenAsync(source, bind, ct).ConfigureAwait(false);
     }
 
     public async ValueTask<NpgsqlConnection> OpenTenantConnectionAsync(TenantId tenant, CancellationToken ct = default)
     {
+        if (Transaction.Current is not null)
+        {
+            throw new TenantIsolationException(
+                "A tenant's raw connection cannot be part of a TransactionScope: closed, it would be handed on with the "
+                    + "tenant's search path. Begin a transaction on the connection, or use a context.",
+                tenant
+            );
+        }
+
         var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
         var source = await sources.AcquireAsync(found.ConnectionName, ct).ConfigureAwait(false);
         return await OpenAsync(source, searchPath.BindTo(found.Schema), ct).ConfigureAwait(false);
@@ -58,6 +67,7 @@ internal sealed class DatabaseConnections(
     private async ValueTask<NpgsqlConnection> OpenAsync(PooledDataSource source, string? bind, CancellationToken ct)
     {
         NpgsqlConnection? connection = null;
+        var ended = false;
         try
         {
             connection = source.Source.CreateConnection();
@@ -67,12 +77,22 @@ internal sealed class DatabaseConnections(
 
             void EndLease(object sender, StateChangeEventArgs change)
             {
-                if (change.CurrentState != ConnectionState.Open)
+                if (change.CurrentState == ConnectionState.Open)
                 {
-                    connection.StateChange -= EndLease;
-                    opening.EndUse(physical);
-                    source.Release();
+                    // Nothing would bind it, and nothing counts it. The driver takes the open back when this throws.
+                    throw new TenantIsolationException(
+                        "A connection from IDatabaseConnections is open when it is handed out, and is used until it is "
+                            + "closed. To go on, ask for another."
+                    );
                 }
+
+                if (Interlocked.Exchange(ref ended, true))
+                {
+                    return;
+                }
+
+                opening.EndUse(physical);
+                source.Release();
             }
         }
         catch

@@ -33,8 +33,11 @@ public interface IDatabaseConnections
 
     /// <summary>
     /// Opens a connection of the tenant's database that is bound to the tenant's schema until it is closed. Dispose it
-    /// to give it back to the pool; opened again it is bound to nobody.
+    /// to give it back to the pool; it cannot be opened again.
     /// </summary>
+    /// <exception cref="TenantIsolationException">
+    /// It would become part of a <c>TransactionScope</c>: begin a transaction on the connection instead.
+    /// </exception>
     /// <exception cref="TenantNotFoundException">There is no such tenant.</exception>
     /// <exception cref="TenantUnavailableException">The tenant is not active.</exception>
     /// <exception cref="ConnectionNotFoundException">The tenant's connection is not registered.</exception>

@@ -15,6 +15,12 @@ internal sealed class PhysicalConnection
 
     private long _lastUsed;
 
+    /// <summary>
+    /// The <c>TransactionScope</c> that it was last opened in, or null where it has been reset since: the driver gives it
+    /// back to the pool without a reset then.
+    /// </summary>
+    public string? Scope { get; set; }
+
     /// <summary>The physical connection under an open connection.</summary>
     public static PhysicalConnection Of(NpgsqlConnection open) => Known.GetOrCreateValue(open.PostgresParameters);
 

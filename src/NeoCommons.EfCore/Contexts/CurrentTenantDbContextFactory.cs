@@ -6,6 +6,7 @@ namespace NeoCommons.EfCore;
 internal sealed class CurrentTenantDbContextFactory<TContext>(
     TenantDbContextFactory<TContext> factory,
     ITenantContext current,
+    ITenantStore tenants,
     IServiceProvider scope
 ) : IDbContextFactory<TContext>
     where TContext : DbContext
@@ -21,6 +22,11 @@ internal sealed class CurrentTenantDbContextFactory<TContext>(
     public Task<TContext> CreateDbContextAsync(CancellationToken cancellationToken = default) =>
         CreateAsync(cancellationToken).AsTask();
 
-    private ValueTask<TContext> CreateAsync(CancellationToken ct) =>
-        factory.CreateAsync((current.Tenant ?? throw new TenantNotResolvedException()).ThrowIfNotActive(), scope, ct);
+    private async ValueTask<TContext> CreateAsync(CancellationToken ct)
+    {
+        // Looked up again: a scope may live for long, and its tenant be suspended or moved meanwhile.
+        var id = (current.Tenant ?? throw new TenantNotResolvedException()).Id;
+        var tenant = await tenants.GetActiveAsync(id, ct).ConfigureAwait(false);
+        return await factory.CreateAsync(tenant, scope, ct).ConfigureAwait(false);
+    }
 }

@@ -32,11 +32,24 @@ internal sealed class SearchPathInterceptor(TenantLease lease) : DbConnectionInt
         return InterceptionResult.Suppress();
     }
 
-    public override void ConnectionClosed(DbConnection connection, ConnectionEndEventData eventData) => lease.Closed();
-
-    public override Task ConnectionClosedAsync(DbConnection connection, ConnectionEndEventData eventData)
+    public override InterceptionResult ConnectionClosing(
+        DbConnection connection,
+        ConnectionEventData eventData,
+        InterceptionResult result
+    )
     {
-        lease.Closed();
-        return Task.CompletedTask;
+        // Not async: the task has completed.
+        lease.UnbindAsync(async: false).GetAwaiter().GetResult();
+        return result;
+    }
+
+    public override async ValueTask<InterceptionResult> ConnectionClosingAsync(
+        DbConnection connection,
+        ConnectionEventData eventData,
+        InterceptionResult result
+    )
+    {
+        await lease.UnbindAsync(async: true).ConfigureAwait(false);
+        return result;
     }
 }

@@ -47,9 +47,8 @@ internal sealed class TenantDbContextFactory<TContext>(
         try
         {
             context = CreateUnbound(provider);
-            context
-                .GetService<TenantLease>()
-                .Begin(context, tenant, source, searchPath.BindTo(tenant.Schema, readOnly), readOnly, opening);
+            TenantModel.ThrowIfItNamesASchema(context);
+            context.GetService<TenantLease>().Begin(context, tenant, source, searchPath, readOnly, opening);
             return context;
         }
         catch

@@ -1,4 +1,6 @@
+using System.Data;
 using System.Data.Common;
+using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Npgsql;
@@ -10,30 +12,35 @@ internal sealed class TenantLease : IResettableService, IDisposable
 {
     private PooledDataSource? _source;
     private ConnectionOpening? _opening;
-    private string? _bind;
+    private SearchPath? _searchPath;
+    private SearchPathBinding _binding;
     private NpgsqlConnection? _connection;
+    private string? _connectionString;
     private PhysicalConnection? _physical;
+    private bool _isOpening;
 
     /// <summary>The tenant, or null for a context that was made without one, at design time for instance.</summary>
     public Tenant? Tenant { get; private set; }
 
-    public bool IsReadOnly { get; private set; }
+    public bool IsReadOnly => _binding.IsReadOnly;
 
     /// <summary>Gives the context its tenant and its connection, and takes over the source's lease.</summary>
     public void Begin(
         DbContext context,
         Tenant tenant,
         PooledDataSource source,
-        string bind,
+        SearchPath searchPath,
         bool readOnly,
         ConnectionOpening opening
     )
     {
+        _binding = searchPath.To(tenant.Schema, readOnly);
         _connection = source.Source.CreateConnection();
+        _connectionString = _connection.ConnectionString;
+        _connection.StateChange += OnStateChange;
         context.Database.SetDbConnection(_connection, contextOwnsConnection: true);
         Tenant = tenant;
-        IsReadOnly = readOnly;
-        _bind = bind;
+        _searchPath = searchPath;
         _opening = opening;
         _source = source;
     }
@@ -50,16 +57,60 @@ internal sealed class TenantLease : IResettableService, IDisposable
             );
         }
 
-        if (!ReferenceEquals(connection, _connection))
+        if (!ReferenceEquals(connection, _connection) || _connection.ConnectionString != _connectionString)
         {
             throw new TenantIsolationException(
                 $"The connection of this context was exchanged, and the new one is not bound to tenant '{Tenant!.Slug}'. "
-                    + "Make another context instead of calling SetDbConnection.",
+                    + "Make another context instead of calling SetDbConnection or SetConnectionString.",
                 Tenant.Id
             );
         }
 
-        _physical = await _opening!.OpenAsync(_connection, source.Row, _bind, async, ct).ConfigureAwait(false);
+        var bind = _binding.Sql(inTransaction: Transaction.Current is not null);
+        _isOpening = true;
+        try
+        {
+            _physical = await _opening!.OpenAsync(_connection, source.Row, bind, async, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            _isOpening = false;
+        }
+    }
+
+    /// <summary>
+    /// Takes the search path off a connection that is about to be closed within a <c>TransactionScope</c>, where the
+    /// driver hands it on as it is.
+    /// </summary>
+    public async ValueTask UnbindAsync(bool async)
+    {
+        if (
+            _physical is not { Scope: not null }
+            || Transaction.Current is null
+            || _connection!.State != ConnectionState.Open
+        )
+        {
+            return;
+        }
+
+        try
+        {
+            var command = _connection.CreateCommand();
+            await using var _ = command.ConfigureAwait(false);
+            command.CommandText = _searchPath!.Nobody.Sql(inTransaction: true);
+            if (async)
+            {
+                await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+            else
+            {
+                command.ExecuteNonQuery();
+            }
+        }
+        catch (DbException)
+        {
+            // The transaction has failed or the connection is gone: either way nothing more can be executed on it.
+        }
     }
 
     /// <summary>Refuses a command on a connection that this lease has not opened and bound.</summary>
@@ -68,33 +119,25 @@ internal sealed class TenantLease : IResettableService, IDisposable
     {
         if (_physical is null || !ReferenceEquals(connection, _connection))
         {
-            throw new TenantIsolationException(
-                "The connection of this context was opened or exchanged behind its back, so it is not bound to "
-                    + (Tenant is null ? "a tenant" : $"tenant '{Tenant.Slug}'")
-                    + ". Let the context open it, with Database.OpenConnectionAsync() where it must stay open.",
-                Tenant?.Id
-            );
-        }
-    }
-
-    /// <summary>Notes that the connection went back to the pool.</summary>
-    public void Closed()
-    {
-        if (Interlocked.Exchange(ref _physical, null) is { } physical)
-        {
-            _opening?.EndUse(physical);
+            throw NotBound();
         }
     }
 
     public void ResetState()
     {
         Closed();
+        if (_connection is not null)
+        {
+            _connection.StateChange -= OnStateChange;
+        }
+
         Interlocked.Exchange(ref _source, null)?.Release();
         _connection = null;
+        _connectionString = null;
+        _searchPath = null;
         _opening = null;
-        _bind = null;
+        _binding = default;
         Tenant = null;
-        IsReadOnly = false;
     }
 
     public Task ResetStateAsync(CancellationToken cancellationToken = default)
@@ -104,4 +147,33 @@ internal sealed class TenantLease : IResettableService, IDisposable
     }
 
     public void Dispose() => ResetState();
+
+    private void OnStateChange(object sender, StateChangeEventArgs change)
+    {
+        if (change.CurrentState != ConnectionState.Open)
+        {
+            Closed();
+        }
+        else if (!_isOpening)
+        {
+            // The driver takes the open back when this throws.
+            throw NotBound();
+        }
+    }
+
+    private void Closed()
+    {
+        if (Interlocked.Exchange(ref _physical, null) is { } physical)
+        {
+            _opening?.EndUse(physical);
+        }
+    }
+
+    private TenantIsolationException NotBound() =>
+        new(
+            "The connection of this context was opened or exchanged behind its back, so it is not bound to "
+                + (Tenant is null ? "a tenant" : $"tenant '{Tenant.Slug}'")
+                + ". Let the context open it, with Database.OpenConnectionAsync() where it must stay open.",
+            Tenant?.Id
+        );
 }

@@ -1,6 +1,5 @@
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.EntityFrameworkCore.Metadata.Conventions.Infrastructure;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace NeoCommons.EfCore;
@@ -16,9 +15,9 @@ internal sealed class TenantOptionsExtension(IReadOnlyList<string> sharedSchemas
     public void ApplyServices(IServiceCollection services)
     {
         services.AddScoped<TenantLease>();
-        new EntityFrameworkServicesBuilder(services)
-            .TryAdd<IResettableService, TenantLease>(provider => provider.GetRequiredService<TenantLease>())
-            .TryAdd<IConventionSetPlugin, TenantModelConventions>();
+        new EntityFrameworkServicesBuilder(services).TryAdd<IResettableService, TenantLease>(provider =>
+            provider.GetRequiredService<TenantLease>()
+        );
         services.AddScoped<IInterceptor, SearchPathInterceptor>();
         services.AddScoped<IInterceptor, TenantCommandGuard>();
         services.AddScoped<IInterceptor, ReadOnlyInterceptor>();

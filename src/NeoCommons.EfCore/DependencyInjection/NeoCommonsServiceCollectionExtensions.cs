@@ -39,7 +39,10 @@ public static class NeoCommonsServiceCollectionExtensions
 
         services.TryAddSingleton<TenantDataSources>();
         services.TryAddSingleton<PoolMeter>();
-        services.TryAddSingleton(s => new SearchPath(s.GetRequiredService<IOptions<ConnectionOptions>>().Value));
+        services.TryAddSingleton(s => new SearchPath(
+            s.GetRequiredService<IOptions<ConnectionOptions>>().Value,
+            s.GetRequiredService<IOptions<SchemaNaming>>().Value
+        ));
         services.TryAddSingleton(s => new ConnectionOpening(
             s.GetRequiredService<IOptions<ConnectionOptions>>().Value,
             s.GetRequiredService<TimeProvider>()

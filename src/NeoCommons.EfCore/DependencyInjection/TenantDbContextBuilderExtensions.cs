@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using NeoCommons.EfCore;
@@ -77,6 +78,7 @@ public static class TenantDbContextBuilderExtensions
             new TenantOptionsExtension([.. connections.SharedSchemas])
         );
         configure(provider, options);
+        options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();
         TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         return options.Options;
     }
