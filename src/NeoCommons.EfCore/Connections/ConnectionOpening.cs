@@ -56,14 +56,11 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             {
                 var physical = PhysicalConnection.Of(connection);
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
-                var scope = Transaction.Current?.TransactionInformation.LocalIdentifier;
-                var dirty = physical.Scope is not null && physical.Scope != scope;
-                if ((dirty ? Reset + bind : bind ?? (tried ? Ping : null)) is { } sql)
+                if ((Prepare(physical, bind) ?? (tried ? Ping : null)) is { } sql)
                 {
                     await ExecuteAsync(connection, sql, tried, async, ct).ConfigureAwait(false);
                 }
 
-                physical.Scope = scope;
                 physical.MarkUsed(time);
                 return physical;
             }
@@ -92,8 +89,28 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
     }
 
+    /// <summary>Binds a connection that somebody else has just opened; synchronously, since the driver's event is.</summary>
+    public PhysicalConnection Bind(NpgsqlConnection open, string bind)
+    {
+        var physical = PhysicalConnection.Of(open);
+        using var command = open.CreateCommand();
+        command.CommandText = Prepare(physical, bind);
+        command.ExecuteNonQuery();
+        physical.MarkUsed(time);
+        return physical;
+    }
+
     /// <summary>Notes that a connection goes back to the pool.</summary>
     public void EndUse(PhysicalConnection physical) => physical.MarkUsed(time);
+
+    /// <summary>The bind, after a reset where the driver has left one out.</summary>
+    private static string? Prepare(PhysicalConnection physical, string? bind)
+    {
+        var scope = Transaction.Current?.TransactionInformation.LocalIdentifier;
+        var isDirty = physical.Scope is not null && physical.Scope != scope;
+        physical.Scope = scope;
+        return isDirty ? Reset + bind : bind;
+    }
 
     private async ValueTask ExecuteAsync(
         NpgsqlConnection connection,

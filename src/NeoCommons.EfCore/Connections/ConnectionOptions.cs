@@ -51,6 +51,8 @@ public sealed class ConnectionOptions
     /// <summary>The name shown in <c>pg_stat_activity</c>. <value>Default: null, the name of the host environment's application.</value></summary>
     public string? ApplicationName { get; set; }
 
+    internal IList<Action<Npgsql.NpgsqlDataSourceBuilder>> DataSourceConfigurations { get; } = [];
+
     internal IEnumerable<string> FindFaults()
     {
         var seconds = TimeSpan.FromSeconds(1);

@@ -51,7 +51,27 @@ internal static class DataSourceBuilding
                 types.EnableTypeLoading(false);
             }
         });
+        Configure(builder, row, options);
         return builder.Build();
+    }
+
+    private static void Configure(NpgsqlDataSourceBuilder builder, DatabaseConnection row, ConnectionOptions options)
+    {
+        var settings = builder.ConnectionStringBuilder.ConnectionString;
+        foreach (var configure in options.DataSourceConfigurations)
+        {
+            configure(builder);
+        }
+
+        if (builder.ConnectionStringBuilder.ConnectionString != settings || builder.Name != row.Name)
+        {
+            throw new ConnectionUnavailableException(
+                row.Name,
+                ConnectionUnavailableReason.InvalidConfiguration,
+                $"Connection '{row.Name}' cannot be used: ConfigureDataSources changed its connection string or name, which "
+                    + "come from the registry. Configure types, plugins and tracing there, and nothing else."
+            );
+        }
     }
 
     public static IEnumerable<string> FindFaults(DatabaseConnection row)

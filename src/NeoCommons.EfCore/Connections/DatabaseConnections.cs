@@ -64,6 +64,21 @@ internal sealed class DatabaseConnections(
 
     public Task CloseAllAsync() => sources.CloseAllAsync();
 
+    // Nothing binds it, and nothing counts it.
+    private void RefuseReopening(NpgsqlConnection connection)
+    {
+        if (Transaction.Current is null)
+        {
+            throw new TenantIsolationException(
+                "A connection from IDatabaseConnections is open when it is handed out, and is used until it is closed. To "
+                    + "go on, ask for another."
+            );
+        }
+
+        // An exception would make the driver put the scope's physical connection, transaction and all, into the pool.
+        opening.Bind(connection, searchPath.Nobody.Sql(inTransaction: true));
+    }
+
     private async ValueTask<NpgsqlConnection> OpenAsync(PooledDataSource source, string? bind, CancellationToken ct)
     {
         NpgsqlConnection? connection = null;
@@ -79,11 +94,8 @@ internal sealed class DatabaseConnections(
             {
                 if (change.CurrentState == ConnectionState.Open)
                 {
-                    // Nothing would bind it, and nothing counts it. The driver takes the open back when this throws.
-                    throw new TenantIsolationException(
-                        "A connection from IDatabaseConnections is open when it is handed out, and is used until it is "
-                            + "closed. To go on, ask for another."
-                    );
+                    RefuseReopening(connection);
+                    return;
                 }
 
                 if (Interlocked.Exchange(ref ended, true))

@@ -154,10 +154,10 @@ internal sealed class TenantLease : IResettableService, IDisposable
         {
             Closed();
         }
-        else if (!_isOpening)
+        else if (!_isOpening && _opening is { } opening)
         {
-            // The driver takes the open back when this throws.
-            throw NotBound();
+            // Opened by the application, or by Dapper for it.
+            _physical = opening.Bind(_connection!, _binding.Sql(inTransaction: Transaction.Current is not null));
         }
     }
 

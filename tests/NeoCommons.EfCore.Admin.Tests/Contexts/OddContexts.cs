@@ -1,4 +1,6 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Microsoft.EntityFrameworkCore.Metadata.Conventions;
 
 namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 
@@ -29,4 +31,61 @@ public class TableSchemaContext(DbContextOptions<TableSchemaContext> options) : 
 
     protected override void OnModelCreating(ModelBuilder modelBuilder) =>
         modelBuilder.Entity<Thing>().ToTable("things", "elsewhere");
+}
+
+public class ProcedureContext(DbContextOptions<ProcedureContext> options) : DbContext(options)
+{
+    public DbSet<Thing> Things => Set<Thing>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder) =>
+        modelBuilder
+            .Entity<Thing>()
+            .DeleteUsingStoredProcedure("drop_thing", "tenant_globex", p => p.HasOriginalValueParameter(t => t.Id));
+}
+
+public class LateSchemaContext(DbContextOptions<LateSchemaContext> options) : DbContext(options)
+{
+    public DbSet<Thing> Things => Set<Thing>();
+
+    protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder) =>
+        configurationBuilder.Conventions.Add(_ => new LateSchema());
+
+    private sealed class LateSchema : IModelFinalizingConvention
+    {
+        public void ProcessModelFinalizing(
+            IConventionModelBuilder modelBuilder,
+            IConventionContext<IConventionModelBuilder> context
+        )
+        {
+            foreach (var entity in modelBuilder.Metadata.GetEntityTypes())
+            {
+                entity.SetSchema("tenant_globex");
+            }
+        }
+    }
+}
+
+public class ElsewhereContext(DbContextOptions<ElsewhereContext> options) : DbContext(options)
+{
+    public DbSet<Thing> Things => Set<Thing>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder) =>
+        modelBuilder.Entity<Thing>().ToTable("things", "elsewhere2");
+}
+
+public enum Mood
+{
+    Happy,
+    Sad,
+}
+
+public class Person
+{
+    public int Id { get; set; }
+    public Mood Mood { get; set; }
+}
+
+public class MoodContext(DbContextOptions<MoodContext> options) : DbContext(options)
+{
+    public DbSet<Person> People => Set<Person>();
 }

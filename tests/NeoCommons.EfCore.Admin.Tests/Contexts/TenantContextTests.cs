@@ -1,12 +1,10 @@
 using System.Data;
-using System.Transactions;
 using Dapper;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Shop;
-using NeoCommons.EfCore.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.Contexts;
@@ -88,115 +86,6 @@ public sealed class TenantContextTests(TestServers servers)
         await acme.Products.ExecuteDeleteAsync(Ct);
         await using var globex = await app.Shop.CreateDbContextAsync("globex", Ct);
         Assert.Equal(("globex", 1m), (globex.Products.Single().Name, globex.Products.Single().Price));
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task An_exception_after_the_open_leaves_the_connection_closed_and_the_next_command_binds_again(
-        bool async
-    )
-    {
-        var time = new FaultyTime();
-        await using var app = await TestApp.StartAsync(
-            servers.Postgres,
-            configure: b =>
-            {
-                b.Services.AddSingleton<TimeProvider>(time);
-                b.AddTenantDbContext<ShopDbContext>();
-            }
-        );
-        await app.CreateTenantAsync("acme");
-        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
-        shop.Products.Add(
-            new Product
-            {
-                Sku = "1",
-                Name = "acme",
-                Price = 1,
-            }
-        );
-        await shop.SaveChangesAsync(Ct);
-
-        // The clock is read between the open and the end of the bind.
-        time.IsBroken = true;
-        await Assert.ThrowsAsync<ArithmeticException>(async () =>
-            _ = async ? await shop.Products.AsNoTracking().ToListAsync(Ct) : shop.Products.AsNoTracking().ToList()
-        );
-        time.IsBroken = false;
-
-        Assert.Equal(ConnectionState.Closed, shop.Database.GetDbConnection().State);
-        Assert.Equal(
-            "acme",
-            (async ? await shop.Products.AsNoTracking().SingleAsync(Ct) : shop.Products.AsNoTracking().Single()).Name
-        );
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_bind_that_fails_leaves_the_connection_closed_and_the_next_command_binds_again(bool async)
-    {
-        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
-        await using var app = await StartBehindAsync(proxy);
-        await app.CreateTenantAsync("acme", "proxied");
-        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
-        shop.Products.Add(
-            new Product
-            {
-                Sku = "1",
-                Name = "acme",
-                Price = 1,
-            }
-        );
-        await shop.SaveChangesAsync(Ct);
-
-        // The connection is in the pool; its next use sends the bind, which does not come through.
-        proxy.Cut();
-        var failure = async
-            ? await Record.ExceptionAsync(Task () => shop.Products.AsNoTracking().ToListAsync(Ct))
-            : Record.Exception(() =>
-            {
-                _ = shop.Products.AsNoTracking().ToList();
-            });
-
-        Assert.NotNull(failure);
-        Assert.Equal(ConnectionState.Closed, shop.Database.GetDbConnection().State);
-        Assert.Equal("acme", (await shop.Products.AsNoTracking().SingleAsync(Ct)).Name);
-    }
-
-    [Fact]
-    public async Task A_cancelled_bind_leaves_the_connection_closed_and_the_next_command_binds_again()
-    {
-        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
-        await using var app = await StartBehindAsync(proxy);
-        await app.CreateTenantAsync("acme", "proxied");
-        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
-        shop.Products.Add(
-            new Product
-            {
-                Sku = "1",
-                Name = "acme",
-                Price = 1,
-            }
-        );
-        await shop.SaveChangesAsync(Ct);
-
-        proxy.Latency = TimeSpan.FromMilliseconds(150);
-        using var cancel = new CancellationTokenSource();
-        proxy.ResetCounters();
-        var query = shop.Products.AsNoTracking().ToListAsync(cancel.Token);
-        while (proxy.Counters.BytesToServer == 0)
-        {
-            await Task.Delay(5, Ct);
-        }
-
-        await cancel.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => query);
-
-        Assert.Equal(ConnectionState.Closed, shop.Database.GetDbConnection().State);
-        proxy.Latency = TimeSpan.Zero;
-        Assert.Equal("acme", (await shop.Products.AsNoTracking().SingleAsync(Ct)).Name);
     }
 
     [Fact]
@@ -380,19 +269,38 @@ public sealed class TenantContextTests(TestServers servers)
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_connection_that_was_opened_behind_the_contexts_back_executes_nothing(bool exchanged)
+    public async Task A_connection_that_the_application_opens_itself_is_bound_too(bool async)
+    {
+        await using var app = await TwoTenants.StartAsync(servers.Postgres);
+        await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
+        var connection = acme.Database.GetDbConnection();
+
+        // Dapper opens and closes it.
+        Assert.Equal("acme", await connection.QuerySingleAsync<string>("SELECT \"Name\" FROM \"Products\""));
+        if (async)
+        {
+            await connection.OpenAsync(Ct);
+        }
+        else
+        {
+            connection.Open();
+        }
+
+        Assert.Equal("acme", (await acme.Products.SingleAsync(Ct)).Name);
+        Assert.Equal("acme", await connection.QuerySingleAsync<string>("SELECT \"Name\" FROM \"Products\""));
+    }
+
+    [Fact]
+    public async Task A_connection_that_was_exchanged_for_an_open_one_executes_nothing()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);
         await app.CreateTenantAsync("acme");
         await app.DirectAsync("db1", "CREATE TABLE public.\"Products\" AS TABLE tenant_acme.\"Products\"");
         await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
         await using var other = new NpgsqlConnection(app.AdminConnectionString);
-        if (exchanged)
-        {
-            shop.Database.SetDbConnection(other);
-        }
+        shop.Database.SetDbConnection(other);
 
-        await shop.Database.GetDbConnection().OpenAsync(Ct);
+        await other.OpenAsync(Ct);
 
         await Assert.ThrowsAsync<TenantIsolationException>(() => shop.Products.ToListAsync(Ct));
         Assert.Throws<TenantIsolationException>(() => shop.Products.ToList());
@@ -410,39 +318,6 @@ public sealed class TenantContextTests(TestServers servers)
     }
 
     [Fact]
-    public async Task In_a_transaction_scope_each_lease_reaches_its_own_schema_and_a_raw_one_none()
-    {
-        await using var app = await TestApp.StartAsync(servers.Postgres);
-        foreach (var slug in new[] { "acme", "globex" })
-        {
-            await app.CreateTenantAsync(slug);
-        }
-
-        using (new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
-        {
-            foreach (var slug in new[] { "acme", "globex", "acme" })
-            {
-                await using var shop = await app.Shop.CreateDbContextAsync(slug, Ct);
-                shop.Products.Add(
-                    new Product
-                    {
-                        Sku = Guid.NewGuid().ToString(),
-                        Name = slug,
-                        Price = 1,
-                    }
-                );
-                await shop.SaveChangesAsync(Ct);
-                Assert.All(await shop.Products.AsNoTracking().ToListAsync(Ct), p => Assert.Equal(slug, p.Name));
-            }
-
-            await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
-            await Assert.ThrowsAsync<PostgresException>(() =>
-                raw.ExecuteScalarAsync("SELECT count(*) FROM \"Products\"")
-            );
-        }
-    }
-
-    [Fact]
     public async Task A_context_without_a_tenant_has_a_model_and_opens_no_connection()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);
@@ -452,25 +327,6 @@ public sealed class TenantContextTests(TestServers servers)
         await Assert.ThrowsAnyAsync<Exception>(() => shop.Products.ToListAsync(Ct));
         shop.Database.SetConnectionString(app.AdminConnectionString);
         await Assert.ThrowsAsync<TenantIsolationException>(() => shop.Products.ToListAsync(Ct));
-    }
-
-    [Theory]
-    [InlineData(typeof(DefaultSchemaContext), "public")]
-    [InlineData(typeof(TableSchemaContext), "elsewhere")]
-    public async Task A_model_that_names_a_schema_is_refused(Type type, string schema)
-    {
-        await using var app = await TestApp.StartAsync(
-            servers.Postgres,
-            databases: 0,
-            configure: b => b.AddTenantDbContext<DefaultSchemaContext>().AddTenantDbContext<TableSchemaContext>()
-        );
-        var options = (DbContextOptions)
-            app.Services.GetRequiredService(typeof(DbContextOptions<>).MakeGenericType(type));
-        await using var context = (DbContext)Activator.CreateInstance(type, options)!;
-
-        var refused = Assert.Throws<InvalidOperationException>(() => context.Model);
-
-        Assert.Contains($"'{schema}'", refused.Message);
     }
 
     [Fact]
@@ -529,32 +385,5 @@ public sealed class TenantContextTests(TestServers servers)
         builder.AddTenantDbContext<ShopDbContext>();
 
         Assert.Throws<InvalidOperationException>(() => builder.AddTenantDbContext<ShopDbContext>());
-    }
-
-    private async Task<TestApp> StartBehindAsync(TcpFaultProxy proxy)
-    {
-        var app = await TestApp.StartAsync(servers.Postgres, databases: 0);
-        await TestApp.RegisterAsync(
-            app.Services,
-            servers.Postgres,
-            "proxied",
-            await servers.Postgres.CreateDatabaseAsync(ct: Ct),
-            row =>
-            {
-                (row.Host, row.Port) = (proxy.Host, proxy.Port);
-                row.PoolPrePing = false;
-                row.PoolTimeoutSeconds = 5;
-            }
-        );
-        await app.ReloadAsync();
-        return app;
-    }
-
-    private sealed class FaultyTime : TimeProvider
-    {
-        public bool IsBroken { get; set; }
-
-        public override long GetTimestamp() =>
-            IsBroken ? throw new ArithmeticException("The clock is broken.") : base.GetTimestamp();
     }
 }

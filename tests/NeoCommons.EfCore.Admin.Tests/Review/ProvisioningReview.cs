@@ -1,12 +1,9 @@
-using System.Diagnostics;
 using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Shop;
-using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.Review;
 

@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Transactions;
-using Dapper;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -195,31 +193,6 @@ public sealed class SecondReview(TestServers servers)
             "x",
             await context.Database.SqlQueryRaw<string>("SELECT c AS \"Value\" FROM late").SingleAsync(Ct)
         );
-    }
-
-    [Fact]
-    public async Task S08_A_scope_of_a_request_does_not_hand_its_tenant_to_the_data_source_of_the_next()
-    {
-        await using var app = await TestApp.StartAsync(servers.Postgres);
-        await app.CreateTenantAsync("globex");
-        using (var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
-        {
-            await using var globex = await app.Shop.CreateDbContextAsync("globex", Ct);
-            globex.Products.Add(
-                new Product
-                {
-                    Sku = "1",
-                    Name = "globex",
-                    Price = 1,
-                }
-            );
-            await globex.SaveChangesAsync(Ct);
-            scope.Complete();
-        }
-
-        // Another request, no scope: "an unqualified table name is an error (42P01)".
-        await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
-        await Assert.ThrowsAsync<PostgresException>(() => raw.ExecuteAsync("DELETE FROM \"Products\""));
     }
 
     [Fact]

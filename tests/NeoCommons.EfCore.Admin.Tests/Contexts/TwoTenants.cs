@@ -1,0 +1,29 @@
+using NeoCommons.EfCore.Admin.Tests.Shop;
+using NeoCommons.EfCore.Testing;
+
+namespace NeoCommons.EfCore.Admin.Tests.Contexts;
+
+/// <summary>An application with tenants acme and globex in one database, each with a product named like itself.</summary>
+internal static class TwoTenants
+{
+    public static async Task<TestApp> StartAsync(PostgresServer server, int databases = 1)
+    {
+        var app = await TestApp.StartAsync(server, databases);
+        foreach (var slug in new[] { "acme", "globex" })
+        {
+            await app.CreateTenantAsync(slug);
+            await using var shop = await app.Shop.CreateDbContextAsync(slug, TestContext.Current.CancellationToken);
+            shop.Products.Add(
+                new Product
+                {
+                    Sku = "1",
+                    Name = slug,
+                    Price = 1,
+                }
+            );
+            await shop.SaveChangesAsync(TestContext.Current.CancellationToken);
+        }
+
+        return app;
+    }
+}
