@@ -4,6 +4,10 @@ using Microsoft.Extensions.Logging;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The connections of <c>admin.database_connections</c>, answered from a snapshot that is swapped whole.</summary>
+/// <remarks>
+/// A row that cannot be read is logged and harms no other: what was known of it stays in force, and where nothing was, it
+/// counts as not registered.
+/// </remarks>
 internal sealed class AdminConnectionRegistry(
     AdminReads reads,
     FernetSecretProtector protector,
@@ -42,11 +46,22 @@ internal sealed class AdminConnectionRegistry(
                 return before;
             }
 
-            var entities = await reads
-                .ReadAsync((db, token) => db.DatabaseConnections.OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
+            var read = await reads
+                .ReadAsync(
+                    (db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token),
+                    ct
+                )
                 .ConfigureAwait(false);
             var audit = new SecretAudit(0, 0);
-            var rows = entities.ConvertAll(entity => Map(entity, ref audit));
+            var rows = new List<DatabaseConnection>(read.Count);
+            foreach (var row in read)
+            {
+                if ((TryMap(row, ref audit) ?? before?.ByName.GetValueOrDefault(row.ConnectionName)) is { } connection)
+                {
+                    rows.Add(connection);
+                }
+            }
+
             var after = before?.With(rows) ?? new ConnectionSnapshot(rows);
             Audit = audit;
             Volatile.Write(ref _snapshot, after);
@@ -59,32 +74,23 @@ internal sealed class AdminConnectionRegistry(
         }
     }
 
-    private DatabaseConnection Map(DatabaseConnectionEntity entity, ref SecretAudit audit)
+    private DatabaseConnection? TryMap(ConnectionRow row, ref SecretAudit audit)
     {
-        var result = protector.TryUnprotect(entity.EncryptedPassword, out var secret);
-        audit = audit.With(result);
-        return new DatabaseConnection
+        try
         {
-            Name = entity.ConnectionName,
-            Type = entity.ConnectionType,
-            RegionId = entity.RegionId,
-            Host = entity.Host,
-            Port = entity.Port,
-            Database = entity.DatabaseName,
-            Username = entity.Username,
-            Password =
+            var result = protector.TryUnprotect(row.EncryptedPassword, out var secret);
+            audit = audit.With(result);
+            return row.ToConnection(
                 result == FernetResult.Ok
                     ? Secret.FromText(secret!)
-                    : Secret.Unreadable(FernetSecretProtector.Explain(result)),
-            SslMode = entity.SslMode,
-            MinPoolSize = entity.PoolMinSize,
-            MaxPoolSize = entity.PoolMaxSize,
-            PoolTimeout = TimeSpan.FromSeconds(entity.PoolTimeoutSeconds),
-            PoolRecycle = TimeSpan.FromSeconds(entity.PoolRecycleSeconds),
-            PrePing = entity.PoolPrePing,
-            Pooler = entity.Pooler,
-            IsActive = entity.IsActive,
-        };
+                    : Secret.Unreadable(FernetSecretProtector.Explain(result))
+            );
+        }
+        catch (Exception e)
+        {
+            RegistryLogMessages.ConnectionRowUnreadable(log, e, row.ConnectionName);
+            return null;
+        }
     }
 
     private void LogChanges(ConnectionSnapshot? before, ConnectionSnapshot after)

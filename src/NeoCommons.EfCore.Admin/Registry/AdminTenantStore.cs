@@ -1,6 +1,7 @@
 using System.Linq.Expressions;
 using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using ZiggyCreatures.Caching.Fusion;
 
@@ -9,7 +10,8 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>The tenants of <c>admin.tenants</c>; those in use are answered from memory.</summary>
 /// <remarks>
 /// One load per tenant however many ask at once; "no such tenant" is remembered briefly; while the admin database cannot
-/// be asked, a tenant that is known is served as it was last.
+/// be asked, a tenant that is known is served as it was last. A row that cannot be read is left out of the list and logged;
+/// to look for it alone fails.
 /// </remarks>
 internal sealed class AdminTenantStore : ITenantStore, IDisposable
 {
@@ -18,10 +20,17 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     private readonly AdminReads _reads;
     private readonly FusionCache _cache;
+    private readonly ILogger<AdminTenantStore> _log;
 
-    public AdminTenantStore(AdminReads reads, IOptions<AdminDatabaseOptions> options, TenantCacheMemory memory)
+    public AdminTenantStore(
+        AdminReads reads,
+        IOptions<AdminDatabaseOptions> options,
+        TenantCacheMemory memory,
+        ILogger<AdminTenantStore> log
+    )
     {
         _reads = reads;
+        _log = log;
         _cache = new FusionCache(
             new FusionCacheOptions
             {
@@ -54,15 +63,15 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     {
         // Page by page: who migrates all tenants takes hours, and an open reader would hold back vacuum all the while.
         var last = "";
-        List<TenantEntity> page;
+        List<TenantRow> page;
         do
         {
             var after = last;
             page = await _reads
                 .ReadAsync(
                     (db, token) =>
-                        db
-                            .Tenants.Include(t => t.Connection)
+                        TenantRow
+                            .Query(db)
                             .Where(t => string.Compare(t.Slug, after) > 0)
                             .OrderBy(t => t.Slug)
                             .Take(PageSize)
@@ -72,8 +81,11 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                 .ConfigureAwait(false);
             foreach (var row in page)
             {
-                yield return Map(row);
                 last = row.Slug;
+                if (TryMap(row) is { } tenant)
+                {
+                    yield return tenant;
+                }
             }
         } while (page.Count == PageSize);
     }
@@ -85,7 +97,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     private async ValueTask<Tenant?> FindAsync(
         string key,
-        Expression<Func<TenantEntity, bool>> which,
+        Expression<Func<TenantRow, bool>> which,
         CancellationToken ct
     ) =>
         await _cache
@@ -107,12 +119,25 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             )
             .ConfigureAwait(false);
 
-    private async Task<Tenant?> LoadAsync(Expression<Func<TenantEntity, bool>> which, CancellationToken ct)
+    private async Task<Tenant?> LoadAsync(Expression<Func<TenantRow, bool>> which, CancellationToken ct)
     {
         var row = await _reads
-            .ReadAsync((db, token) => db.Tenants.Include(t => t.Connection).SingleOrDefaultAsync(which, token), ct)
+            .ReadAsync((db, token) => TenantRow.Query(db).SingleOrDefaultAsync(which, token), ct)
             .ConfigureAwait(false);
-        return row is null ? null : Map(row);
+        return row?.ToTenant();
+    }
+
+    private Tenant? TryMap(TenantRow row)
+    {
+        try
+        {
+            return row.ToTenant();
+        }
+        catch (Exception e)
+        {
+            RegistryLogMessages.TenantRowUnreadable(_log, e, row.Slug);
+            return null;
+        }
     }
 
     internal static Tenant Map(TenantEntity row) =>
