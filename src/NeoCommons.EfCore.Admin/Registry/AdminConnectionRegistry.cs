@@ -10,12 +10,19 @@ namespace NeoCommons.EfCore.Admin;
 /// </remarks>
 internal sealed class AdminConnectionRegistry(
     AdminReads reads,
-    FernetSecretProtector protector,
+    ISecretProtector protector,
+    TimeProvider time,
     ILogger<AdminConnectionRegistry> log
 ) : IConnectionRegistry, IDisposable
 {
+    private static readonly TimeSpan FailureLasts = TimeSpan.FromSeconds(1);
+
     private readonly SemaphoreSlim _loading = new(1);
+    private readonly CancellationTokenSource _disposing = new();
+    private readonly Lock _starting = new();
     private ConnectionSnapshot? _snapshot;
+    private Task<ConnectionSnapshot>? _first;
+    private long _firstEnded;
 
     /// <summary>What decrypting the rows of the last load showed.</summary>
     public SecretAudit Audit { get; private set; } = new(0, 0);
@@ -23,17 +30,51 @@ internal sealed class AdminConnectionRegistry(
     public async ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(name);
-        var snapshot = Volatile.Read(ref _snapshot) ?? await LoadAsync(force: false, ct).ConfigureAwait(false);
+        var snapshot = Volatile.Read(ref _snapshot) ?? await FirstAsync(ct).ConfigureAwait(false);
         return snapshot.ByName.GetValueOrDefault(name);
     }
 
     public async ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default) =>
-        (Volatile.Read(ref _snapshot) ?? await LoadAsync(force: false, ct).ConfigureAwait(false)).All;
+        (Volatile.Read(ref _snapshot) ?? await FirstAsync(ct).ConfigureAwait(false)).All;
 
     /// <summary>Reads all rows and swaps the snapshot; a failure leaves the old one in force.</summary>
     public Task ReloadAsync(CancellationToken ct) => LoadAsync(force: true, ct);
 
-    public void Dispose() => _loading.Dispose();
+    public void Dispose()
+    {
+        _disposing.Cancel();
+        _disposing.Dispose();
+    }
+
+    /// <summary>
+    /// The load that all callers share while nothing is known. Its failure is theirs for a moment more: else they would
+    /// wait for one timeout after another.
+    /// </summary>
+    private Task<ConnectionSnapshot> FirstAsync(CancellationToken ct)
+    {
+        lock (_starting)
+        {
+            if (_first is null || (_first.IsCompleted && time.GetElapsedTime(_firstEnded) >= FailureLasts))
+            {
+                var stopping = _disposing.Token;
+                _first = Task.Run(() => LoadFirstAsync(stopping), CancellationToken.None);
+            }
+
+            return _first.WaitAsync(ct);
+        }
+    }
+
+    private async Task<ConnectionSnapshot> LoadFirstAsync(CancellationToken stopping)
+    {
+        try
+        {
+            return await LoadAsync(force: false, stopping).ConfigureAwait(false);
+        }
+        finally
+        {
+            _firstEnded = time.GetTimestamp();
+        }
+    }
 
     private async Task<ConnectionSnapshot> LoadAsync(bool force, CancellationToken ct)
     {
@@ -47,10 +88,7 @@ internal sealed class AdminConnectionRegistry(
             }
 
             var read = await reads
-                .ReadAsync(
-                    (db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token),
-                    ct
-                )
+                .ReadAsync((db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
                 .ConfigureAwait(false);
             var audit = new SecretAudit(0, 0);
             var rows = new List<DatabaseConnection>(read.Count);
@@ -78,18 +116,28 @@ internal sealed class AdminConnectionRegistry(
     {
         try
         {
-            var result = protector.TryUnprotect(row.EncryptedPassword, out var secret);
-            audit = audit.With(result);
-            return row.ToConnection(
-                result == FernetResult.Ok
-                    ? Secret.FromText(secret!)
-                    : Secret.Unreadable(FernetSecretProtector.Explain(result))
-            );
+            var (password, failure) = Unprotect(row.EncryptedPassword);
+
+            // A connection that is switched off may keep its last password for ever, the key long gone.
+            audit = row.IsActive ? audit.With(failure) : audit;
+            return row.ToConnection(password);
         }
         catch (Exception e)
         {
             RegistryLogMessages.ConnectionRowUnreadable(log, e, row.ConnectionName);
             return null;
+        }
+    }
+
+    private (Secret Password, SecretDecryptionException? Failure) Unprotect(string token)
+    {
+        try
+        {
+            return (Secret.FromText(protector.Unprotect(token)), null);
+        }
+        catch (SecretDecryptionException e)
+        {
+            return (Secret.Unreadable(e.Message), e);
         }
     }
 
