@@ -10,13 +10,16 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>The tenants of <c>admin.tenants</c>; those in use are answered from memory.</summary>
 /// <remarks>
 /// One load per tenant however many ask at once; "no such tenant" is remembered briefly; while the admin database cannot
-/// be asked, a tenant that is known is served as it was last. A row that cannot be read is left out of the list and logged;
+/// be asked or hangs, a tenant that is known is served as it was last. A row that cannot be read is left out of the list and logged;
 /// to look for it alone fails.
 /// </remarks>
 internal sealed class AdminTenantStore : ITenantStore, IDisposable
 {
     private const int PageSize = 500;
     private static readonly TimeSpan LongestMiss = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a known tenant is waited for before it is served as it was; the answer still comes in.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
 
     private readonly AdminReads _reads;
     private readonly FusionCache _cache;
@@ -26,7 +29,8 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         AdminReads reads,
         IOptions<AdminDatabaseOptions> options,
         TenantCacheMemory memory,
-        ILogger<AdminTenantStore> log
+        ILogger<AdminTenantStore> log,
+        ILogger<FusionCache> cacheLog
     )
     {
         _reads = reads;
@@ -41,10 +45,12 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                     IsFailSafeEnabled = true,
                     FailSafeMaxDuration = options.Value.LastKnownGoodFor,
                     FailSafeThrottleDuration = options.Value.RefreshInterval,
+                    FactorySoftTimeout = Patience,
                     Size = 1,
                 },
             },
-            memory.Cache
+            memory.Cache,
+            cacheLog
         );
     }
 
@@ -95,29 +101,27 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     public void Dispose() => _cache.Dispose();
 
-    private async ValueTask<Tenant?> FindAsync(
-        string key,
-        Expression<Func<TenantRow, bool>> which,
-        CancellationToken ct
-    ) =>
-        await _cache
-            .GetOrSetAsync<Tenant?>(
-                key,
-                async (entry, token) =>
+    private ValueTask<Tenant?> FindAsync(string key, Expression<Func<TenantRow, bool>> which, CancellationToken ct)
+    {
+        // Others wait for the same load, and it may go on behind an answer: a caller's token ends the waiting, not the load.
+        var finding = _cache.GetOrSetAsync<Tenant?>(
+            key,
+            async (entry, token) =>
+            {
+                var found = await LoadAsync(which, token).ConfigureAwait(false);
+                if (found is null)
                 {
-                    var found = await LoadAsync(which, token).ConfigureAwait(false);
-                    if (found is null)
-                    {
-                        entry.Options.Duration =
-                            entry.Options.Duration < LongestMiss ? entry.Options.Duration : LongestMiss;
-                        entry.Options.IsFailSafeEnabled = false;
-                    }
+                    entry.Options.Duration =
+                        entry.Options.Duration < LongestMiss ? entry.Options.Duration : LongestMiss;
+                    entry.Options.IsFailSafeEnabled = false;
+                }
 
-                    return found;
-                },
-                token: ct
-            )
-            .ConfigureAwait(false);
+                return found;
+            },
+            token: CancellationToken.None
+        );
+        return finding.IsCompletedSuccessfully ? finding : new(finding.AsTask().WaitAsync(ct));
+    }
 
     private async Task<Tenant?> LoadAsync(Expression<Func<TenantRow, bool>> which, CancellationToken ct)
     {
