@@ -74,7 +74,8 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
 
     private static void Constrain(TableBuilder<DatabaseConnectionEntity> table)
     {
-        Check("connection_name", "length(connection_name) BETWEEN 1 AND 100");
+        // Metrics are told apart by name, and one name is taken: AdminDatabase.Name.
+        Check("connection_name", "length(connection_name) BETWEEN 1 AND 100 AND connection_name <> 'admin-database'");
         Check("connection_type", "connection_type IN ('ADMIN', 'SHARED', 'ANALYTICS', 'DEDICATED')");
         Check("host", @"length(host) BETWEEN 1 AND 253 AND host !~ '[,/@\s]'");
         Check("port", "port BETWEEN 1 AND 65535");
