@@ -10,8 +10,8 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>The tenants of <c>admin.tenants</c>; those in use are answered from memory.</summary>
 /// <remarks>
 /// One load per tenant however many ask at once; "no such tenant" is remembered briefly; while the admin database cannot
-/// be asked or hangs, a tenant that is known is served as it was last. A row that cannot be read is left out of the list and logged;
-/// to look for it alone fails.
+/// be asked or hangs, a tenant that is known is served as it was last. A row that cannot be
+/// read is left out of the list and logged; to look for it alone fails.
 /// </remarks>
 internal sealed class AdminTenantStore : ITenantStore, IDisposable
 {

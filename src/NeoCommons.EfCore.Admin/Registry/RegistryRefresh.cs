@@ -41,8 +41,8 @@ internal sealed class RegistryRefresh(
         {
             throw new SecretDecryptionException(
                 $"{FernetKeys.Variable} is not the key of this registry: none of the {connections.Audit.OfAnotherKey} encrypted "
-                    + "passwords in admin.database_connections was written with it. Set the key that wrote them; for a new "
-                    + "key, put it first in the list and keep the old one behind a comma."
+                    + "passwords of active connections in admin.database_connections was written with it. Set the key "
+                    + "that wrote them; for a new key, put it first in the list and keep the old one behind a comma."
             );
         }
 

@@ -59,7 +59,7 @@ internal sealed class FernetSecretProtector(FernetKeys keys, TimeProvider time) 
                 + "password in clear is refused, too. Encrypt the secret and write it again.";
 
     /// <summary>Reads a secret back, or says why not.</summary>
-    private FernetResult TryUnprotect(string token, out string? secret)
+    internal FernetResult TryUnprotect(string token, out string? secret)
     {
         ArgumentNullException.ThrowIfNull(token);
         secret = null;

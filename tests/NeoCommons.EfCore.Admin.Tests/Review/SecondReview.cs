@@ -19,78 +19,6 @@ public sealed class SecondReview(TestServers servers)
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task S01_A_known_tenant_does_not_wait_for_an_admin_database_that_hangs()
-    {
-        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
-        var admin = await servers.Postgres.CreateDatabaseAsync(ct: Ct);
-        var url = new NpgsqlConnectionStringBuilder(servers.Postgres.GetConnectionString(admin))
-        {
-            Host = proxy.Host,
-            Port = proxy.Port,
-            CommandTimeout = 4,
-            Timeout = 4,
-        };
-        using var host = TestApp.BuildHost(
-            servers.Postgres,
-            admin,
-            new Dictionary<string, string?>
-            {
-                ["ADMIN_DATABASE_URL"] = url.ConnectionString,
-                ["NeoCommons:AdminDatabase:RefreshInterval"] = "00:00:00.5",
-            },
-            b => b.AddTenantDbContext<ShopDbContext>()
-        );
-        await host.Services.MigrateAdminDatabaseAsync(Ct);
-        await TestApp.RegisterAsync(
-            host.Services,
-            servers.Postgres,
-            "db1",
-            await servers.Postgres.CreateDatabaseAsync(ct: Ct)
-        );
-        await host.StartAsync(Ct);
-        await host
-            .Services.GetRequiredService<ITenantProvisioner>()
-            .CreateAsync(
-                new NewTenant
-                {
-                    Slug = "acme",
-                    Name = "a",
-                    ConnectionName = "db1",
-                },
-                Ct
-            );
-        var tenants = host.Services.GetRequiredService<ITenantStore>();
-        Assert.NotNull(await tenants.FindBySlugAsync("acme", Ct));
-        proxy.Latency = TimeSpan.FromMinutes(1);
-        await Task.Delay(600, Ct);
-        var started = Stopwatch.GetTimestamp();
-        var found = await Record.ExceptionAsync(async () => Assert.NotNull(await tenants.FindBySlugAsync("acme", Ct)));
-        var took = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        proxy.Latency = TimeSpan.Zero;
-        Assert.True(took < 1, $"{took:0.0} s, {found}");
-    }
-
-    [Fact]
-    public async Task S02_Wrong_health_options_are_refused_at_start()
-    {
-        var admin = await servers.Postgres.CreateDatabaseAsync(ct: Ct);
-        using var host = TestApp.BuildHost(
-            servers.Postgres,
-            admin,
-            configure: b => b.Services.Configure<ConnectionHealthOptions>(o => o.Parallelism = 0)
-        );
-        await host.Services.MigrateAdminDatabaseAsync(Ct);
-        var refused = await Record.ExceptionAsync(() => host.StartAsync(Ct));
-        if (refused is null)
-        {
-            var report = await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Ct);
-            Assert.Fail(
-                $"started; health: {report.Status} {report.Entries["neocommons-connections"].Exception?.Message}"
-            );
-        }
-    }
-
-    [Fact]
     public async Task S03_No_log_at_trace_and_no_exception_holds_a_password()
     {
         var lines = new Lines();
@@ -220,29 +148,6 @@ public sealed class SecondReview(TestServers servers)
         // Another request, no scope: "an unqualified table name is an error (42P01)".
         await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
         await Assert.ThrowsAsync<PostgresException>(() => raw.ExecuteAsync("DELETE FROM \"Products\""));
-    }
-
-    [Fact]
-    public async Task S09_Refresh_interval_that_a_timer_cannot_hold_is_refused_at_start()
-    {
-        var admin = await servers.Postgres.CreateDatabaseAsync(ct: Ct);
-        using var host = TestApp.BuildHost(
-            servers.Postgres,
-            admin,
-            new Dictionary<string, string?>
-            {
-                ["NeoCommons:AdminDatabase:RefreshInterval"] = "60.00:00:00",
-                ["NeoCommons:AdminDatabase:LastKnownGoodFor"] = "60.00:00:00",
-            }
-        );
-        await host.Services.MigrateAdminDatabaseAsync(Ct);
-        var e = await Record.ExceptionAsync(() => host.StartAsync(Ct));
-        await Task.Delay(300, Ct);
-        Assert.False(
-            e is null
-                && host.Services.GetRequiredService<Microsoft.Extensions.Hosting.IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested,
-            "the host started and stopped itself"
-        );
     }
 
     [Fact]
