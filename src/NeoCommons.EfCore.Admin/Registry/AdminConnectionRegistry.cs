@@ -40,11 +40,8 @@ internal sealed class AdminConnectionRegistry(
     /// <summary>Reads all rows and swaps the snapshot; a failure leaves the old one in force.</summary>
     public Task ReloadAsync(CancellationToken ct) => LoadAsync(force: true, ct);
 
-    public void Dispose()
-    {
-        _disposing.Cancel();
-        _disposing.Dispose();
-    }
+    // The container disposes it once per service type. There is nothing to free, only a load to stop.
+    public void Dispose() => _disposing.Cancel();
 
     /// <summary>
     /// The load that all callers share while nothing is known. Its failure is theirs for a moment more: else they would
