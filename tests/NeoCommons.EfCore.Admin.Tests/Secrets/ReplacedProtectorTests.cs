@@ -6,8 +6,6 @@ namespace NeoCommons.EfCore.Admin.Tests.Secrets;
 /// <summary>An application may keep its keys elsewhere.</summary>
 public sealed class ReplacedProtectorTests(TestServers servers)
 {
-    private static CancellationToken Ct => TestContext.Current.CancellationToken;
-
     [Fact]
     public async Task A_replaced_secret_protector_reads_the_rows()
     {
