@@ -19,12 +19,14 @@ public sealed class AdminDatabaseOptions
     public bool MigrateOnStart { get; set; }
 
     /// <summary>
-    /// How often changed rows are looked for, and how long a tenant is answered from memory. <value>Default: 5 s.</value>
+    /// How often changed rows are looked for, and how long a tenant is answered from memory. <value>Default: 5 s; 100 ms
+    /// to 1 day.</value>
     /// </summary>
     public TimeSpan RefreshInterval { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// How long a tenant that is known is still served while the admin database cannot be asked. <value>Default: 1 h.</value>
+    /// How long a tenant that is known is still served while the admin database cannot be asked. <value>Default: 1 h; at
+    /// least <see cref="RefreshInterval"/>, at most 365 days.</value>
     /// </summary>
     public TimeSpan LastKnownGoodFor { get; set; } = TimeSpan.FromHours(1);
 

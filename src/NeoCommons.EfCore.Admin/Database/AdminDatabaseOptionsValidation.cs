@@ -5,6 +5,10 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>Stops the start with everything that is wrong at once, and with what to set.</summary>
 internal sealed class AdminDatabaseOptionsValidation : IValidateOptions<AdminDatabaseOptions>
 {
+    private static readonly TimeSpan ShortestInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestInterval = TimeSpan.FromDays(1);
+    private static readonly TimeSpan LongestMemory = TimeSpan.FromDays(365);
+
     public ValidateOptionsResult Validate(string? name, AdminDatabaseOptions options)
     {
         var faults = FindFaults(options).ToList();
@@ -24,13 +28,16 @@ internal sealed class AdminDatabaseOptionsValidation : IValidateOptions<AdminDat
             yield return keyFault;
         }
 
-        if (
-            options.RefreshInterval < TimeSpan.FromMilliseconds(100)
-            || options.LastKnownGoodFor < options.RefreshInterval
-        )
+        if (options.RefreshInterval < ShortestInterval || options.RefreshInterval > LongestInterval)
         {
-            yield return $"NeoCommons:AdminDatabase: RefreshInterval is {options.RefreshInterval} and LastKnownGoodFor is "
-                + $"{options.LastKnownGoodFor}; the first must be at least 100 ms, the second not shorter than the first.";
+            yield return $"NeoCommons:AdminDatabase:RefreshInterval is {options.RefreshInterval}; it must be between 100 ms and "
+                + "1 day.";
+        }
+
+        if (options.LastKnownGoodFor < options.RefreshInterval || options.LastKnownGoodFor > LongestMemory)
+        {
+            yield return $"NeoCommons:AdminDatabase:LastKnownGoodFor is {options.LastKnownGoodFor}; it must not be shorter than "
+                + $"RefreshInterval, which is {options.RefreshInterval}, nor longer than 365 days.";
         }
 
         if (options.CachedTenants < 1)

@@ -1,11 +1,22 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
 internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<DatabaseConnectionEntity>
 {
+    internal static readonly ValueConverter<ConnectionType, string> TypeWords = ColumnText.Of<ConnectionType>(t =>
+        t.ToString().ToUpperInvariant()
+    );
+    internal static readonly ValueConverter<SslMode, string> SslModeWords = ColumnText.Of<SslMode>(
+        ColumnText.LibpqSslMode
+    );
+    internal static readonly ValueConverter<PoolerMode, string> PoolerWords = ColumnText.Of<PoolerMode>(p =>
+        p.ToString().ToLowerInvariant()
+    );
+
     public void Configure(EntityTypeBuilder<DatabaseConnectionEntity> builder)
     {
         builder.ToTable("database_connections", Constrain);
@@ -18,7 +29,7 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
         builder
             .Property(c => c.ConnectionType)
             .HasColumnName("connection_type")
-            .HasConversion(ColumnText.Of<ConnectionType>(t => t.ToString().ToUpperInvariant()))
+            .HasConversion(TypeWords)
             .HasDefaultValueSql("'SHARED'")
             .HasSentinel(ConnectionType.Shared);
         builder.Property(c => c.RegionId).HasColumnName("region_id");
@@ -30,7 +41,7 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
         builder
             .Property(c => c.SslMode)
             .HasColumnName("ssl_mode")
-            .HasConversion(ColumnText.Of<SslMode>(ColumnText.LibpqSslMode))
+            .HasConversion(SslModeWords)
             .HasDefaultValueSql("'require'")
             .HasSentinel(SslMode.Require);
         builder.Property(c => c.PoolMinSize).HasColumnName("pool_min_size").HasDefaultValue(5).HasSentinel(5);
@@ -49,7 +60,7 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
         builder
             .Property(c => c.Pooler)
             .HasColumnName("pooler")
-            .HasConversion(ColumnText.Of<PoolerMode>(p => p.ToString().ToLowerInvariant()))
+            .HasConversion(PoolerWords)
             .HasDefaultValueSql("'none'")
             .HasSentinel(PoolerMode.None);
         builder.Property(c => c.IsActive).HasColumnName("is_active").HasDefaultValue(true).HasSentinel(true);
@@ -63,7 +74,8 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
 
     private static void Constrain(TableBuilder<DatabaseConnectionEntity> table)
     {
-        Check("connection_name", "length(connection_name) BETWEEN 1 AND 100");
+        // Metrics are told apart by name, and one name is taken: AdminDatabase.Name.
+        Check("connection_name", "length(connection_name) BETWEEN 1 AND 100 AND connection_name <> 'admin-database'");
         Check("connection_type", "connection_type IN ('ADMIN', 'SHARED', 'ANALYTICS', 'DEDICATED')");
         Check("host", @"length(host) BETWEEN 1 AND 253 AND host !~ '[,/@\s]'");
         Check("port", "port BETWEEN 1 AND 65535");

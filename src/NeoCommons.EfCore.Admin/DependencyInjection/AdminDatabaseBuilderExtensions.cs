@@ -42,29 +42,34 @@ public static class AdminDatabaseBuilderExtensions
             ServiceDescriptor.Singleton<IValidateOptions<AdminDatabaseOptions>, AdminDatabaseOptionsValidation>()
         );
 
-        services.TryAddSingleton(s => new FernetSecretProtector(
+        services.TryAddSingleton<ISecretProtector>(s => new FernetSecretProtector(
             FernetKeys.Parse(s.GetRequiredService<IOptions<AdminDatabaseOptions>>().Value.EncryptionKey),
             s.GetRequiredService<TimeProvider>()
         ));
-        services.TryAddSingleton<ISecretProtector>(s => s.GetRequiredService<FernetSecretProtector>());
 
-        services.TryAddSingleton<AdminDatabase>();
-        services.TryAddSingleton<AdminConnectionInterceptor>();
-        services.AddDbContextFactory<AdminDbContext>(
-            (provider, options) =>
-            {
-                if (EF.IsDesignTime && !IsConfigured(provider))
+        if (services.All(s => s.ServiceType != typeof(AdminDatabase)))
+        {
+            // The parts that a second call would add once more.
+            services.AddSingleton<AdminDatabase>();
+            services.AddDbContextFactory<AdminDbContext>(
+                (provider, options) =>
                 {
-                    // The tools build every context's options, this one's too when they are after another context.
-                    options.UseAdminSchema();
-                    return;
-                }
+                    if (EF.IsDesignTime && !IsConfigured(provider))
+                    {
+                        // The tools build every context's options, this one's too when they are after another context.
+                        options.UseAdminSchema();
+                        return;
+                    }
 
-                options
-                    .UseAdminSchema(provider.GetRequiredService<AdminDatabase>().Source)
-                    .AddInterceptors(provider.GetRequiredService<AdminConnectionInterceptor>());
-            }
-        );
+                    options
+                        .UseAdminSchema(provider.GetRequiredService<AdminDatabase>().Source)
+                        .AddInterceptors(provider.GetRequiredService<AdminConnectionInterceptor>());
+                }
+            );
+            services.AddHostedService(s => s.GetRequiredService<RegistryRefresh>());
+        }
+
+        services.TryAddSingleton<AdminConnectionInterceptor>();
         services.TryAddSingleton<AdminReads>();
         services.TryAddSingleton<AdminMigration>();
 
@@ -75,7 +80,6 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<ITenantStore>(s => s.GetRequiredService<AdminTenantStore>());
         services.TryAddSingleton<RegistryRefresh>();
         services.TryAddSingleton<IRegistryReload>(s => s.GetRequiredService<RegistryRefresh>());
-        services.AddHostedService(s => s.GetRequiredService<RegistryRefresh>());
 
         services.TryAddSingleton<TenantMigrationScripts>();
         services.TryAddSingleton<ITenantMigrator, TenantMigrator>();

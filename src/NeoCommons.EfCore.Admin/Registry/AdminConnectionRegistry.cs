@@ -4,14 +4,25 @@ using Microsoft.Extensions.Logging;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The connections of <c>admin.database_connections</c>, answered from a snapshot that is swapped whole.</summary>
+/// <remarks>
+/// A row that cannot be read is logged and harms no other: what was known of it stays in force, and where nothing was, it
+/// counts as not registered.
+/// </remarks>
 internal sealed class AdminConnectionRegistry(
     AdminReads reads,
-    FernetSecretProtector protector,
+    ISecretProtector protector,
+    TimeProvider time,
     ILogger<AdminConnectionRegistry> log
 ) : IConnectionRegistry, IDisposable
 {
+    private static readonly TimeSpan FailureLasts = TimeSpan.FromSeconds(1);
+
     private readonly SemaphoreSlim _loading = new(1);
+    private readonly CancellationTokenSource _disposing = new();
+    private readonly Lock _starting = new();
     private ConnectionSnapshot? _snapshot;
+    private Task<ConnectionSnapshot>? _first;
+    private long _firstEnded;
 
     /// <summary>What decrypting the rows of the last load showed.</summary>
     public SecretAudit Audit { get; private set; } = new(0, 0);
@@ -19,17 +30,48 @@ internal sealed class AdminConnectionRegistry(
     public async ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(name);
-        var snapshot = Volatile.Read(ref _snapshot) ?? await LoadAsync(force: false, ct).ConfigureAwait(false);
+        var snapshot = Volatile.Read(ref _snapshot) ?? await FirstAsync(ct).ConfigureAwait(false);
         return snapshot.ByName.GetValueOrDefault(name);
     }
 
     public async ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default) =>
-        (Volatile.Read(ref _snapshot) ?? await LoadAsync(force: false, ct).ConfigureAwait(false)).All;
+        (Volatile.Read(ref _snapshot) ?? await FirstAsync(ct).ConfigureAwait(false)).All;
 
     /// <summary>Reads all rows and swaps the snapshot; a failure leaves the old one in force.</summary>
     public Task ReloadAsync(CancellationToken ct) => LoadAsync(force: true, ct);
 
-    public void Dispose() => _loading.Dispose();
+    // The container disposes it once per service type. There is nothing to free, only a load to stop.
+    public void Dispose() => _disposing.Cancel();
+
+    /// <summary>
+    /// The load that all callers share while nothing is known. Its failure is theirs for a moment more: else they would
+    /// wait for one timeout after another.
+    /// </summary>
+    private Task<ConnectionSnapshot> FirstAsync(CancellationToken ct)
+    {
+        lock (_starting)
+        {
+            if (_first is null || (_first.IsCompleted && time.GetElapsedTime(_firstEnded) >= FailureLasts))
+            {
+                var stopping = _disposing.Token;
+                _first = Task.Run(() => LoadFirstAsync(stopping), CancellationToken.None);
+            }
+
+            return _first.WaitAsync(ct);
+        }
+    }
+
+    private async Task<ConnectionSnapshot> LoadFirstAsync(CancellationToken stopping)
+    {
+        try
+        {
+            return await LoadAsync(force: false, stopping).ConfigureAwait(false);
+        }
+        finally
+        {
+            _firstEnded = time.GetTimestamp();
+        }
+    }
 
     private async Task<ConnectionSnapshot> LoadAsync(bool force, CancellationToken ct)
     {
@@ -42,11 +84,19 @@ internal sealed class AdminConnectionRegistry(
                 return before;
             }
 
-            var entities = await reads
-                .ReadAsync((db, token) => db.DatabaseConnections.OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
+            var read = await reads
+                .ReadAsync((db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
                 .ConfigureAwait(false);
             var audit = new SecretAudit(0, 0);
-            var rows = entities.ConvertAll(entity => Map(entity, ref audit));
+            var rows = new List<DatabaseConnection>(read.Count);
+            foreach (var row in read)
+            {
+                if ((TryMap(row, ref audit) ?? before?.ByName.GetValueOrDefault(row.ConnectionName)) is { } connection)
+                {
+                    rows.Add(connection);
+                }
+            }
+
             var after = before?.With(rows) ?? new ConnectionSnapshot(rows);
             Audit = audit;
             Volatile.Write(ref _snapshot, after);
@@ -59,32 +109,33 @@ internal sealed class AdminConnectionRegistry(
         }
     }
 
-    private DatabaseConnection Map(DatabaseConnectionEntity entity, ref SecretAudit audit)
+    private DatabaseConnection? TryMap(ConnectionRow row, ref SecretAudit audit)
     {
-        var result = protector.TryUnprotect(entity.EncryptedPassword, out var secret);
-        audit = audit.With(result);
-        return new DatabaseConnection
+        try
         {
-            Name = entity.ConnectionName,
-            Type = entity.ConnectionType,
-            RegionId = entity.RegionId,
-            Host = entity.Host,
-            Port = entity.Port,
-            Database = entity.DatabaseName,
-            Username = entity.Username,
-            Password =
-                result == FernetResult.Ok
-                    ? Secret.FromText(secret!)
-                    : Secret.Unreadable(FernetSecretProtector.Explain(result)),
-            SslMode = entity.SslMode,
-            MinPoolSize = entity.PoolMinSize,
-            MaxPoolSize = entity.PoolMaxSize,
-            PoolTimeout = TimeSpan.FromSeconds(entity.PoolTimeoutSeconds),
-            PoolRecycle = TimeSpan.FromSeconds(entity.PoolRecycleSeconds),
-            PrePing = entity.PoolPrePing,
-            Pooler = entity.Pooler,
-            IsActive = entity.IsActive,
-        };
+            var (password, failure) = Unprotect(row.EncryptedPassword);
+
+            // A connection that is switched off may keep its last password for ever, the key long gone.
+            audit = row.IsActive ? audit.With(failure) : audit;
+            return row.ToConnection(password);
+        }
+        catch (Exception e)
+        {
+            RegistryLogMessages.ConnectionRowUnreadable(log, e, row.ConnectionName);
+            return null;
+        }
+    }
+
+    private (Secret Password, SecretDecryptionException? Failure) Unprotect(string token)
+    {
+        try
+        {
+            return (Secret.FromText(protector.Unprotect(token)), null);
+        }
+        catch (SecretDecryptionException e)
+        {
+            return (Secret.Unreadable(e.Message), e);
+        }
     }
 
     private void LogChanges(ConnectionSnapshot? before, ConnectionSnapshot after)

@@ -1,6 +1,7 @@
 using System.Linq.Expressions;
 using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using ZiggyCreatures.Caching.Fusion;
 
@@ -9,19 +10,31 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>The tenants of <c>admin.tenants</c>; those in use are answered from memory.</summary>
 /// <remarks>
 /// One load per tenant however many ask at once; "no such tenant" is remembered briefly; while the admin database cannot
-/// be asked, a tenant that is known is served as it was last.
+/// be asked or hangs, a tenant that is known is served as it was last. A row that cannot be
+/// read is left out of the list and logged; to look for it alone fails.
 /// </remarks>
 internal sealed class AdminTenantStore : ITenantStore, IDisposable
 {
     private const int PageSize = 500;
     private static readonly TimeSpan LongestMiss = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long a known tenant is waited for before it is served as it was; the answer still comes in.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
+
     private readonly AdminReads _reads;
     private readonly FusionCache _cache;
+    private readonly ILogger<AdminTenantStore> _log;
 
-    public AdminTenantStore(AdminReads reads, IOptions<AdminDatabaseOptions> options, TenantCacheMemory memory)
+    public AdminTenantStore(
+        AdminReads reads,
+        IOptions<AdminDatabaseOptions> options,
+        TenantCacheMemory memory,
+        ILogger<AdminTenantStore> log,
+        ILogger<FusionCache> cacheLog
+    )
     {
         _reads = reads;
+        _log = log;
         _cache = new FusionCache(
             new FusionCacheOptions
             {
@@ -32,10 +45,12 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                     IsFailSafeEnabled = true,
                     FailSafeMaxDuration = options.Value.LastKnownGoodFor,
                     FailSafeThrottleDuration = options.Value.RefreshInterval,
+                    FactorySoftTimeout = Patience,
                     Size = 1,
                 },
             },
-            memory.Cache
+            memory.Cache,
+            cacheLog
         );
     }
 
@@ -54,15 +69,15 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     {
         // Page by page: who migrates all tenants takes hours, and an open reader would hold back vacuum all the while.
         var last = "";
-        List<TenantEntity> page;
+        List<TenantRow> page;
         do
         {
             var after = last;
             page = await _reads
                 .ReadAsync(
                     (db, token) =>
-                        db
-                            .Tenants.Include(t => t.Connection)
+                        TenantRow
+                            .Query(db)
                             .Where(t => string.Compare(t.Slug, after) > 0)
                             .OrderBy(t => t.Slug)
                             .Take(PageSize)
@@ -72,8 +87,11 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                 .ConfigureAwait(false);
             foreach (var row in page)
             {
-                yield return Map(row);
                 last = row.Slug;
+                if (TryMap(row) is { } tenant)
+                {
+                    yield return tenant;
+                }
             }
         } while (page.Count == PageSize);
     }
@@ -83,36 +101,47 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     public void Dispose() => _cache.Dispose();
 
-    private async ValueTask<Tenant?> FindAsync(
-        string key,
-        Expression<Func<TenantEntity, bool>> which,
-        CancellationToken ct
-    ) =>
-        await _cache
-            .GetOrSetAsync<Tenant?>(
-                key,
-                async (entry, token) =>
+    private ValueTask<Tenant?> FindAsync(string key, Expression<Func<TenantRow, bool>> which, CancellationToken ct)
+    {
+        // Others wait for the same load, and it may go on behind an answer: a caller's token ends the waiting, not the load.
+        var finding = _cache.GetOrSetAsync<Tenant?>(
+            key,
+            async (entry, token) =>
+            {
+                var found = await LoadAsync(which, token).ConfigureAwait(false);
+                if (found is null)
                 {
-                    var found = await LoadAsync(which, token).ConfigureAwait(false);
-                    if (found is null)
-                    {
-                        entry.Options.Duration =
-                            entry.Options.Duration < LongestMiss ? entry.Options.Duration : LongestMiss;
-                        entry.Options.IsFailSafeEnabled = false;
-                    }
+                    entry.Options.Duration =
+                        entry.Options.Duration < LongestMiss ? entry.Options.Duration : LongestMiss;
+                    entry.Options.IsFailSafeEnabled = false;
+                }
 
-                    return found;
-                },
-                token: ct
-            )
-            .ConfigureAwait(false);
+                return found;
+            },
+            token: CancellationToken.None
+        );
+        return finding.IsCompletedSuccessfully ? finding : new(finding.AsTask().WaitAsync(ct));
+    }
 
-    private async Task<Tenant?> LoadAsync(Expression<Func<TenantEntity, bool>> which, CancellationToken ct)
+    private async Task<Tenant?> LoadAsync(Expression<Func<TenantRow, bool>> which, CancellationToken ct)
     {
         var row = await _reads
-            .ReadAsync((db, token) => db.Tenants.Include(t => t.Connection).SingleOrDefaultAsync(which, token), ct)
+            .ReadAsync((db, token) => TenantRow.Query(db).SingleOrDefaultAsync(which, token), ct)
             .ConfigureAwait(false);
-        return row is null ? null : Map(row);
+        return row?.ToTenant();
+    }
+
+    private Tenant? TryMap(TenantRow row)
+    {
+        try
+        {
+            return row.ToTenant();
+        }
+        catch (Exception e)
+        {
+            RegistryLogMessages.TenantRowUnreadable(_log, e, row.Slug);
+            return null;
+        }
     }
 
     internal static Tenant Map(TenantEntity row) =>

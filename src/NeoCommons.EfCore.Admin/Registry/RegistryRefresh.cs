@@ -31,7 +31,7 @@ internal sealed class RegistryRefresh(
         {
             await connections.ReloadAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             // The database may come up after us: the first use asks again, and the health check tells.
             AdminLogMessages.RegistryNotLoaded(log, e);
@@ -40,9 +40,9 @@ internal sealed class RegistryRefresh(
         if (connections.Audit.KeyIsWrong)
         {
             throw new SecretDecryptionException(
-                $"{FernetKeys.Variable} is not the key of this registry: none of the {connections.Audit.Unverified} encrypted "
-                    + "passwords in admin.database_connections was written with it. Set the key that wrote them; for a new "
-                    + "key, put it first in the list and keep the old one behind a comma."
+                $"{FernetKeys.Variable} is not the key of this registry: none of the {connections.Audit.OfAnotherKey} encrypted "
+                    + "passwords of active connections in admin.database_connections was written with it. Set the key "
+                    + "that wrote them; for a new key, put it first in the list and keep the old one behind a comma."
             );
         }
 
@@ -58,7 +58,7 @@ internal sealed class RegistryRefresh(
             {
                 await connections.ReloadAsync(stoppingToken).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 AdminLogMessages.RegistryNotRefreshed(log, e);
             }

@@ -1,18 +1,21 @@
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>How many passwords could be read with the keys of now, and how many well-formed ones could not.</summary>
-internal readonly record struct SecretAudit(int Readable, int Unverified)
+/// <summary>
+/// How many passwords of active connections could be read, and how many were written with a key that is not known.
+/// </summary>
+internal readonly record struct SecretAudit(int Readable, int OfAnotherKey)
 {
     /// <summary>
-    /// Not one of the tokens was written with a key that we have: it is the key that is wrong, not the rows.
+    /// Not one of the passwords was written with a key that we have: it is the key that is wrong, not the rows.
     /// </summary>
-    public bool KeyIsWrong => Readable == 0 && Unverified > 0;
+    public bool KeyIsWrong => Readable == 0 && OfAnotherKey > 0;
 
-    public SecretAudit With(FernetResult result) =>
-        result switch
+    /// <summary>Counts one password more; null stands for one that could be read.</summary>
+    public SecretAudit With(SecretDecryptionException? failure) =>
+        failure switch
         {
-            FernetResult.Ok => this with { Readable = Readable + 1 },
-            FernetResult.Unverified => this with { Unverified = Unverified + 1 },
+            null => this with { Readable = Readable + 1 },
+            { IsOfAnotherKey: true } => this with { OfAnotherKey = OfAnotherKey + 1 },
             _ => this,
         };
 }

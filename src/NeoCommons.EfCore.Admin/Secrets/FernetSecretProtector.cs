@@ -42,11 +42,16 @@ internal sealed class FernetSecretProtector(FernetKeys keys, TimeProvider time) 
     public string Unprotect(string token)
     {
         var result = TryUnprotect(token, out var secret);
-        return result == FernetResult.Ok ? secret! : throw new SecretDecryptionException(Explain(result));
+        return result == FernetResult.Ok
+            ? secret!
+            : throw new SecretDecryptionException(Explain(result))
+            {
+                IsOfAnotherKey = result == FernetResult.Unverified,
+            };
     }
 
     /// <summary>Why a secret cannot be read, and what to do.</summary>
-    internal static string Explain(FernetResult result) =>
+    private static string Explain(FernetResult result) =>
         result == FernetResult.Unverified
             ? $"A stored secret was written with a key that is not in {FernetKeys.Variable}, or was changed since. "
                 + "Add the key that wrote it at the end of the list, or write the secret again."

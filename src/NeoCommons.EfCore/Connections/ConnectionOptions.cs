@@ -3,6 +3,8 @@ namespace NeoCommons.EfCore;
 /// <summary>How pools are built, for all connections. Bound from section <c>NeoCommons:Connections</c>.</summary>
 public sealed class ConnectionOptions
 {
+    private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(1);
+
     /// <summary>
     /// The authentication methods that a server may ask for while its certificate is not verified, as in Npgsql's
     /// <c>Require Auth</c>. <value>Default: <c>ScramSHA256</c></value>: a server that is not who it should be never gets
@@ -27,15 +29,17 @@ public sealed class ConnectionOptions
     public TimeSpan PruningInterval { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How long a replaced or closed pool waits for its leased connections and living contexts. <value>Default: 30 s.</value>
+    /// How long a replaced or closed pool waits for its leased connections and living contexts. <value>Default: 30 s; at
+    /// most 1 day.</value>
     /// </summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
     /// Schemas that follow the tenant's on every tenant's search path, for data and extensions that all tenants of a
     /// database share. <value>Default: none.</value> Never <c>public</c>: whatever lies there would stand in for a table
-    /// that a tenant lacks.
+    /// that a tenant lacks; and never <c>admin</c>, where the registry lies.
     /// </summary>
+    /// <remarks>Configuration appends to the list: it takes nothing away that code has put in.</remarks>
     public IList<string> SharedSchemas { get; } = [];
 
     /// <summary>
@@ -44,7 +48,8 @@ public sealed class ConnectionOptions
     /// </summary>
     /// <remarks>
     /// Never the tenants' schemas: loading the types of 1,000 of them takes hundreds of milliseconds, and a type of the
-    /// same name in two schemas cannot be mapped on one pool. It gives no access to data.
+    /// same name in two schemas cannot be mapped on one pool. It gives no access to data. Configuration appends to the
+    /// list: the default stays in it unless code clears it.
     /// </remarks>
     public IList<string> TypeSchemas { get; } = ["public"];
 
@@ -62,15 +67,21 @@ public sealed class ConnectionOptions
                 + "both must be at least 1 second, and PruningInterval at most IdleLifetime.";
         }
 
-        if (PrePingAfter < TimeSpan.Zero || PrePingTimeout < seconds || DrainTimeout < TimeSpan.Zero)
+        if (PrePingAfter < TimeSpan.Zero || PrePingTimeout < seconds)
         {
-            yield return $"NeoCommons:Connections: PrePingAfter is {PrePingAfter}, PrePingTimeout {PrePingTimeout}, DrainTimeout "
-                + $"{DrainTimeout}; none may be negative, and PrePingTimeout must be at least 1 second.";
+            yield return $"NeoCommons:Connections: PrePingAfter is {PrePingAfter} and PrePingTimeout is {PrePingTimeout}; "
+                + "the first must not be negative, the second must be at least 1 second.";
         }
 
-        foreach (var schema in SharedSchemas.Where(schema => !SchemaName.TryParse(schema, out _)))
+        if (DrainTimeout < TimeSpan.Zero || DrainTimeout > LongestDrain)
         {
-            yield return $"NeoCommons:Connections:SharedSchemas holds '{schema}', which cannot be on a tenant's search path.";
+            yield return $"NeoCommons:Connections:DrainTimeout is {DrainTimeout}; it must be between 0 and 1 day.";
+        }
+
+        foreach (var schema in SharedSchemas.Where(schema => !IsShareable(schema)))
+        {
+            yield return $"NeoCommons:Connections:SharedSchemas holds '{schema}', which cannot be on a tenant's search path; "
+                + "remove it, and move what tenants share to a schema of its own.";
         }
 
         if (string.IsNullOrWhiteSpace(RequireAuth) || !IsAuthentication(RequireAuth))
@@ -79,6 +90,9 @@ public sealed class ConnectionOptions
                 + "ScramSHA256, MD5, Password, GSS, SSPI, None.";
         }
     }
+
+    private static bool IsShareable(string schema) =>
+        SchemaName.TryParse(schema, out _) && schema != SchemaNaming.AdminSchema;
 
     private static bool IsAuthentication(string methods)
     {

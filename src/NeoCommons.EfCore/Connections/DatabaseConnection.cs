@@ -68,8 +68,12 @@ public sealed record DatabaseConnection
     /// <summary>Whether the connection may be used. <value>Default: true.</value></summary>
     public bool IsActive { get; init; } = true;
 
-    /// <summary>Whether a pool built for the other row serves this one too: all is equal but the password.</summary>
-    internal bool HasSamePoolAs(DatabaseConnection other) => other with { Password = Password } == this;
+    /// <summary>
+    /// Whether a pool built for the other row serves this one too: all is equal but the password, which is asked for at
+    /// each open, and what only describes the database.
+    /// </summary>
+    internal bool HasSamePoolAs(DatabaseConnection other) =>
+        other with { Password = Password, Type = Type, RegionId = RegionId } == this;
 
     private bool PrintMembers(StringBuilder text)
     {

@@ -12,7 +12,10 @@ namespace NeoCommons.EfCore;
 [DebuggerDisplay("***")]
 public sealed class Secret : IEquatable<Secret>
 {
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     private readonly string? _text;
+
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     private readonly string? _fault;
 
     private Secret(string? text, string? fault)

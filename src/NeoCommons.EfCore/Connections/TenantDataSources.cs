@@ -63,7 +63,7 @@ internal sealed class TenantDataSources(
         }
 
         source.EndGrace();
-        return source.RetireAsync(options.Value.DrainTimeout);
+        return Drain(source);
     }
 
     /// <summary>Closes all pools, those that were replaced and still drain too.</summary>
@@ -111,7 +111,7 @@ internal sealed class TenantDataSources(
             else if (source is not null)
             {
                 LogMessages.DataSourceReplaced(_log, row.Name);
-                Drain(source);
+                _ = Drain(source);
             }
 
             if (_disposed)
@@ -126,14 +126,15 @@ internal sealed class TenantDataSources(
     {
         if (_current.TryRemove(name, out var source))
         {
-            Drain(source);
+            _ = Drain(source);
         }
     }
 
-    private void Drain(PooledDataSource source)
+    private Task Drain(PooledDataSource source)
     {
+        // Whoever closes all waits for this one too.
         _draining.TryAdd(source, source.Closed);
-        _ = DrainAsync(source);
+        return DrainAsync(source);
     }
 
     private async Task DrainAsync(PooledDataSource source)

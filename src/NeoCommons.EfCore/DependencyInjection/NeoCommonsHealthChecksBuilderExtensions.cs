@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
 using NeoCommons.EfCore;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -13,7 +14,7 @@ public static class NeoCommonsHealthChecksBuilderExtensions
     /// <see cref="ConnectionHealth"/> per connection in their data.
     /// </summary>
     /// <param name="builder">The builder.</param>
-    /// <param name="configure">Thresholds.</param>
+    /// <param name="configure">Thresholds; validated at start.</param>
     /// <param name="failureStatus">The status when nothing works. <value>Default: <see cref="HealthStatus.Unhealthy"/>.</value></param>
     public static IHealthChecksBuilder AddNeoCommons(
         this IHealthChecksBuilder builder,
@@ -23,7 +24,10 @@ public static class NeoCommonsHealthChecksBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.Services.TryAddSingleton<ConnectionProbe>();
-        builder.Services.Configure(configure ?? (_ => { }));
+        builder.Services.AddOptions<ConnectionHealthOptions>().Configure(configure ?? (_ => { })).ValidateOnStart();
+        builder.Services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<ConnectionHealthOptions>, ConnectionHealthOptionsValidation>()
+        );
         return builder
             .AddCheck<ConnectionsHealthCheck>("neocommons-connections", failureStatus, ["ready"])
             .AddCheck<PoolsHealthCheck>("neocommons-pools", failureStatus, ["ready"]);

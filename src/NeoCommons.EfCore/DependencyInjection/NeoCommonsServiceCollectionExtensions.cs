@@ -15,7 +15,7 @@ public static class NeoCommonsServiceCollectionExtensions
     /// <remarks>
     /// Tenants and connections come from <see cref="ITenantStore"/> and <see cref="IConnectionRegistry"/>: call
     /// <c>UseAdminDatabase</c> for those of the admin database, or register your own before or after. Calling this again
-    /// adds nothing twice.
+    /// adds nothing twice: the configuration of the first call is the one that is read.
     /// </remarks>
     public static NeoCommonsBuilder AddNeoCommons(this IServiceCollection services, IConfiguration configuration)
     {
@@ -24,18 +24,25 @@ public static class NeoCommonsServiceCollectionExtensions
 
         services.AddLogging();
         services.TryAddSingleton(TimeProvider.System);
-        services
-            .AddOptions<ConnectionOptions>()
-            .Bind(configuration.GetSection("NeoCommons:Connections"))
-            .ValidateOnStart();
-        services.AddOptions<SchemaNaming>().Bind(configuration.GetSection("NeoCommons:Naming")).ValidateOnStart();
+        if (services.All(s => s.ServiceType != typeof(TenantDataSources)))
+        {
+            // Binding appends to a list that is there already.
+            services
+                .AddOptions<ConnectionOptions>()
+                .Bind(configuration.GetSection("NeoCommons:Connections"))
+                .ValidateOnStart();
+            services.AddOptions<SchemaNaming>().Bind(configuration.GetSection("NeoCommons:Naming")).ValidateOnStart();
+        }
+
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IValidateOptions<ConnectionOptions>, ConnectionOptionsValidation>()
         );
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IValidateOptions<SchemaNaming>, SchemaNamingValidation>()
         );
-        services.AddSingleton<IPostConfigureOptions<ConnectionOptions>, ApplicationNameDefault>();
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IPostConfigureOptions<ConnectionOptions>, ApplicationNameDefault>()
+        );
 
         services.TryAddSingleton<TenantDataSources>();
         services.TryAddSingleton<PoolMeter>();

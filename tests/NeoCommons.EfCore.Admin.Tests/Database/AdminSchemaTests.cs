@@ -98,6 +98,7 @@ public sealed class AdminSchemaTests(TestServers servers)
 
     [Theory]
     [InlineData("connection_name", "''", "ck_database_connections_connection_name")]
+    [InlineData("connection_name", "'admin-database'", "ck_database_connections_connection_name")]
     [InlineData("connection_type", "'shared'", "ck_database_connections_connection_type")]
     [InlineData("host", "''", "ck_database_connections_host")]
     [InlineData("host", "'a,b'", "ck_database_connections_host")]

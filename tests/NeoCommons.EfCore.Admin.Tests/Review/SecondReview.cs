@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Transactions;
+using Dapper;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -15,78 +17,6 @@ namespace NeoCommons.EfCore.Admin.Tests.Review;
 public sealed class SecondReview(TestServers servers)
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
-
-    [Fact]
-    public async Task S01_A_known_tenant_does_not_wait_for_an_admin_database_that_hangs()
-    {
-        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
-        var admin = await servers.Postgres.CreateDatabaseAsync(ct: Ct);
-        var url = new NpgsqlConnectionStringBuilder(servers.Postgres.GetConnectionString(admin))
-        {
-            Host = proxy.Host,
-            Port = proxy.Port,
-            CommandTimeout = 4,
-            Timeout = 4,
-        };
-        using var host = TestApp.BuildHost(
-            servers.Postgres,
-            admin,
-            new Dictionary<string, string?>
-            {
-                ["ADMIN_DATABASE_URL"] = url.ConnectionString,
-                ["NeoCommons:AdminDatabase:RefreshInterval"] = "00:00:00.5",
-            },
-            b => b.AddTenantDbContext<ShopDbContext>()
-        );
-        await host.Services.MigrateAdminDatabaseAsync(Ct);
-        await TestApp.RegisterAsync(
-            host.Services,
-            servers.Postgres,
-            "db1",
-            await servers.Postgres.CreateDatabaseAsync(ct: Ct)
-        );
-        await host.StartAsync(Ct);
-        await host
-            .Services.GetRequiredService<ITenantProvisioner>()
-            .CreateAsync(
-                new NewTenant
-                {
-                    Slug = "acme",
-                    Name = "a",
-                    ConnectionName = "db1",
-                },
-                Ct
-            );
-        var tenants = host.Services.GetRequiredService<ITenantStore>();
-        Assert.NotNull(await tenants.FindBySlugAsync("acme", Ct));
-        proxy.Latency = TimeSpan.FromMinutes(1);
-        await Task.Delay(600, Ct);
-        var started = Stopwatch.GetTimestamp();
-        var found = await Record.ExceptionAsync(async () => Assert.NotNull(await tenants.FindBySlugAsync("acme", Ct)));
-        var took = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        proxy.Latency = TimeSpan.Zero;
-        Assert.True(took < 1, $"{took:0.0} s, {found}");
-    }
-
-    [Fact]
-    public async Task S02_Wrong_health_options_are_refused_at_start()
-    {
-        var admin = await servers.Postgres.CreateDatabaseAsync(ct: Ct);
-        using var host = TestApp.BuildHost(
-            servers.Postgres,
-            admin,
-            configure: b => b.Services.Configure<ConnectionHealthOptions>(o => o.Parallelism = 0)
-        );
-        await host.Services.MigrateAdminDatabaseAsync(Ct);
-        var refused = await Record.ExceptionAsync(() => host.StartAsync(Ct));
-        if (refused is null)
-        {
-            var report = await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Ct);
-            Assert.Fail(
-                $"started; health: {report.Status} {report.Entries["neocommons-connections"].Exception?.Message}"
-            );
-        }
-    }
 
     [Fact]
     public async Task S03_No_log_at_trace_and_no_exception_holds_a_password()
@@ -196,26 +126,28 @@ public sealed class SecondReview(TestServers servers)
     }
 
     [Fact]
-    public async Task S09_Refresh_interval_that_a_timer_cannot_hold_is_refused_at_start()
+    public async Task S08_A_scope_of_a_request_does_not_hand_its_tenant_to_the_data_source_of_the_next()
     {
-        var admin = await servers.Postgres.CreateDatabaseAsync(ct: Ct);
-        using var host = TestApp.BuildHost(
-            servers.Postgres,
-            admin,
-            new Dictionary<string, string?>
-            {
-                ["NeoCommons:AdminDatabase:RefreshInterval"] = "60.00:00:00",
-                ["NeoCommons:AdminDatabase:LastKnownGoodFor"] = "60.00:00:00",
-            }
-        );
-        await host.Services.MigrateAdminDatabaseAsync(Ct);
-        var e = await Record.ExceptionAsync(() => host.StartAsync(Ct));
-        await Task.Delay(300, Ct);
-        Assert.False(
-            e is null
-                && host.Services.GetRequiredService<Microsoft.Extensions.Hosting.IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested,
-            "the host started and stopped itself"
-        );
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("globex");
+        using (var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
+        {
+            await using var globex = await app.Shop.CreateDbContextAsync("globex", Ct);
+            globex.Products.Add(
+                new Product
+                {
+                    Sku = "1",
+                    Name = "globex",
+                    Price = 1,
+                }
+            );
+            await globex.SaveChangesAsync(Ct);
+            scope.Complete();
+        }
+
+        // Another request, no scope: "an unqualified table name is an error (42P01)".
+        await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
+        await Assert.ThrowsAsync<PostgresException>(() => raw.ExecuteAsync("DELETE FROM \"Products\""));
     }
 
     [Fact]

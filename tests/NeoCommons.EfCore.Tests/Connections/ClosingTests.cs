@@ -162,4 +162,19 @@ public sealed class ClosingTests(TestServers servers)
 
         await app.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1), Ct);
     }
+
+    [Fact]
+    public async Task A_close_that_was_not_awaited_is_waited_for_when_all_are_closed()
+    {
+        await using var app = new RuntimeApp(servers.Postgres, time: new FakeTimeProvider());
+        var row = await app.AddDatabaseAsync();
+        var lease = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+
+        var closing = app.Connections.CloseAsync(row.Name);
+        var all = app.Connections.CloseAllAsync();
+
+        Assert.False(all.IsCompleted);
+        await lease.DisposeAsync();
+        await Task.WhenAll(closing, all).WaitAsync(TimeSpan.FromMinutes(1), Ct);
+    }
 }

@@ -47,6 +47,8 @@ public sealed class OptionsValidationTests
     [InlineData("PrePingAfter", "-00:00:00.001")]
     [InlineData("PrePingTimeout", "00:00:00.9")]
     [InlineData("DrainTimeout", "-00:00:01")]
+    [InlineData("DrainTimeout", "1.00:00:01")]
+    [InlineData("SharedSchemas:0", "admin")]
     [InlineData("SharedSchemas:0", "")]
     [InlineData("SharedSchemas:0", "$user")]
     [InlineData("SharedSchemas:0", "information_schema")]

@@ -42,7 +42,7 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_database_connections", x => x.id);
-                    table.CheckConstraint("ck_database_connections_connection_name", "length(connection_name) BETWEEN 1 AND 100");
+                    table.CheckConstraint("ck_database_connections_connection_name", "length(connection_name) BETWEEN 1 AND 100 AND connection_name <> 'admin-database'");
                     table.CheckConstraint("ck_database_connections_connection_type", "connection_type IN ('ADMIN', 'SHARED', 'ANALYTICS', 'DEDICATED')");
                     table.CheckConstraint("ck_database_connections_database_name", "octet_length(database_name) BETWEEN 1 AND 63");
                     table.CheckConstraint("ck_database_connections_host", "length(host) BETWEEN 1 AND 253 AND host !~ '[,/@\\s]'");

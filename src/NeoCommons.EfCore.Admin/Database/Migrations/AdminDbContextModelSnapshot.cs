@@ -144,7 +144,7 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
 
                     b.ToTable("database_connections", "admin", t =>
                         {
-                            t.HasCheckConstraint("ck_database_connections_connection_name", "length(connection_name) BETWEEN 1 AND 100");
+                            t.HasCheckConstraint("ck_database_connections_connection_name", "length(connection_name) BETWEEN 1 AND 100 AND connection_name <> 'admin-database'");
 
                             t.HasCheckConstraint("ck_database_connections_connection_type", "connection_type IN ('ADMIN', 'SHARED', 'ANALYTICS', 'DEDICATED')");
 

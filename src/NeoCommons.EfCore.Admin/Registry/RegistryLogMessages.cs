@@ -1,0 +1,21 @@
+using Microsoft.Extensions.Logging;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>What is wrong with single rows; ids as in <see cref="AdminLogMessages"/>.</summary>
+internal static partial class RegistryLogMessages
+{
+    [LoggerMessage(
+        5005,
+        LogLevel.Error,
+        "The row of connection {Connection} cannot be read: if it was known before, that stays in force, else it is not registered. Correct its row in admin.database_connections"
+    )]
+    public static partial void ConnectionRowUnreadable(ILogger logger, Exception exception, string connection);
+
+    [LoggerMessage(
+        5006,
+        LogLevel.Error,
+        "The row of tenant {Tenant} cannot be read, so it is left out of the list. Correct its row in admin.tenants"
+    )]
+    public static partial void TenantRowUnreadable(ILogger logger, Exception exception, string tenant);
+}
