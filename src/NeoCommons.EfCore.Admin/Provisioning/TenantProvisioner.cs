@@ -34,7 +34,7 @@ internal sealed class TenantProvisioner(
             // One process at a time creates a slug; the lock ends with this session, whatever becomes of us.
             var session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
             await using var _ = session.ConfigureAwait(false);
-            await TenantReservation.LockSlugAsync(session, tenant.Slug, ct).ConfigureAwait(false);
+            await _reservation.LockSlugAsync(session, tenant.Slug, ct).ConfigureAwait(false);
 
             var oneTransaction = database.IsSame(source.Row) && all.All(script => script.IsTransactional);
             var (created, plan) = oneTransaction

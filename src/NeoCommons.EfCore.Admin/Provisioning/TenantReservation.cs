@@ -6,19 +6,30 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>The row of a tenant while it is created: written first, active at last, or taken back.</summary>
 internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contexts, TimeProvider time)
 {
+    private const int LockTries = 5;
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Takes the lock on a slug: one process at a time creates it.</summary>
     /// <exception cref="TenantConflictException">Somebody else is creating it.</exception>
-    public static async Task LockSlugAsync(NpgsqlConnection session, string slug, CancellationToken ct)
+    public async Task LockSlugAsync(NpgsqlConnection session, string slug, CancellationToken ct)
     {
-        var isOurs = await AdvisoryLock
-            .TryAcquireAsync(session, "neocommons.provision:" + slug, ct)
-            .ConfigureAwait(false);
-        if (!isOurs)
+        // More than one try: the server notices a little late that a session that was cancelled has ended.
+        for (var triesLeft = LockTries; ; triesLeft--)
         {
-            throw new TenantConflictException(
-                slug,
-                $"Tenant '{slug}' is being created by another process or request. Wait for it."
-            );
+            if (await AdvisoryLock.TryAcquireAsync(session, "neocommons.provision:" + slug, ct).ConfigureAwait(false))
+            {
+                return;
+            }
+
+            if (triesLeft == 1)
+            {
+                throw new TenantConflictException(
+                    slug,
+                    $"Tenant '{slug}' is being created by another process or request. Wait for it."
+                );
+            }
+
+            await Task.Delay(BetweenTries, time, ct).ConfigureAwait(false);
         }
     }
 
