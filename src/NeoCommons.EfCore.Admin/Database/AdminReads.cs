@@ -1,4 +1,3 @@
-using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 
 namespace NeoCommons.EfCore.Admin;
@@ -30,14 +29,9 @@ internal sealed class AdminReads
     /// <summary>Runs a lookup on a context of its own, outside of the caller's transaction if there is one.</summary>
     public async Task<T> ReadAsync<T>(Func<AdminDbContext, CancellationToken, Task<T>> read, CancellationToken ct)
     {
-        using var apart = new TransactionScope(
-            TransactionScopeOption.Suppress,
-            TransactionScopeAsyncFlowOption.Enabled
-        );
+        using var apart = AmbientTransaction.Suppress();
         var context = new AdminDbContext(_options.Value);
         await using var _ = context.ConfigureAwait(false);
-        var result = await read(context, ct).ConfigureAwait(false);
-        apart.Complete();
-        return result;
+        return await read(context, ct).ConfigureAwait(false);
     }
 }

@@ -55,4 +55,18 @@ internal static partial class AdminLogMessages
 
     [LoggerMessage(6004, LogLevel.Error, "Tenant {Tenant} could not be migrated")]
     public static partial void MigrationFailed(ILogger logger, Exception exception, string tenant);
+
+    [LoggerMessage(
+        6006,
+        LogLevel.Warning,
+        "Tenant {Tenant} is migrated to {Version}, but schema_version could not be written; the next run writes it"
+    )]
+    public static partial void VersionNotWritten(ILogger logger, Exception exception, string tenant, string version);
+
+    [LoggerMessage(
+        6007,
+        LogLevel.Warning,
+        "The pool of connection {Connection} could not read its types again after a migration; new types may be unknown to it until the process restarts"
+    )]
+    public static partial void TypesNotReloaded(ILogger logger, Exception exception, string connection);
 }

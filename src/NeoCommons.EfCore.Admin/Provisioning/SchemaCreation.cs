@@ -3,16 +3,22 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Makes one tenant's schema and its tables on one connection.</summary>
-internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName schema, string slug)
+/// <remarks>
+/// The schema's comment says whose it is, written together with the schema: only that tells a creation that is resumed
+/// its own tables from somebody else's.
+/// </remarks>
+internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName schema, TenantEntity tenant)
 {
+    private const string Mark = "NeoCommons tenant ";
+
     /// <summary>Creates schema and tables inside the transaction that the caller has begun.</summary>
     /// <param name="migration">Migrates the schema.</param>
     /// <param name="scripts">What to apply.</param>
     /// <param name="resume">Whether what the schema may hold already is ours, left by an interrupted creation.</param>
     /// <param name="ct">Cancels.</param>
-    /// <returns>The last migration that is applied, or null.</returns>
+    /// <returns>What was found and applied.</returns>
     /// <exception cref="TenantConflictException">The schema holds objects of somebody else.</exception>
-    public async Task<string?> CreateAsync(
+    public async Task<MigrationPlan> CreateAsync(
         SchemaMigration migration,
         IReadOnlyList<MigrationScript> scripts,
         bool resume,
@@ -21,15 +27,9 @@ internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName sch
     {
         await PrepareAsync(resume, ct).ConfigureAwait(false);
         await migration.BindAsync(ct).ConfigureAwait(false);
-        string? version = null;
-        foreach (var script in scripts)
-        {
-            var pending = await PendingAsync(migration, script, ct).ConfigureAwait(false);
-            await migration.ApplyInTransactionAsync(script.History, pending, ct).ConfigureAwait(false);
-            version = Latest(version, script);
-        }
-
-        return version;
+        var plan = await migration.PlanAsync(scripts, ct).ConfigureAwait(false);
+        await migration.ApplyInTransactionAsync(plan.Pending, ct).ConfigureAwait(false);
+        return plan;
     }
 
     /// <summary>
@@ -37,7 +37,7 @@ internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName sch
     /// schema again if one fails.
     /// </summary>
     /// <inheritdoc cref="CreateAsync"/>
-    public async Task<string?> CreateOrUndoAsync(
+    public async Task<MigrationPlan> CreateOrUndoAsync(
         SchemaMigration migration,
         IReadOnlyList<MigrationScript> scripts,
         bool resume,
@@ -57,15 +57,9 @@ internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName sch
         try
         {
             await migration.BindAsync(ct).ConfigureAwait(false);
-            string? version = null;
-            foreach (var script in scripts)
-            {
-                var pending = await PendingAsync(migration, script, ct).ConfigureAwait(false);
-                await migration.ApplyAsync(script.History, pending, ct).ConfigureAwait(false);
-                version = Latest(version, script);
-            }
-
-            return version;
+            var plan = await migration.PlanAsync(scripts, ct).ConfigureAwait(false);
+            await migration.ApplyAsync(plan.Pending, ct).ConfigureAwait(false);
+            return plan;
         }
         catch when (isNew && !resume)
         {
@@ -75,35 +69,30 @@ internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName sch
         }
     }
 
-    private static async Task<IEnumerable<MigrationStep>> PendingAsync(
-        SchemaMigration migration,
-        MigrationScript script,
-        CancellationToken ct
-    )
-    {
-        var applied = await migration.ReadHistoryAsync(script.History, ct).ConfigureAwait(false);
-        return script.Steps.ExceptBy(applied, s => s.Id, StringComparer.Ordinal);
-    }
-
-    private static string? Latest(string? version, MigrationScript script) =>
-        script.Steps is [.., var last] && string.CompareOrdinal(last.Id, version) > 0 ? last.Id : version;
-
     /// <summary>Makes the schema; true if it was not there.</summary>
     private async Task<bool> PrepareAsync(bool resume, CancellationToken ct)
     {
         var found = await SchemaContent.ReadAsync(connection, schema, ct).ConfigureAwait(false);
-        if (found.Occupant is not null && !resume)
+        var mark = Mark + tenant.Id;
+        if (found.Occupant is not null && !(resume && found.Comment == mark))
         {
             throw new TenantConflictException(
-                slug,
+                tenant.Slug,
                 $"Schema '{schema}' exists in database '{connection.Database}' and holds objects that are not this tenant's, "
                     + $"'{found.Occupant}' for one. Nothing was changed. Drop or rename the schema, or choose another slug."
+                    + (resume ? $" If they are its own: COMMENT ON SCHEMA {schema.Quoted} IS '{mark}'." : "")
             );
         }
 
+        // A Guid in it and nothing else: no quoting needed.
+        var comment = $"COMMENT ON SCHEMA {schema.Quoted} IS '{mark}'";
         if (!found.Exists)
         {
-            await ExecuteAsync($"CREATE SCHEMA {schema.Quoted}", ct).ConfigureAwait(false);
+            await ExecuteAsync($"CREATE SCHEMA {schema.Quoted}; {comment}", ct).ConfigureAwait(false);
+        }
+        else if (found.IsOwned && (found.Comment?.StartsWith(Mark, StringComparison.Ordinal) ?? true))
+        {
+            await ExecuteAsync(comment, ct).ConfigureAwait(false);
         }
 
         return !found.Exists;

@@ -9,6 +9,7 @@ internal sealed class TenantProvisioner(
     AdminDatabase database,
     IDbContextFactory<AdminDbContext> contexts,
     TenantDataSources sources,
+    AdminConnectionRegistry registry,
     AdminTenantStore tenants,
     TenantMigrationScripts scripts,
     SearchPath searchPath,
@@ -18,31 +19,51 @@ internal sealed class TenantProvisioner(
     ILogger<TenantProvisioner> log
 ) : ITenantProvisioner
 {
+    private readonly TenantReservation _reservation = new(contexts, time);
+
     public async Task<Tenant> CreateAsync(NewTenant tenant, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(tenant);
         ThrowIfInvalid(tenant.Name);
         var schema = naming.Value.ForTenant(tenant.Slug);
         var all = scripts.All;
-        var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
+        using var apart = AmbientTransaction.Suppress();
+        var source = await AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
         try
         {
             // One process at a time creates a slug; the lock ends with this session, whatever becomes of us.
             var session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
             await using var _ = session.ConfigureAwait(false);
-            await LockSlugAsync(session, tenant.Slug, ct).ConfigureAwait(false);
+            await _reservation.LockSlugAsync(session, tenant.Slug, ct).ConfigureAwait(false);
 
             var oneTransaction = database.IsSame(source.Row) && all.All(script => script.IsTransactional);
-            var created = oneTransaction
+            var (created, plan) = oneTransaction
                 ? await CreateAtOnceAsync(session, tenant, schema, ct).ConfigureAwait(false)
-                : await CreateInStepsAsync(source, tenant, schema, ct).ConfigureAwait(false);
-            await tenants.ForgetAsync(ct).ConfigureAwait(false);
+                : await CreateInStepsAsync(session, source, tenant, schema, ct).ConfigureAwait(false);
+
+            // The tenant exists: no cancellation may say otherwise.
+            await tenants.ForgetAsync(CancellationToken.None).ConfigureAwait(false);
+            await TypeReload.TryAsync(source, plan.Pending, log, ct).ConfigureAwait(false);
             AdminLogMessages.TenantCreated(log, created.Slug, created.Schema.Value, created.ConnectionName);
             return created;
         }
         finally
         {
             source.Release();
+        }
+    }
+
+    /// <summary>Begins a lease; a connection that is not known may have been registered since the registry was read.</summary>
+    private async Task<PooledDataSource> AcquireAsync(string name, CancellationToken ct)
+    {
+        try
+        {
+            return await sources.AcquireAsync(name, ct).ConfigureAwait(false);
+        }
+        catch (ConnectionNotFoundException)
+        {
+            await registry.ReloadAsync(ct).ConfigureAwait(false);
+            return await sources.AcquireAsync(name, ct).ConfigureAwait(false);
         }
     }
 
@@ -59,7 +80,7 @@ internal sealed class TenantProvisioner(
     }
 
     /// <summary>Row, schema and tables in one transaction of the admin database.</summary>
-    private async Task<Tenant> CreateAtOnceAsync(
+    private async Task<(Tenant, MigrationPlan)> CreateAtOnceAsync(
         NpgsqlConnection session,
         NewTenant tenant,
         SchemaName schema,
@@ -73,19 +94,20 @@ internal sealed class TenantProvisioner(
         var transaction = await context.Database.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
 
-        var row = await ReserveAsync(context, tenant, schema, ct).ConfigureAwait(false);
-        var migration = new SchemaMigration(session, schema, searchPath);
+        var row = await _reservation.ReserveAsync(context, session, tenant, schema, ct).ConfigureAwait(false);
+        var migration = new SchemaMigration(session, schema, searchPath, time);
         await migration.LockAsync(ct).ConfigureAwait(false);
-        var version = await new SchemaCreation(session, schema, tenant.Slug)
+        var plan = await new SchemaCreation(session, schema, row.Entity)
             .CreateAsync(migration, scripts.All, resume: row.IsResumed, ct)
             .ConfigureAwait(false);
-        var created = await ActivateAsync(context, row.Entity, version, ct).ConfigureAwait(false);
+        var created = await TenantReservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return created;
+        return (created, plan);
     }
 
     /// <summary>The row, then schema and tables, then the row again; if the schema fails, the row is taken back.</summary>
-    private async Task<Tenant> CreateInStepsAsync(
+    private async Task<(Tenant, MigrationPlan)> CreateInStepsAsync(
+        NpgsqlConnection session,
         PooledDataSource source,
         NewTenant tenant,
         SchemaName schema,
@@ -97,20 +119,20 @@ internal sealed class TenantProvisioner(
         await using var _ = connection.ConfigureAwait(false);
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var __ = context.ConfigureAwait(false);
-        var row = await ReserveAsync(context, tenant, schema, ct).ConfigureAwait(false);
-        string? version;
+        var row = await _reservation.ReserveAsync(context, session, tenant, schema, ct).ConfigureAwait(false);
+        MigrationPlan plan;
         try
         {
-            var migration = new SchemaMigration(connection, schema, searchPath);
+            var migration = new SchemaMigration(connection, schema, searchPath, time);
             await migration.LockAsync(ct).ConfigureAwait(false);
-            version = await new SchemaCreation(connection, schema, tenant.Slug)
+            plan = await new SchemaCreation(connection, schema, row.Entity)
                 .CreateOrUndoAsync(migration, scripts.All, row.IsResumed, ct)
                 .ConfigureAwait(false);
         }
         catch (TenantConflictException) when (!row.IsResumed)
         {
             // What is in the schema is somebody else's, and nothing of ours was added.
-            await DeleteReservationAsync(row.Entity).ConfigureAwait(false);
+            await _reservation.DeleteAsync(row.Entity).ConfigureAwait(false);
             throw;
         }
         catch when (!row.IsResumed)
@@ -120,115 +142,7 @@ internal sealed class TenantProvisioner(
         }
 
         // The schema stands: from here on the row is finished by creating the tenant again, never taken back.
-        return await ActivateAsync(context, row.Entity, version, ct).ConfigureAwait(false);
-    }
-
-    private static async Task LockSlugAsync(NpgsqlConnection session, string slug, CancellationToken ct)
-    {
-        var command = new NpgsqlCommand(
-            "SELECT pg_try_advisory_lock(hashtextextended('neocommons.provision:' || $1, 0))",
-            session
-        )
-        {
-            Parameters = { new() { Value = slug } },
-        };
-        await using var _ = command.ConfigureAwait(false);
-        if (await command.ExecuteScalarAsync(ct).ConfigureAwait(false) is not true)
-        {
-            throw new TenantConflictException(
-                slug,
-                $"Tenant '{slug}' is being created by another process or request. Wait for it."
-            );
-        }
-    }
-
-    /// <summary>Writes the row that reserves slug and schema, or takes over one that an interrupted creation left.</summary>
-    private async Task<(TenantEntity Entity, bool IsResumed)> ReserveAsync(
-        AdminDbContext context,
-        NewTenant tenant,
-        SchemaName schema,
-        CancellationToken ct
-    )
-    {
-        var connection =
-            await context
-                .DatabaseConnections.SingleOrDefaultAsync(c => c.ConnectionName == tenant.ConnectionName, ct)
-                .ConfigureAwait(false)
-            ?? throw new ConnectionNotFoundException(tenant.ConnectionName);
-        var known = await context.Tenants.SingleOrDefaultAsync(t => t.Slug == tenant.Slug, ct).ConfigureAwait(false);
-        if (
-            known is { Status: TenantStatus.Provisioning }
-            && known.ConnectionId == connection.Id
-            && known.SchemaName == schema.Value
-        )
-        {
-            return (known, true);
-        }
-
-        if (known is not null)
-        {
-            throw new TenantConflictException(
-                tenant.Slug,
-                $"Slug '{tenant.Slug}' is taken by a tenant that is {known.Status.ToString().ToLowerInvariant()}. Choose another slug."
-            );
-        }
-
-        if (
-            connection.ConnectionType == ConnectionType.Dedicated
-            && await context.Tenants.AnyAsync(t => t.ConnectionId == connection.Id, ct).ConfigureAwait(false)
-        )
-        {
-            throw new TenantConflictException(
-                tenant.Slug,
-                $"Connection '{connection.ConnectionName}' is DEDICATED and has its tenant already. Choose a SHARED connection, or register another."
-            );
-        }
-
-        var row = new TenantEntity
-        {
-            Id = (tenant.Id ?? TenantId.New(time)).Value,
-            Slug = tenant.Slug,
-            Name = tenant.Name,
-            SchemaName = schema.Value,
-            Connection = connection,
-            RegionId = tenant.RegionId ?? connection.RegionId,
-            Status = TenantStatus.Provisioning,
-        };
-        context.Tenants.Add(row);
-        try
-        {
-            await context.SaveChangesAsync(ct).ConfigureAwait(false);
-        }
-        catch (DbUpdateException e)
-            when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } p)
-        {
-            throw new TenantConflictException(
-                tenant.Slug,
-                p.ConstraintName switch
-                {
-                    TenantMapping.SlugIndex => $"Slug '{tenant.Slug}' is taken. Choose another slug.",
-                    TenantMapping.SchemaIndex =>
-                        $"Schema '{schema}' of connection '{tenant.ConnectionName}' is another tenant's. Choose another slug.",
-                    _ => $"A tenant with id {row.Id} exists. Leave the id out to get a new one.",
-                },
-                e
-            );
-        }
-
-        return (row, false);
-    }
-
-    private static async Task<Tenant> ActivateAsync(
-        AdminDbContext context,
-        TenantEntity row,
-        string? version,
-        CancellationToken ct
-    )
-    {
-        row.Status = TenantStatus.Active;
-        row.SchemaVersion = version;
-        await context.SaveChangesAsync(ct).ConfigureAwait(false);
-        return AdminTenantStore.Map(row);
+        return (await TenantReservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false), plan);
     }
 
     /// <summary>
@@ -249,22 +163,12 @@ internal sealed class TenantProvisioner(
                 return;
             }
 
-            await DeleteReservationAsync(row).ConfigureAwait(false);
+            await _reservation.DeleteAsync(row).ConfigureAwait(false);
         }
         catch (Exception e)
         {
             AdminLogMessages.CompensationFailed(log, e, row.Slug);
         }
-    }
-
-    private async Task DeleteReservationAsync(TenantEntity row)
-    {
-        var context = await contexts.CreateDbContextAsync(CancellationToken.None).ConfigureAwait(false);
-        await using var _ = context.ConfigureAwait(false);
-        await context
-            .Tenants.Where(t => t.Id == row.Id && t.Status == TenantStatus.Provisioning)
-            .ExecuteDeleteAsync(CancellationToken.None)
-            .ConfigureAwait(false);
     }
 
     private async Task<NpgsqlConnection> OpenUnpooledAsync(PooledDataSource source, CancellationToken ct)

@@ -3,24 +3,30 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>The migrations history of one context, always named with the schema that it is in.</summary>
+/// <summary>A migrations history, always named with the schema that it is in.</summary>
 /// <remarks>
 /// Left to the search path, EF creates it in the first schema that exists and reads whichever it finds first: a history
 /// in another schema would make an empty tenant look migrated. The names of its columns are those that EF's own
 /// repository would use, so that EF's tools read it too; a naming convention may have changed them.
 /// </remarks>
-internal sealed partial class HistoryTable
+internal sealed partial record HistoryTable
 {
-    private readonly string _table;
     private readonly string _id;
     private readonly string _version;
 
     private HistoryTable(string table, string id, string version)
     {
-        _table = table;
+        Table = table;
         _id = id;
         _version = version;
     }
+
+    /// <summary>The quoted name of the table, without a schema.</summary>
+    public string Table { get; }
+
+    /// <summary>Takes the quoted schema as $1.</summary>
+    public string ExistsSql =>
+        $"SELECT to_regclass($1 || '.' || '{Table.Replace("'", "''", StringComparison.Ordinal)}') IS NOT NULL";
 
     public static HistoryTable Of(IHistoryRepository repository, string table)
     {
@@ -34,14 +40,16 @@ internal sealed partial class HistoryTable
     }
 
     public string CreateSql(SchemaName schema) =>
-        $"CREATE TABLE IF NOT EXISTS {schema.Quoted}.{_table} ({_id} character varying(150) PRIMARY KEY, "
+        $"CREATE TABLE IF NOT EXISTS {schema.Quoted}.{Table} ({_id} character varying(150) PRIMARY KEY, "
         + $"{_version} character varying(32) NOT NULL)";
 
-    public string SelectSql(SchemaName schema) => $"SELECT {_id} FROM {schema.Quoted}.{_table} ORDER BY {_id}";
+    public string SelectSql(SchemaName schema) => $"SELECT {_id} FROM {schema.Quoted}.{Table} ORDER BY {_id}";
 
     /// <summary>Takes the id as $1 and EF's version as $2.</summary>
     public string InsertSql(SchemaName schema) =>
-        $"INSERT INTO {schema.Quoted}.{_table} ({_id}, {_version}) VALUES ($1, $2)";
+        $"INSERT INTO {schema.Quoted}.{Table} ({_id}, {_version}) VALUES ($1, $2)";
+
+    public override string ToString() => $"{Table} ({_id}, {_version})";
 
     private static string Quote(string name) =>
         string.Concat("\"", name.Trim('"').Replace("\"", "\"\"", StringComparison.Ordinal), "\"");

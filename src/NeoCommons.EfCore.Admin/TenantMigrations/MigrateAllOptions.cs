@@ -4,7 +4,7 @@ namespace NeoCommons.EfCore.Admin;
 public sealed record MigrateAllOptions
 {
     /// <summary>
-    /// Tenants at a time, over all databases. <value>Default: 4.</value> Each holds one connection beside the pools, and
+    /// Tenants at a time, over all databases. <value>Default: 4; at least 1.</value> Each holds one connection beside the pools, and
     /// locks on what its migrations touch.
     /// </summary>
     public int Parallelism { get; init; } = 4;

@@ -4,39 +4,28 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Executes migrations on one connection for one schema, and makes sure beforehand that it is that schema.</summary>
-internal sealed class SchemaMigration(NpgsqlConnection connection, SchemaName schema, SearchPath searchPath)
+/// <remarks>For one run: what it knows of the histories is not undone by a rollback.</remarks>
+internal sealed class SchemaMigration(
+    NpgsqlConnection connection,
+    SchemaName schema,
+    SearchPath searchPath,
+    TimeProvider time
+)
 {
     private static readonly string EfVersion = ProductInfo.GetVersion();
 
-    /// <summary>Binds the session to the schema, waits for its lock, and checks that unqualified names lead there.</summary>
-    /// <remarks>The lock is the session's: it ends with the connection, which therefore must not be a pooled one.</remarks>
-    public async Task BeginAsync(CancellationToken ct)
-    {
-        await LockAsync(ct).ConfigureAwait(false);
-        await BindAsync(ct).ConfigureAwait(false);
-    }
+    private readonly HashSet<HistoryTable> _histories = [];
 
     /// <summary>Waits for the schema's lock, which other migrations and the creation of the schema take too.</summary>
-    public async Task LockAsync(CancellationToken ct)
-    {
-        var command = new NpgsqlCommand(
-            "SELECT pg_advisory_lock(hashtextextended('neocommons.migrate:' || $1, 0))",
-            connection
-        )
-        {
-            CommandTimeout = 0,
-            Parameters = { new() { Value = schema.Value } },
-        };
-        await using var _ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-    }
+    /// <remarks>The lock is the session's: it ends with the connection, which therefore must not be a pooled one.</remarks>
+    public Task LockAsync(CancellationToken ct) =>
+        AdvisoryLock.AcquireAsync(connection, "neocommons.migrate:" + schema.Value, time, ct);
 
     /// <summary>Binds the session to the schema.</summary>
     /// <exception cref="TenantIsolationException">The schema does not exist, so unqualified names would lead elsewhere.</exception>
     public async Task BindAsync(CancellationToken ct)
     {
-        await ExecuteAsync(searchPath.BindTo(schema), ct).ConfigureAwait(false);
-        var command = new NpgsqlCommand("SELECT current_schema()", connection);
+        var command = new NpgsqlCommand(searchPath.BindTo(schema) + "; SELECT current_schema()", connection);
         await using var _ = command.ConfigureAwait(false);
         var current = await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
         if (current != schema.Value)
@@ -49,49 +38,53 @@ internal sealed class SchemaMigration(NpgsqlConnection connection, SchemaName sc
         }
     }
 
-    /// <summary>The migrations that are applied, in order; creates the history if it is missing.</summary>
-    public async Task<IReadOnlyList<string>> ReadHistoryAsync(HistoryTable history, CancellationToken ct)
+    /// <summary>Compares the scripts with the schema's histories; changes nothing.</summary>
+    public async Task<MigrationPlan> PlanAsync(IEnumerable<MigrationScript> scripts, CancellationToken ct)
     {
-        await ExecuteAsync(history.CreateSql(schema), ct).ConfigureAwait(false);
-        var command = new NpgsqlCommand(history.SelectSql(schema), connection);
-        await using var _ = command.ConfigureAwait(false);
-        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-        await using var __ = reader.ConfigureAwait(false);
-        var ids = new List<string>();
-        while (await reader.ReadAsync(ct).ConfigureAwait(false))
+        var applied = new List<string>();
+        var pending = new List<MigrationStep>();
+        var ahead = false;
+        foreach (var script in scripts)
         {
-            ids.Add(reader.GetString(0));
+            var history = await ReadHistoryAsync(script.History, ct).ConfigureAwait(false);
+            applied.AddRange(history);
+
+            // What is unknown and older was squashed or removed; only what is newer than all we know says "ahead".
+            var last = script.Steps is [.., var step] ? step.Id : null;
+            ahead |= history
+                .Except(script.Steps.Select(s => s.Id), StringComparer.Ordinal)
+                .Any(id => string.CompareOrdinal(id, last) > 0);
+            pending.AddRange(script.Steps.ExceptBy(history, s => s.Id, StringComparer.Ordinal));
         }
 
-        return ids;
+        return new MigrationPlan(applied, ahead ? [] : pending, ahead);
     }
 
     /// <summary>Executes the steps inside the transaction that the caller has begun.</summary>
-    public async Task ApplyInTransactionAsync(
-        HistoryTable history,
-        IEnumerable<MigrationStep> steps,
-        CancellationToken ct
-    )
+    public async Task ApplyInTransactionAsync(IEnumerable<MigrationStep> steps, CancellationToken ct)
     {
         foreach (var step in steps)
         {
+            await BindAsync(ct).ConfigureAwait(false);
             foreach (var statement in step.Statements)
             {
                 await ExecuteAsync(statement.Sql, ct).ConfigureAwait(false);
             }
 
-            await RecordAsync(history, step, ct).ConfigureAwait(false);
+            await RecordAsync(step, ct).ConfigureAwait(false);
         }
     }
 
     /// <summary>Executes the steps in as few transactions as their statements allow: one, as a rule.</summary>
-    public async Task ApplyAsync(HistoryTable history, IEnumerable<MigrationStep> steps, CancellationToken ct)
+    public async Task ApplyAsync(IEnumerable<MigrationStep> steps, CancellationToken ct)
     {
         NpgsqlTransaction? transaction = null;
         try
         {
             foreach (var step in steps)
             {
+                // The step before may have left another search path, as a pasted dump does.
+                await BindAsync(ct).ConfigureAwait(false);
                 foreach (var statement in step.Statements)
                 {
                     if (statement.IsTransactional)
@@ -108,7 +101,7 @@ internal sealed class SchemaMigration(NpgsqlConnection connection, SchemaName sc
                 }
 
                 transaction ??= await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-                await RecordAsync(history, step, ct).ConfigureAwait(false);
+                await RecordAsync(step, ct).ConfigureAwait(false);
             }
 
             if (transaction is not null)
@@ -125,9 +118,40 @@ internal sealed class SchemaMigration(NpgsqlConnection connection, SchemaName sc
         }
     }
 
-    private async Task RecordAsync(HistoryTable history, MigrationStep step, CancellationToken ct)
+    private async Task<IReadOnlyList<string>> ReadHistoryAsync(HistoryTable history, CancellationToken ct)
     {
-        var command = new NpgsqlCommand(history.InsertSql(schema), connection)
+        var ids = new List<string>();
+        var exists = new NpgsqlCommand(history.ExistsSql, connection)
+        {
+            Parameters = { new() { Value = schema.Quoted } },
+        };
+        await using var _ = exists.ConfigureAwait(false);
+        if (await exists.ExecuteScalarAsync(ct).ConfigureAwait(false) is not true)
+        {
+            return ids;
+        }
+
+        _histories.Add(history);
+        var command = new NpgsqlCommand(history.SelectSql(schema), connection);
+        await using var __ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var ___ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
+        {
+            ids.Add(reader.GetString(0));
+        }
+
+        return ids;
+    }
+
+    private async Task RecordAsync(MigrationStep step, CancellationToken ct)
+    {
+        if (_histories.Add(step.History))
+        {
+            await ExecuteAsync(step.History.CreateSql(schema), ct).ConfigureAwait(false);
+        }
+
+        var command = new NpgsqlCommand(step.History.InsertSql(schema), connection)
         {
             Parameters =
             {

@@ -15,7 +15,7 @@ public sealed record TenantMigrationResult
     /// <summary>The last migration that was applied before, or null where there was none.</summary>
     public string? From { get; init; }
 
-    /// <summary>The last migration that is applied now, or null where there is none.</summary>
+    /// <summary>The last migration that is applied now, or null where there is none; after a failure, what the registry says.</summary>
     public string? To { get; init; }
 
     /// <summary>The migrations that this run applied, in order.</summary>

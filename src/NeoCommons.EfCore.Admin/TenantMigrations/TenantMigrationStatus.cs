@@ -10,10 +10,14 @@ public enum TenantMigrationStatus
     Migrated,
 
     /// <summary>
-    /// The schema holds migrations that this application does not know: a newer version has been here. Nothing was done.
+    /// The schema holds migrations newer than all that this application knows: a newer version has been here. Nothing was
+    /// done.
     /// </summary>
     Ahead,
 
-    /// <summary>It failed, and the schema is as it was.</summary>
+    /// <summary>
+    /// It failed, and the schema is as it was, unless a migration that suppresses its transaction was among those pending:
+    /// see <see cref="ITenantMigrator"/>.
+    /// </summary>
     Failed,
 }

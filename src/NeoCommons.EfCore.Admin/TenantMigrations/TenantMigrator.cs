@@ -30,14 +30,13 @@ internal sealed class TenantMigrator(
         CancellationToken ct = default
     )
     {
+        options ??= new MigrateAllOptions();
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Parallelism, 1, nameof(options));
+
         // What is wrong with the migrations themselves is wrong for every tenant: say it once, before the first.
         _ = scripts.All;
         var results = new ConcurrentBag<TenantMigrationResult>();
-        var parallel = new ParallelOptions
-        {
-            MaxDegreeOfParallelism = (options ?? new()).Parallelism,
-            CancellationToken = ct,
-        };
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Parallelism, CancellationToken = ct };
         await Parallel
             .ForEachAsync(
                 tenants.ListAsync(ct),
@@ -84,6 +83,7 @@ internal sealed class TenantMigrator(
     private async Task<TenantMigrationResult> MigrateAsync(Tenant tenant, CancellationToken ct)
     {
         var started = time.GetTimestamp();
+        using var apart = AmbientTransaction.Suppress();
         var all = scripts.All;
         var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
         try
@@ -91,37 +91,18 @@ internal sealed class TenantMigrator(
             var connection = source.Unpooled.CreateConnection();
             await using var _ = connection.ConfigureAwait(false);
             await opening.OpenAsync(connection, source.Row, null, async: true, ct).ConfigureAwait(false);
-            var migration = new SchemaMigration(connection, tenant.Schema, searchPath);
-            await migration.BeginAsync(ct).ConfigureAwait(false);
+            var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time);
+            await migration.LockAsync(ct).ConfigureAwait(false);
+            await migration.BindAsync(ct).ConfigureAwait(false);
+            var plan = await migration.PlanAsync(all, ct).ConfigureAwait(false);
+            await migration.ApplyAsync(plan.Pending, ct).ConfigureAwait(false);
 
-            var before = new List<string>();
-            var applied = new List<string>();
-            var ahead = false;
-            foreach (var script in all)
+            // The schema is migrated: nothing from here on may say otherwise.
+            await TryWriteVersionAsync(tenant, plan.To, ct).ConfigureAwait(false);
+            await TypeReload.TryAsync(source, plan.Pending, log, ct).ConfigureAwait(false);
+            if (plan.Pending.Count > 0)
             {
-                var history = await migration.ReadHistoryAsync(script.History, ct).ConfigureAwait(false);
-                before.AddRange(history);
-                if (history.Except(script.Steps.Select(s => s.Id), StringComparer.Ordinal).Any())
-                {
-                    ahead = true;
-                    continue;
-                }
-
-                var pending = script.Steps.ExceptBy(history, s => s.Id, StringComparer.Ordinal).ToList();
-                await migration.ApplyAsync(script.History, pending, ct).ConfigureAwait(false);
-                applied.AddRange(pending.Select(s => s.Id));
-            }
-
-            var from = before.Max(StringComparer.Ordinal);
-            var to = before.Concat(applied).Max(StringComparer.Ordinal);
-            if (to != tenant.SchemaVersion)
-            {
-                await WriteVersionAsync(tenant.Id, to, ct).ConfigureAwait(false);
-            }
-
-            if (applied.Count > 0)
-            {
-                AdminLogMessages.TenantMigrated(log, tenant.Slug, from ?? "nothing", to!);
+                AdminLogMessages.TenantMigrated(log, tenant.Slug, plan.From ?? "nothing", plan.To!);
             }
 
             return new TenantMigrationResult
@@ -129,12 +110,12 @@ internal sealed class TenantMigrator(
                 TenantId = tenant.Id,
                 Slug = tenant.Slug,
                 Status =
-                    ahead ? TenantMigrationStatus.Ahead
-                    : applied.Count > 0 ? TenantMigrationStatus.Migrated
+                    plan.IsAhead ? TenantMigrationStatus.Ahead
+                    : plan.Pending.Count > 0 ? TenantMigrationStatus.Migrated
                     : TenantMigrationStatus.UpToDate,
-                From = from,
-                To = to,
-                Applied = applied,
+                From = plan.From,
+                To = plan.To,
+                Applied = [.. plan.Pending.Select(s => s.Id)],
                 Duration = time.GetElapsedTime(started),
             };
         }
@@ -144,13 +125,25 @@ internal sealed class TenantMigrator(
         }
     }
 
-    private async Task WriteVersionAsync(TenantId tenant, string? version, CancellationToken ct)
+    private async Task TryWriteVersionAsync(Tenant tenant, string? version, CancellationToken ct)
     {
-        var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-        await using var _ = context.ConfigureAwait(false);
-        await context
-            .Tenants.Where(t => t.Id == tenant.Value)
-            .ExecuteUpdateAsync(set => set.SetProperty(t => t.SchemaVersion, version), ct)
-            .ConfigureAwait(false);
+        if (version == tenant.SchemaVersion)
+        {
+            return;
+        }
+
+        try
+        {
+            var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+            await using var _ = context.ConfigureAwait(false);
+            await context
+                .Tenants.Where(t => t.Id == tenant.Id.Value)
+                .ExecuteUpdateAsync(set => set.SetProperty(t => t.SchemaVersion, version), ct)
+                .ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            AdminLogMessages.VersionNotWritten(log, e, tenant.Slug, version ?? "nothing");
+        }
     }
 }

@@ -92,14 +92,12 @@ public sealed class TenantProvisionerTests(TestServers servers)
             },
             cancel.Token
         );
-        while (
-            (long)(await app.AdminAsync("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))!
-            == 0
-        )
+        while ((long)(await app.AdminAsync("SELECT count(*) FROM admin.tenants"))! == 0)
         {
             await Task.Delay(10, Ct);
         }
 
+        await Task.Delay(200, Ct);
         await cancel.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => creation);

@@ -29,27 +29,6 @@ public sealed class ProbeReview(TestServers servers)
     }
 
     [Fact]
-    public async Task Z07_Resume_ignores_id_and_name()
-    {
-        await using var app = await TestApp.StartAsync(servers.Postgres);
-        await app.AdminAsync(
-            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id, status) SELECT 'acme', 'old name', 'tenant_acme', id, 'provisioning' FROM admin.database_connections"
-        );
-        var id = TenantId.New();
-        var made = await app.Provisioner.CreateAsync(
-            new NewTenant
-            {
-                Slug = "acme",
-                Name = "new name",
-                ConnectionName = "db1",
-                Id = id,
-            },
-            Ct
-        );
-        Assert.Equal((id, "new name"), (made.Id, made.Name));
-    }
-
-    [Fact]
     public async Task Z08_A_tenant_created_is_found_by_an_old_scope_negative_cache()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);

@@ -3,8 +3,6 @@ using System.Diagnostics;
 using System.Transactions;
 using Dapper;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
@@ -50,79 +48,6 @@ public sealed class SecondReview(TestServers servers)
         Assert.True(lines.All.Count > 50);
         Assert.DoesNotContain(canary, all);
         Assert.DoesNotContain(servers.Postgres.Password, all);
-    }
-
-    [Fact]
-    public async Task S04_A_failure_in_the_second_context_leaves_the_schema_as_it_was()
-    {
-        await using var app = await TestApp.StartAsync(
-            servers.Postgres,
-            configure: b =>
-                b.AddTenantDbContext<NotesContext>(o => o.UseNpgsql(n => n.MigrationsHistoryTable("h1")))
-                    .AddTenantDbContext<FailingContext>(o => o.UseNpgsql(n => n.MigrationsHistoryTable("h2")))
-        );
-        await app.DirectAsync("db1", "CREATE SCHEMA tenant_acme");
-        await app.AdminAsync(
-            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
-        );
-        Assert.Equal(TenantMigrationStatus.Failed, Assert.Single(await app.Migrator.MigrateAllAsync(ct: Ct)).Status);
-        Assert.Null(
-            await app.DirectAsync(
-                "db1",
-                "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'tenant_acme'::regnamespace AND relkind = 'r'"
-            )
-        );
-    }
-
-    [Fact]
-    public async Task S05_Old_migrations_that_were_squashed_away_do_not_stop_all_later_ones()
-    {
-        await using var app = await TestApp.StartAsync(
-            servers.Postgres,
-            configure: b => b.AddTenantDbContext<NotesContext>()
-        );
-        await app.DirectAsync(
-            "db1",
-            "CREATE SCHEMA tenant_acme CREATE TABLE \"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32) NOT NULL)"
-        );
-        await app.DirectAsync(
-            "db1",
-            "INSERT INTO tenant_acme.\"__EFMigrationsHistory\" VALUES ('20200101000000_Squashed', '8.0.0')"
-        );
-        await app.AdminAsync(
-            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
-        );
-        Assert.Equal(TenantMigrationStatus.Migrated, Assert.Single(await app.Migrator.MigrateAllAsync(ct: Ct)).Status);
-    }
-
-    [Fact]
-    public async Task S06_Two_tenants_can_be_made_of_a_model_with_an_extension_or_it_is_refused_at_the_first()
-    {
-        await using var app = await TestApp.StartAsync(
-            servers.Postgres,
-            configure: b => b.AddTenantDbContext<ExtensionContext>()
-        );
-        var first = await Record.ExceptionAsync(() => app.CreateTenantAsync("acme"));
-        var second = await Record.ExceptionAsync(() => app.CreateTenantAsync("globex"));
-        Assert.True(first is not null || second is null, second?.ToString());
-    }
-
-    [Fact]
-    public async Task S07_A_type_that_a_migration_creates_can_be_read_by_the_running_pool()
-    {
-        await using var app = await TestApp.StartAsync(
-            servers.Postgres,
-            configure: b => b.AddTenantDbContext<LateTypeContext>()
-        );
-        await using (var warm = await app.Databases.OpenConnectionAsync("db1", Ct)) { }
-
-        await app.CreateTenantAsync("acme");
-        await using var context = await app.Get<ITenantDbContextFactory<LateTypeContext>>()
-            .CreateDbContextAsync("acme", Ct);
-        Assert.Equal(
-            "x",
-            await context.Database.SqlQueryRaw<string>("SELECT c AS \"Value\" FROM late").SingleAsync(Ct)
-        );
     }
 
     [Fact]
@@ -248,35 +173,4 @@ public sealed class SecondReview(TestServers servers)
             }
         }
     }
-}
-
-public class FailingContext(DbContextOptions<FailingContext> options) : DbContext(options);
-
-[DbContext(typeof(FailingContext)), Migration("20260103000000_Fail")]
-public sealed class FailAlways : Migration
-{
-    protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql("SELECT 1/0");
-}
-
-public class ExtensionContext(DbContextOptions<ExtensionContext> options) : DbContext(options);
-
-[DbContext(typeof(ExtensionContext)), Migration("20260101000000_Citext")]
-public sealed class CreateCitext : Migration
-{
-    protected override void Up(MigrationBuilder migrationBuilder)
-    {
-        migrationBuilder.AlterDatabase().Annotation("Npgsql:PostgresExtension:citext", ",,");
-        migrationBuilder.CreateTable("folk", t => new { name = t.Column<string>("citext") });
-    }
-}
-
-public class LateTypeContext(DbContextOptions<LateTypeContext> options) : DbContext(options);
-
-[DbContext(typeof(LateTypeContext)), Migration("20260101000000_Late")]
-public sealed class CreateLate : Migration
-{
-    protected override void Up(MigrationBuilder migrationBuilder) =>
-        migrationBuilder.Sql(
-            "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; CREATE TABLE late (c public.citext); INSERT INTO late VALUES ('x')"
-        );
 }

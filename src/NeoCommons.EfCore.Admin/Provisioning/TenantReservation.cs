@@ -1,0 +1,178 @@
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>The row of a tenant while it is created: written first, active at last, or taken back.</summary>
+internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contexts, TimeProvider time)
+{
+    private const int LockTries = 5;
+    private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Takes the lock on a slug: one process at a time creates it.</summary>
+    /// <exception cref="TenantConflictException">Somebody else is creating it.</exception>
+    public async Task LockSlugAsync(NpgsqlConnection session, string slug, CancellationToken ct)
+    {
+        // More than one try: the server notices a little late that a session that was cancelled has ended.
+        for (var triesLeft = LockTries; ; triesLeft--)
+        {
+            if (await AdvisoryLock.TryAcquireAsync(session, "neocommons.provision:" + slug, ct).ConfigureAwait(false))
+            {
+                return;
+            }
+
+            if (triesLeft == 1)
+            {
+                throw new TenantConflictException(
+                    slug,
+                    $"Tenant '{slug}' is being created by another process or request. Wait for it."
+                );
+            }
+
+            await Task.Delay(BetweenTries, time, ct).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Writes the row that reserves slug and schema, or takes over one that an interrupted creation left.</summary>
+    /// <param name="context">The context to write with, in the caller's transaction if there is one.</param>
+    /// <param name="session">An unpooled session of the admin database, for locks that last as long as the creation.</param>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="schema">Its schema.</param>
+    /// <param name="ct">Cancels.</param>
+    public async Task<(TenantEntity Entity, bool IsResumed)> ReserveAsync(
+        AdminDbContext context,
+        NpgsqlConnection session,
+        NewTenant tenant,
+        SchemaName schema,
+        CancellationToken ct
+    )
+    {
+        var connection =
+            await context
+                .DatabaseConnections.SingleOrDefaultAsync(c => c.ConnectionName == tenant.ConnectionName, ct)
+                .ConfigureAwait(false)
+            ?? throw new ConnectionNotFoundException(tenant.ConnectionName);
+        var known = await context.Tenants.SingleOrDefaultAsync(t => t.Slug == tenant.Slug, ct).ConfigureAwait(false);
+        if (known is not null)
+        {
+            return (TakeOver(known, connection, tenant, schema), true);
+        }
+
+        if (connection.ConnectionType == ConnectionType.Dedicated)
+        {
+            await ThrowIfOccupiedAsync(context, session, connection, tenant.Slug, ct).ConfigureAwait(false);
+        }
+
+        var row = new TenantEntity
+        {
+            Id = (tenant.Id ?? TenantId.New(time)).Value,
+            Slug = tenant.Slug,
+            Name = tenant.Name,
+            SchemaName = schema.Value,
+            Connection = connection,
+            RegionId = tenant.RegionId ?? connection.RegionId,
+            Status = TenantStatus.Provisioning,
+        };
+        context.Tenants.Add(row);
+        try
+        {
+            await context.SaveChangesAsync(ct).ConfigureAwait(false);
+        }
+        catch (DbUpdateException e)
+            when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } p)
+        {
+            throw new TenantConflictException(
+                tenant.Slug,
+                p.ConstraintName switch
+                {
+                    TenantMapping.SlugIndex => $"Slug '{tenant.Slug}' is taken. Choose another slug.",
+                    TenantMapping.SchemaIndex =>
+                        $"Schema '{schema}' of connection '{tenant.ConnectionName}' is another tenant's. Choose another slug.",
+                    _ => $"A tenant with id {row.Id} exists. Leave the id out to get a new one.",
+                },
+                e
+            );
+        }
+
+        return (row, false);
+    }
+
+    /// <summary>Makes the tenant usable; what a resumed creation has changed is written here too.</summary>
+    public static async Task<Tenant> ActivateAsync(
+        AdminDbContext context,
+        TenantEntity row,
+        string? version,
+        CancellationToken ct
+    )
+    {
+        row.Status = TenantStatus.Active;
+        row.SchemaVersion = version;
+        await context.SaveChangesAsync(ct).ConfigureAwait(false);
+        return AdminTenantStore.Map(row);
+    }
+
+    /// <summary>Removes the row. It takes no token: the caller's may be what ended the creation.</summary>
+    public async Task DeleteAsync(TenantEntity row)
+    {
+        var context = await contexts.CreateDbContextAsync(CancellationToken.None).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        await context
+            .Tenants.Where(t => t.Id == row.Id && t.Status == TenantStatus.Provisioning)
+            .ExecuteDeleteAsync(CancellationToken.None)
+            .ConfigureAwait(false);
+    }
+
+    private static TenantEntity TakeOver(
+        TenantEntity known,
+        DatabaseConnectionEntity connection,
+        NewTenant tenant,
+        SchemaName schema
+    )
+    {
+        if (
+            known.Status != TenantStatus.Provisioning
+            || known.ConnectionId != connection.Id
+            || known.SchemaName != schema.Value
+        )
+        {
+            throw new TenantConflictException(
+                tenant.Slug,
+                $"Slug '{tenant.Slug}' is taken by a tenant that is {known.Status.ToString().ToLowerInvariant()}. Choose another slug."
+            );
+        }
+
+        if (tenant.Id is { } id && id.Value != known.Id)
+        {
+            throw new TenantConflictException(
+                tenant.Slug,
+                $"Tenant '{tenant.Slug}' was begun with id {known.Id}, and {id} was asked for. Leave the id out, or repeat "
+                    + "the one that it was begun with."
+            );
+        }
+
+        known.Name = tenant.Name;
+        known.RegionId = tenant.RegionId ?? connection.RegionId;
+        return known;
+    }
+
+    // No index can say "one tenant where the connection is dedicated": those who create there take turns.
+    private async Task ThrowIfOccupiedAsync(
+        AdminDbContext context,
+        NpgsqlConnection session,
+        DatabaseConnectionEntity connection,
+        string slug,
+        CancellationToken ct
+    )
+    {
+        await AdvisoryLock
+            .AcquireAsync(session, "neocommons.dedicated:" + connection.ConnectionName, time, ct)
+            .ConfigureAwait(false);
+        if (await context.Tenants.AnyAsync(t => t.ConnectionId == connection.Id, ct).ConfigureAwait(false))
+        {
+            throw new TenantConflictException(
+                slug,
+                $"Connection '{connection.ConnectionName}' is DEDICATED and has its tenant already. Choose a SHARED connection, or register another."
+            );
+        }
+    }
+}

@@ -1,0 +1,116 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations.Operations;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>What a tenant's migration must not do, found when its SQL is generated: before the first tenant.</summary>
+/// <remarks>What is in <c>migrationBuilder.Sql</c> is the application's own text, and is not read.</remarks>
+internal sealed class MigrationRules(ConnectionOptions options)
+{
+    private const string Extension = "Npgsql:PostgresExtension:";
+
+    // What the provider creates from an annotation of the database; the rest of the name is [schema.]name.
+    private static readonly string[] Creating =
+    [
+        Extension,
+        "Npgsql:Enum:",
+        "Npgsql:Range:",
+        "Npgsql:CollationDefinition:",
+    ];
+
+    private static readonly string[] SchemaProperties = ["Schema", "NewSchema", "PrincipalSchema"];
+
+    /// <exception cref="InvalidOperationException">An operation would reach beyond the tenant's schema.</exception>
+    public void ThrowIfBroken(string context, string migration, IEnumerable<MigrationOperation> operations)
+    {
+        foreach (var operation in operations.SelectMany(Flatten))
+        {
+            if (SchemasOf(operation).FirstOrDefault(s => !options.SharedSchemas.Contains(s)) is { } schema)
+            {
+                throw new InvalidOperationException(
+                    $"{operation.GetType().Name} in migration '{migration}' of {context} names schema '{schema}': it would "
+                        + "touch the same objects for every tenant. Remove the schema from the migration and the model, so "
+                        + $"that it means the tenant's own, or add '{schema}' to NeoCommons:Connections:SharedSchemas if "
+                        + "all tenants share it."
+                );
+            }
+
+            if (operation is AlterDatabaseOperation database)
+            {
+                ThrowIfCreatedElsewhere(database, migration, context);
+            }
+        }
+    }
+
+    /// <exception cref="InvalidOperationException">The context is configured to be seeded by EF's own migrator.</exception>
+    public static void ThrowIfSeeding(DbContext context)
+    {
+        var core = context.GetService<IDbContextOptions>().FindExtension<CoreOptionsExtension>();
+        if (core is { Seeder: not null } or { AsyncSeeder: not null })
+        {
+            throw new InvalidOperationException(
+                $"{context.GetType().Name} has UseSeeding or UseAsyncSeeding, which only EF's own Migrate and EnsureCreated "
+                    + "call: no tenant would be seeded. Remove it, and seed with a context of the new tenant after "
+                    + "ITenantProvisioner.CreateAsync, or with HasData or InsertData in a migration."
+            );
+        }
+    }
+
+    private void ThrowIfCreatedElsewhere(AlterDatabaseOperation operation, string migration, string context)
+    {
+        foreach (var annotation in operation.GetAnnotations())
+        {
+            if (
+                Array.Find(Creating, p => annotation.Name.StartsWith(p, StringComparison.Ordinal)) is not { } prefix
+                || operation.OldDatabase.FindAnnotation(annotation.Name) is not null
+            )
+            {
+                continue;
+            }
+
+            var name = annotation.Name[prefix.Length..];
+            var dot = name.IndexOf('.', StringComparison.Ordinal);
+            if (dot < 0)
+            {
+                if (prefix == Extension)
+                {
+                    throw new InvalidOperationException(
+                        $"Migration '{migration}' of {context} creates extension '{name}' without naming a schema: a "
+                            + "database has an extension once, so it would land in the schema of the first tenant and be "
+                            + $"missing for all others. Name the schema, HasPostgresExtension(\"extensions\", \"{name}\") "
+                            + "for one, and list it in NeoCommons:Connections:SharedSchemas."
+                    );
+                }
+
+                continue;
+            }
+
+            // Extensions hold no tenant's data: a schema where the driver looks for types is good enough for them.
+            var schema = name[..dot];
+            if (
+                !options.SharedSchemas.Contains(schema)
+                && !(prefix == Extension && options.TypeSchemas.Contains(schema))
+            )
+            {
+                throw new InvalidOperationException(
+                    $"Migration '{migration}' of {context} creates '{name}' ({prefix.TrimEnd(':')}) in schema '{schema}', "
+                        + "which is not shared. Add it to NeoCommons:Connections:SharedSchemas, or leave the schema out."
+                );
+            }
+        }
+    }
+
+    // By name: some twenty operations have a schema, without a common base.
+    private static IEnumerable<string> SchemasOf(MigrationOperation operation) =>
+        SchemaProperties
+            .Select(p => operation.GetType().GetProperty(p)?.GetValue(operation) as string)
+            .Append((operation as EnsureSchemaOperation)?.Name)
+            .Append((operation as DropSchemaOperation)?.Name)
+            .OfType<string>();
+
+    private static IEnumerable<MigrationOperation> Flatten(MigrationOperation operation) =>
+        operation is CreateTableOperation table
+            ? [table, .. table.Columns, .. table.ForeignKeys, .. table.UniqueConstraints, .. table.CheckConstraints]
+            : [operation];
+}
