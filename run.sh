@@ -24,6 +24,7 @@ export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 # The SDK leaves folders in the temp folder, so it gets one of its own.
 build=$(mktemp -d "${TMPDIR:-/tmp}/neocommons-run-XXXXXX")
 trap 'rm -rf "$build"' EXIT
+echo "Building the sample ..."
 TMPDIR=$build MSBUILDDISABLENODEREUSE=1 dotnet build samples/WebSample -c Release -v quiet
 rm -rf "$build"
 

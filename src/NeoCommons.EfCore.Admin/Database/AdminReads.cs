@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -32,6 +33,19 @@ internal sealed class AdminReads
         using var apart = AmbientTransaction.Suppress();
         var context = new AdminDbContext(_options.Value);
         await using var _ = context.ConfigureAwait(false);
-        return await read(context, ct).ConfigureAwait(false);
+        try
+        {
+            return await read(context, ct).ConfigureAwait(false);
+        }
+        catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.UndefinedTable)
+        {
+            throw new ConnectionUnavailableException(
+                AdminDatabase.Name,
+                ConnectionUnavailableReason.Refused,
+                "Schema 'admin' of the admin database has no tables yet. Set NeoCommons:AdminDatabase:MigrateOnStart to true, "
+                    + "or call provider.MigrateAdminDatabaseAsync() when you deploy.",
+                e
+            );
+        }
     }
 }

@@ -138,6 +138,8 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
     }
 
+    private static string EndOf(string message) => message.EndsWith('.') ? message : message + ".";
+
     // 57P01-03: the server ended the session; without a SQLSTATE: the network did.
     private static bool IsDead(Exception e) =>
         e
@@ -150,7 +152,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         {
             PostgresException { SqlState: ['2', '8', ..] } p => (
                 ConnectionUnavailableReason.AuthenticationFailed,
-                $"the server refused user '{row.Username}' ({p.SqlState}): check the user name and the password of the row"
+                $"the server refused user '{row.Username}' ({p.SqlState}): check user name and password"
             ),
             PostgresException p => (
                 ConnectionUnavailableReason.Refused,
@@ -167,13 +169,23 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "
                     + "raise pool_max_size or pool_timeout_seconds, or hold connections for a shorter time"
             ),
+            NpgsqlException n when n.Message.Contains("authentication method", StringComparison.Ordinal) => (
+                ConnectionUnavailableReason.AuthenticationFailed,
+                $"{n.Message} To trust this server with that method, name it in NeoCommons:Connections:RequireAuth, or verify "
+                    + "its certificate with ssl_mode verify-full"
+            ),
+            NpgsqlException n when n.Message.Contains("SSL", StringComparison.Ordinal) => (
+                ConnectionUnavailableReason.Unreachable,
+                $"{row.Host}:{row.Port} does not speak TLS as ssl_mode {row.SslMode} asks: {EndOf(n.Message)} Switch TLS on at the "
+                    + "server, or set ssl_mode to disable where the network is trusted"
+            ),
             NpgsqlException n => (
                 ConnectionUnavailableReason.Unreachable,
-                $"{row.Host}:{row.Port} cannot be used: {n.Message} Check that the server runs, that host and port are right, and ssl_mode {row.SslMode}"
+                $"{row.Host}:{row.Port} cannot be used: {EndOf(n.Message)} Check that the server runs, that host and port are right, and ssl_mode {row.SslMode}"
             ),
             SocketException or TimeoutException or IOException or AuthenticationException => (
                 ConnectionUnavailableReason.Unreachable,
-                $"{row.Host}:{row.Port} cannot be reached: {e.Message} Check that the server runs and that host and port are right"
+                $"{row.Host}:{row.Port} cannot be reached: {EndOf(e.Message)} Check that the server runs and that host and port are right"
             ),
             _ => null,
         };

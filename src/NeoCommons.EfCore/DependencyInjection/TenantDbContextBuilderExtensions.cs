@@ -19,7 +19,7 @@ public static class TenantDbContextBuilderExtensions
     /// Further options, as for <c>AddDbContext</c>; call <c>UseNpgsql(npgsql => ...)</c> without a connection to set the
     /// provider's. Called once: the options are the same for all tenants and connections.
     /// </param>
-    /// <exception cref="InvalidOperationException">The context is registered already.</exception>
+    /// <exception cref="InvalidOperationException">The context is registered already, as this or as an ordinary one.</exception>
     public static NeoCommonsBuilder AddTenantDbContext<TContext>(
         this NeoCommonsBuilder builder,
         Action<DbContextOptionsBuilder>? configure = null
@@ -41,6 +41,14 @@ public static class TenantDbContextBuilderExtensions
         {
             throw new InvalidOperationException(
                 $"{typeof(TContext).Name} is registered already; register each tenant context once, with all its options."
+            );
+        }
+
+        if (services.Any(s => s.ServiceType == typeof(TContext) || s.ServiceType == typeof(DbContextOptions<TContext>)))
+        {
+            throw new InvalidOperationException(
+                $"{typeof(TContext).Name} is registered with AddDbContext, AddDbContextFactory or by hand, and such a context has no "
+                    + "tenant. Remove that registration, and pass its options to AddTenantDbContext."
             );
         }
 

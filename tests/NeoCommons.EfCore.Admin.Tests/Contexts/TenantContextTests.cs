@@ -377,6 +377,18 @@ public sealed class TenantContextTests(TestServers servers)
     }
 
     [Fact]
+    public void A_context_that_is_registered_as_an_ordinary_one_is_refused()
+    {
+        var services = new ServiceCollection();
+        services.AddDbContext<ShopDbContext>(o => o.UseNpgsql("Host=elsewhere"));
+        var builder = services.AddNeoCommons(new Microsoft.Extensions.Configuration.ConfigurationManager());
+
+        var refused = Assert.Throws<InvalidOperationException>(() => builder.AddTenantDbContext<ShopDbContext>());
+
+        Assert.Contains("AddDbContext", refused.Message);
+    }
+
+    [Fact]
     public void A_context_that_is_registered_twice_is_refused()
     {
         var builder = new ServiceCollection().AddNeoCommons(

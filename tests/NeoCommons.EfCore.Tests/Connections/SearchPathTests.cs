@@ -61,16 +61,15 @@ public sealed class SearchPathTests(TestServers servers)
     }
 
     [Fact]
-    public async Task A_tenants_connection_opened_again_is_bound_to_nobody()
+    public async Task A_tenants_connection_cannot_be_opened_again()
     {
         await using var app = await WithTablesAsync();
         await using var connection = await app.App.Connections.OpenTenantConnectionAsync(app.Tenant.Id, Ct);
 
         await connection.CloseAsync();
-        await connection.OpenAsync(Ct);
 
-        await AssertNotFoundAsync(connection, "items");
-        await AssertNotFoundAsync(connection, "public_items");
+        await Assert.ThrowsAsync<TenantIsolationException>(() => connection.OpenAsync(Ct));
+        Assert.Equal(System.Data.ConnectionState.Closed, connection.State);
     }
 
     [Fact]

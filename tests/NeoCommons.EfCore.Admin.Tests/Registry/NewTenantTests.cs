@@ -1,9 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 
-namespace NeoCommons.EfCore.Admin.Tests.Review;
+namespace NeoCommons.EfCore.Admin.Tests.Registry;
 
-public sealed class ProbeReview(TestServers servers)
+public sealed class NewTenantTests(TestServers servers)
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -29,30 +29,12 @@ public sealed class ProbeReview(TestServers servers)
     }
 
     [Fact]
-    public async Task Z08_A_tenant_created_is_found_by_an_old_scope_negative_cache()
+    public async Task A_tenant_that_was_asked_for_too_early_is_found_when_it_is_created()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);
         Assert.Null(await app.Get<ITenantStore>().FindBySlugAsync("acme", Ct));
         var acme = await app.CreateTenantAsync("acme");
         Assert.NotNull(await app.Get<ITenantStore>().FindBySlugAsync("acme", Ct));
         Assert.NotNull(await app.Get<ITenantStore>().FindAsync(acme.Id, Ct));
-    }
-
-    [Fact]
-    public async Task Z09_A_name_too_long_is_refused_before_the_database_says_so()
-    {
-        await using var app = await TestApp.StartAsync(servers.Postgres);
-        var e = await Record.ExceptionAsync(() =>
-            app.Provisioner.CreateAsync(
-                new NewTenant
-                {
-                    Slug = "acme",
-                    Name = new string('x', 201),
-                    ConnectionName = "db1",
-                },
-                Ct
-            )
-        );
-        Assert.True(e is ArgumentException or NeoCommonsException, e?.GetType().Name);
     }
 }

@@ -1,23 +1,18 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
-using System.Transactions;
-using Dapper;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using NeoCommons.EfCore.Admin.Tests.Shop;
-using NeoCommons.EfCore.Testing;
 using Npgsql;
 
-namespace NeoCommons.EfCore.Admin.Tests.Review;
+namespace NeoCommons.EfCore.Admin.Tests.Secrets;
 
-public sealed class SecondReview(TestServers servers)
+public sealed class CanaryTests(TestServers servers)
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task S03_No_log_at_trace_and_no_exception_holds_a_password()
+    public async Task No_log_at_trace_and_no_exception_holds_a_password()
     {
         var lines = new Lines();
         await using var app = await TestApp.StartAsync(
@@ -50,57 +45,10 @@ public sealed class SecondReview(TestServers servers)
         Assert.DoesNotContain(servers.Postgres.Password, all);
     }
 
-    [Fact]
-    public async Task S08_A_scope_of_a_request_does_not_hand_its_tenant_to_the_data_source_of_the_next()
-    {
-        await using var app = await TestApp.StartAsync(servers.Postgres);
-        await app.CreateTenantAsync("globex");
-        using (var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
-        {
-            await using var globex = await app.Shop.CreateDbContextAsync("globex", Ct);
-            globex.Products.Add(
-                new Product
-                {
-                    Sku = "1",
-                    Name = "globex",
-                    Price = 1,
-                }
-            );
-            await globex.SaveChangesAsync(Ct);
-            scope.Complete();
-        }
-
-        // Another request, no scope: "an unqualified table name is an error (42P01)".
-        await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
-        await Assert.ThrowsAsync<PostgresException>(() => raw.ExecuteAsync("DELETE FROM \"Products\""));
-    }
-
-    [Fact]
-    public async Task S10_PgBouncer_in_session_mode_works_as_the_readme_says()
-    {
-        await using var app = await TestApp.StartAsync(servers.Postgres);
-        await using var bouncer = await PgBouncerServer.StartAsync(
-            servers.Postgres,
-            new PgBouncerServerOptions { PoolMode = PgBouncerPoolMode.Session },
-            ct: Ct
-        );
-        await TestApp.RegisterAsync(
-            app.Services,
-            servers.Postgres,
-            "bounced",
-            await servers.Postgres.CreateDatabaseAsync(ct: Ct),
-            r => (r.Host, r.Port, r.Pooler) = (bouncer.Host, bouncer.Port, PoolerMode.Session)
-        );
-        await app.ReloadAsync();
-        await app.CreateTenantAsync("acme", "bounced");
-        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
-        Assert.Empty(await shop.Products.ToListAsync(Ct));
-    }
-
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task S11_A_creation_cancelled_at_any_moment_can_be_repeated(bool atOnce)
+    public async Task A_creation_cancelled_at_any_moment_can_be_repeated(bool atOnce)
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);
         if (atOnce)

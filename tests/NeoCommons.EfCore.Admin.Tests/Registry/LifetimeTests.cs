@@ -1,23 +1,17 @@
-using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Options;
-using NeoCommons.EfCore.Admin.Tests.Shop;
 using Npgsql;
 
-namespace NeoCommons.EfCore.Admin.Tests.Review;
+namespace NeoCommons.EfCore.Admin.Tests.Registry;
 
-public sealed class RegistryReview(TestServers servers)
+public sealed class LifetimeTests(TestServers servers)
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void R05_A_service_provider_can_be_disposed_synchronously()
+    public void A_service_provider_can_be_disposed_synchronously()
     {
         var services = new ServiceCollection();
         var configuration = new ConfigurationManager
@@ -32,32 +26,7 @@ public sealed class RegistryReview(TestServers servers)
     }
 
     [Fact]
-    public async Task R07_Two_rows_that_reach_one_database_by_other_names_do_not_share_a_schema()
-    {
-        await using var app = await TestApp.StartAsync(servers.Postgres);
-        var acme = await app.CreateTenantAsync("acme");
-        var name = (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!;
-        var failure = await Record.ExceptionAsync(async () =>
-        {
-            await TestApp.RegisterAsync(
-                app.Services,
-                servers.Postgres,
-                "alias",
-                name,
-                r => r.Host = r.Host == "localhost" ? "127.0.0.1" : "localhost"
-            );
-            await app.AdminAsync(
-                "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'thief', 'a', 'tenant_acme', id FROM admin.database_connections WHERE connection_name = 'alias'"
-            );
-            await app.ReloadAsync();
-            await using var thief = await app.Shop.CreateDbContextAsync("thief", Ct);
-            _ = await thief.Products.ToListAsync(Ct);
-        });
-        Assert.NotNull(failure);
-    }
-
-    [Fact]
-    public async Task R09_No_connection_string_of_a_context_shows_a_password()
+    public async Task No_connection_string_of_a_context_shows_a_password()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);
         await app.CreateTenantAsync("acme");
@@ -77,5 +46,20 @@ public sealed class RegistryReview(TestServers servers)
             servers.Postgres.Password,
             JsonSerializer.Serialize(options.Extensions.Select(e => e.Info.LogFragment))
         );
+    }
+
+    [Fact]
+    public async Task An_admin_database_without_its_schema_is_told_from_an_empty_one()
+    {
+        var database = await servers.Postgres.CreateDatabaseAsync(ct: TestContext.Current.CancellationToken);
+        using var host = TestApp.BuildHost(servers.Postgres, database);
+
+        var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+            await host
+                .Services.GetRequiredService<ITenantStore>()
+                .FindBySlugAsync("acme", TestContext.Current.CancellationToken)
+        );
+
+        Assert.Contains("MigrateOnStart", refused.Message);
     }
 }
