@@ -15,7 +15,10 @@ public enum ConnectionUnavailableReason
     /// <summary>The server did not answer: wrong host or port, server down, network cut, TLS refused.</summary>
     Unreachable,
 
-    /// <summary>The server refused user or password.</summary>
+    /// <summary>
+    /// The server refused user or password, or asked for a method that <see cref="ConnectionOptions.RequireAuth"/> does not
+    /// allow.
+    /// </summary>
     AuthenticationFailed,
 
     /// <summary>The server answered and refused the connection: no such database, too many connections, starting up.</summary>

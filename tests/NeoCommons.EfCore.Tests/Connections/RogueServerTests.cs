@@ -55,12 +55,17 @@ public sealed class RogueServerTests(TestServers servers)
         await Assert.ThrowsAsync<ConnectionUnavailableException>(() => opening);
     }
 
-    private static async Task AssertRefusedAsync(RuntimeApp app)
+    private static async Task AssertRefusedAsync(RuntimeApp app, SslMode mode)
     {
         var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
             await app.Connections.OpenConnectionAsync("rogue", Ct)
         );
-        Assert.Equal(ConnectionUnavailableReason.Unreachable, refused.Reason);
+        var (reason, remedy) =
+            mode == SslMode.Require
+                ? (ConnectionUnavailableReason.Unreachable, "ssl_mode")
+                : (ConnectionUnavailableReason.AuthenticationFailed, "RequireAuth");
+        Assert.Equal(reason, refused.Reason);
+        Assert.Contains(remedy, refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(Canary, refused.ToString(), StringComparison.Ordinal);
     }
 
@@ -103,6 +108,6 @@ public sealed class RogueServerTests(TestServers servers)
     {
         await using var app = new RuntimeApp(servers.Postgres);
         app.Registry.Set(Row(rogue, mode));
-        await AssertRefusedAsync(app);
+        await AssertRefusedAsync(app, mode);
     }
 }
