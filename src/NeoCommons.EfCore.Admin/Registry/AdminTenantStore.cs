@@ -29,8 +29,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         AdminReads reads,
         IOptions<AdminDatabaseOptions> options,
         TenantCacheMemory memory,
-        ILogger<AdminTenantStore> log,
-        ILogger<FusionCache> cacheLog
+        ILogger<AdminTenantStore> log
     )
     {
         _reads = reads;
@@ -49,9 +48,11 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                     Size = 1,
                 },
             },
-            memory.Cache,
-            cacheLog
+            memory.Cache
         );
+
+        // The cache's own log tells every operation; this is the one that an operator must know.
+        _cache.Events.FailSafeActivate += (_, _) => RegistryLogMessages.ServingLastKnownTenant(_log);
     }
 
     public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default) =>

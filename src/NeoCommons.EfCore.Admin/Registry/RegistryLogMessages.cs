@@ -18,4 +18,11 @@ internal static partial class RegistryLogMessages
         "The row of tenant {Tenant} cannot be read, so it is left out of the list. Correct its row in admin.tenants"
     )]
     public static partial void TenantRowUnreadable(ILogger logger, Exception exception, string tenant);
+
+    [LoggerMessage(
+        5007,
+        LogLevel.Warning,
+        "The admin database did not answer in time, so a tenant is served as it was known last"
+    )]
+    public static partial void ServingLastKnownTenant(ILogger logger);
 }
