@@ -65,20 +65,8 @@ internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
         && row.Username == Row.Username;
 
     /// <summary>Opens a connection whose session ends when it is closed, with our exceptions.</summary>
-    public async Task<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct)
-    {
-        var connection = Unpooled.CreateConnection();
-        try
-        {
-            await _opening.OpenAsync(connection, Row, null, async: true, ct).ConfigureAwait(false);
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
-    }
+    public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct) =>
+        _opening.OpenNewAsync(Unpooled, Row, ct);
 
     public async ValueTask DisposeAsync()
     {

@@ -115,7 +115,7 @@ internal sealed class TenantProvisioner(
     )
     {
         // Opened before anything is written: a database that cannot be reached leaves no trace.
-        var connection = await OpenUnpooledAsync(source, ct).ConfigureAwait(false);
+        var connection = await opening.OpenNewAsync(source.Unpooled, source.Row, ct).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var __ = context.ConfigureAwait(false);
@@ -154,7 +154,9 @@ internal sealed class TenantProvisioner(
         try
         {
             // Not the caller's token: it may be what ended the creation.
-            var connection = await OpenUnpooledAsync(source, CancellationToken.None).ConfigureAwait(false);
+            var connection = await opening
+                .OpenNewAsync(source.Unpooled, source.Row, CancellationToken.None)
+                .ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
             var found = await SchemaContent.ReadAsync(connection, schema, CancellationToken.None).ConfigureAwait(false);
             if (found.Occupant is not null)
@@ -168,21 +170,6 @@ internal sealed class TenantProvisioner(
         catch (Exception e)
         {
             AdminLogMessages.CompensationFailed(log, e, row.Slug);
-        }
-    }
-
-    private async Task<NpgsqlConnection> OpenUnpooledAsync(PooledDataSource source, CancellationToken ct)
-    {
-        var connection = source.Unpooled.CreateConnection();
-        try
-        {
-            await opening.OpenAsync(connection, source.Row, null, async: true, ct).ConfigureAwait(false);
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync().ConfigureAwait(false);
-            throw;
         }
     }
 }

@@ -108,7 +108,7 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
         row.Status = TenantStatus.Active;
         row.SchemaVersion = version;
         await context.SaveChangesAsync(ct).ConfigureAwait(false);
-        return AdminTenantStore.Map(row);
+        return Map(row);
     }
 
     /// <summary>Removes the row. It takes no token: the caller's may be what ended the creation.</summary>
@@ -175,4 +175,17 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
             );
         }
     }
+
+    private static Tenant Map(TenantEntity row) =>
+        new()
+        {
+            Id = new TenantId(row.Id),
+            Slug = row.Slug,
+            Name = row.Name,
+            Schema = SchemaName.Parse(row.SchemaName),
+            ConnectionName = row.Connection!.ConnectionName,
+            Status = row.Status,
+            RegionId = row.RegionId,
+            SchemaVersion = row.SchemaVersion,
+        };
 }

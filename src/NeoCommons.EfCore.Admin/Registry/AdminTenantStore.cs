@@ -144,17 +144,4 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             return null;
         }
     }
-
-    internal static Tenant Map(TenantEntity row) =>
-        new()
-        {
-            Id = new TenantId(row.Id),
-            Slug = row.Slug,
-            Name = row.Name,
-            Schema = SchemaName.Parse(row.SchemaName),
-            ConnectionName = row.Connection!.ConnectionName,
-            Status = row.Status,
-            RegionId = row.RegionId,
-            SchemaVersion = row.SchemaVersion,
-        };
 }

@@ -88,9 +88,8 @@ internal sealed class TenantMigrator(
         var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
         try
         {
-            var connection = source.Unpooled.CreateConnection();
+            var connection = await opening.OpenNewAsync(source.Unpooled, source.Row, ct).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
-            await opening.OpenAsync(connection, source.Row, null, async: true, ct).ConfigureAwait(false);
             var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time);
             await migration.LockAsync(ct).ConfigureAwait(false);
             await migration.BindAsync(ct).ConfigureAwait(false);

@@ -89,6 +89,26 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
     }
 
+    /// <summary>Makes a connection of the source and opens it, bound to nobody; a failed one is disposed.</summary>
+    public async ValueTask<NpgsqlConnection> OpenNewAsync(
+        NpgsqlDataSource source,
+        DatabaseConnection row,
+        CancellationToken ct
+    )
+    {
+        var connection = source.CreateConnection();
+        try
+        {
+            await OpenAsync(connection, row, null, async: true, ct).ConfigureAwait(false);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
     /// <summary>Binds a connection that somebody else has just opened; synchronously, since the driver's event is.</summary>
     public PhysicalConnection Bind(NpgsqlConnection open, string bind)
     {

@@ -28,6 +28,9 @@ internal sealed class TenantDataSources(
     /// <summary>The names of the connections that have a pool.</summary>
     public IEnumerable<string> InUse => _current.Keys;
 
+    /// <summary>Whether the connection of this name has a pool; copies no list of names.</summary>
+    public bool IsInUse(string name) => _current.ContainsKey(name);
+
     /// <summary>Begins a lease of the data source of this name; end it with <see cref="PooledDataSource.Release"/>.</summary>
     public async ValueTask<PooledDataSource> AcquireAsync(string name, CancellationToken ct)
     {

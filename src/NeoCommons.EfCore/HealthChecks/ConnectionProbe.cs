@@ -69,7 +69,7 @@ internal sealed class ConnectionProbe(
             return (ConnectionHealthStatus.Unhealthy, nameof(ConnectionUnavailableReason.InvalidConfiguration), false);
         }
 
-        if (!sources.InUse.Contains(row.Name))
+        if (!sources.IsInUse(row.Name))
         {
             // A pool exists only after its first use, and looking is not a use.
             return (ConnectionHealthStatus.Unknown, "not used yet", false);
