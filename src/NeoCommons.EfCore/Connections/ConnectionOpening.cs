@@ -16,16 +16,18 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     private const string Ping = "SELECT 1";
 
     // What the driver sends itself when a connection is used again, and does not send after a TransactionScope.
-    private const string Reset =
+    private static readonly SessionStatement Reset = new(
         "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
-        + "DISCARD SEQUENCES; DISCARD TEMP; ";
+            + "DISCARD SEQUENCES; DISCARD TEMP",
+        results: 8
+    );
 
-    /// <summary>Opens the connection and executes the bind, if one is given.</summary>
+    /// <summary>Opens the connection, and binds it if a bind is given: together with its first command, as a rule.</summary>
     /// <remarks>Completes synchronously where <c>async</c> is false: EF calls both ways, and one core serves them.</remarks>
     public async ValueTask<PhysicalConnection> OpenAsync(
         NpgsqlConnection connection,
         DatabaseConnection row,
-        string? bind,
+        SessionStatement? bind,
         bool async,
         CancellationToken ct
     )
@@ -56,7 +58,8 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             {
                 var physical = PhysicalConnection.Of(connection);
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
-                if ((Prepare(physical, bind) ?? (tried ? Ping : null)) is { } sql)
+                var statement = Prepare(physical, bind);
+                if ((tried || !TryPrepend(connection, statement)) && (statement?.Sql ?? (tried ? Ping : null)) is { } sql)
                 {
                     await ExecuteAsync(connection, sql, tried, async, ct).ConfigureAwait(false);
                 }
@@ -110,12 +113,17 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     }
 
     /// <summary>Binds a connection that somebody else has just opened; synchronously, since the driver's event is.</summary>
-    public PhysicalConnection Bind(NpgsqlConnection open, string bind)
+    public PhysicalConnection Bind(NpgsqlConnection open, SessionStatement bind)
     {
         var physical = PhysicalConnection.Of(open);
-        using var command = open.CreateCommand();
-        command.CommandText = Prepare(physical, bind);
-        command.ExecuteNonQuery();
+        var statement = Prepare(physical, bind)!;
+        if (!TryPrepend(open, statement))
+        {
+            using var command = open.CreateCommand();
+            command.CommandText = statement.Sql;
+            command.ExecuteNonQuery();
+        }
+
         physical.MarkUsed(time);
         return physical;
     }
@@ -124,13 +132,16 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     public void EndUse(PhysicalConnection physical) => physical.MarkUsed(time);
 
     /// <summary>The bind, after a reset where the driver has left one out.</summary>
-    private static string? Prepare(PhysicalConnection physical, string? bind)
+    private static SessionStatement? Prepare(PhysicalConnection physical, SessionStatement? bind)
     {
         var scope = Transaction.Current?.TransactionInformation.LocalIdentifier;
         var isDirty = physical.Scope is not null && physical.Scope != scope;
         physical.Scope = scope;
-        return isDirty ? Reset + bind : bind;
+        return isDirty ? Reset.Then(bind) : bind;
     }
+
+    private bool TryPrepend(NpgsqlConnection open, SessionStatement? statement) =>
+        statement is not null && options.BindWithFirstCommand && FirstCommand.TryPrepend(open, statement);
 
     private async ValueTask ExecuteAsync(
         NpgsqlConnection connection,

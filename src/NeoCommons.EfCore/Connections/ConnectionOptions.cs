@@ -53,6 +53,13 @@ public sealed class ConnectionOptions
     /// </remarks>
     public IList<string> TypeSchemas { get; } = ["public"];
 
+    /// <summary>
+    /// Whether the statement that binds a connection to its tenant travels with the connection's first command, without a
+    /// round trip of its own. <value>Default: true.</value> It uses an internal of Npgsql (docs/adr/0009); where that is
+    /// missing, and with false, an ordinary <c>SET</c> is executed at each open.
+    /// </summary>
+    public bool BindWithFirstCommand { get; set; } = true;
+
     /// <summary>The name shown in <c>pg_stat_activity</c>. <value>Default: null, the name of the host environment's application.</value></summary>
     public string? ApplicationName { get; set; }
 

@@ -30,7 +30,7 @@ internal sealed class DatabaseConnections(
 
         // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context
         // has just closed.
-        var bind = Transaction.Current is null ? null : searchPath.Nobody.Sql(inTransaction: true);
+        var bind = Transaction.Current is null ? null : searchPath.Nobody.Statement(inTransaction: true);
         return await OpenAsync(source, bind, ct).ConfigureAwait(false);
     }
 
@@ -47,7 +47,7 @@ internal sealed class DatabaseConnections(
 
         var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
         var source = await sources.AcquireAsync(found.ConnectionName, ct).ConfigureAwait(false);
-        return await OpenAsync(source, searchPath.BindTo(found.Schema), ct).ConfigureAwait(false);
+        return await OpenAsync(source, searchPath.To(found.Schema).Statement(inTransaction: false), ct).ConfigureAwait(false);
     }
 
     public PoolMetrics GetPoolMetrics(string connectionName)
@@ -76,10 +76,10 @@ internal sealed class DatabaseConnections(
         }
 
         // An exception would make the driver put the scope's physical connection, transaction and all, into the pool.
-        opening.Bind(connection, searchPath.Nobody.Sql(inTransaction: true));
+        opening.Bind(connection, searchPath.Nobody.Statement(inTransaction: true));
     }
 
-    private async ValueTask<NpgsqlConnection> OpenAsync(PooledDataSource source, string? bind, CancellationToken ct)
+    private async ValueTask<NpgsqlConnection> OpenAsync(PooledDataSource source, SessionStatement? bind, CancellationToken ct)
     {
         NpgsqlConnection? connection = null;
         var ended = false;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>The statements that bind a connection to one tenant's schema.</summary>
@@ -8,17 +10,28 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
 {
+    // By the name's object, which lives as long as its tenant is cached: no lease encodes a statement anew.
+    private readonly ConditionalWeakTable<SchemaName, SessionBinding> _writing = [];
+    private readonly ConditionalWeakTable<SchemaName, SessionBinding> _reading = [];
+
     private readonly string _rest =
         string.Concat(options.SharedSchemas.Select(s => ", " + SchemaName.Parse(s).Quoted)) + ", pg_temp";
 
     /// <summary>The path that leads to no schema, as sessions begin.</summary>
-    public SearchPathBinding Nobody { get; } = new(SchemaName.Unbound, IsReadOnly: false);
+    public SessionBinding Nobody { get; } = new(SchemaName.Unbound, isReadOnly: false);
 
     /// <summary>The path that leads to the tenant's schema.</summary>
     /// <param name="schema">The tenant's schema.</param>
     /// <param name="readOnly">Whether the session is to refuse writes.</param>
     /// <exception cref="TenantIsolationException">The schema is one that tenants share.</exception>
-    public SearchPathBinding To(SchemaName schema, bool readOnly = false)
+    public SessionBinding To(SchemaName schema, bool readOnly = false) =>
+        (readOnly ? _reading : _writing).TryGetValue(schema, out var known) ? known : Make(schema, readOnly);
+
+    /// <summary>The statement that binds a session of our own, outside of any transaction of the caller's.</summary>
+    /// <inheritdoc cref="To"/>
+    public string BindTo(SchemaName schema) => To(schema).Statement(inTransaction: false).Sql;
+
+    private SessionBinding Make(SchemaName schema, bool readOnly)
     {
         if (naming.IsReserved(schema) || options.SharedSchemas.Contains(schema.Value))
         {
@@ -28,10 +41,8 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
             );
         }
 
-        return new SearchPathBinding(schema.Quoted + _rest, readOnly);
+        var binding = new SessionBinding(schema.Quoted + _rest, readOnly);
+        (readOnly ? _reading : _writing).TryAdd(schema, binding);
+        return binding;
     }
-
-    /// <summary>The statement that binds a session of our own, outside of any transaction of the caller's.</summary>
-    /// <inheritdoc cref="To"/>
-    public string BindTo(SchemaName schema) => To(schema).Sql(inTransaction: false);
 }

@@ -13,7 +13,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
     private PooledDataSource? _source;
     private ConnectionOpening? _opening;
     private SearchPath? _searchPath;
-    private SearchPathBinding _binding;
+    private SessionBinding? _binding;
     private NpgsqlConnection? _connection;
     private string? _connectionString;
     private PhysicalConnection? _physical;
@@ -22,7 +22,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
     /// <summary>The tenant, or null for a context that was made without one, at design time for instance.</summary>
     public Tenant? Tenant { get; private set; }
 
-    public bool IsReadOnly => _binding.IsReadOnly;
+    public bool IsReadOnly => _binding is { IsReadOnly: true };
 
     /// <summary>Gives the context its tenant and its connection, and takes over the source's lease.</summary>
     public void Begin(
@@ -66,7 +66,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
             );
         }
 
-        var bind = _binding.Sql(inTransaction: Transaction.Current is not null);
+        var bind = _binding!.Statement(inTransaction: Transaction.Current is not null);
         _isOpening = true;
         try
         {
@@ -97,7 +97,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
         {
             var command = _connection.CreateCommand();
             await using var _ = command.ConfigureAwait(false);
-            command.CommandText = _searchPath!.Nobody.Sql(inTransaction: true);
+            command.CommandText = _searchPath!.Nobody.Statement(inTransaction: true).Sql;
             if (async)
             {
                 await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
@@ -136,7 +136,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
         _connectionString = null;
         _searchPath = null;
         _opening = null;
-        _binding = default;
+        _binding = null;
         Tenant = null;
     }
 
@@ -157,7 +157,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
         else if (!_isOpening && _opening is { } opening)
         {
             // Opened by the application, or by Dapper for it.
-            _physical = opening.Bind(_connection!, _binding.Sql(inTransaction: Transaction.Current is not null));
+            _physical = opening.Bind(_connection!, _binding!.Statement(inTransaction: Transaction.Current is not null));
         }
     }
 

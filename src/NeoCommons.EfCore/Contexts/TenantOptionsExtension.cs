@@ -5,10 +5,9 @@ using Microsoft.Extensions.DependencyInjection;
 namespace NeoCommons.EfCore;
 
 /// <summary>Marks the options of a tenant context and puts our services beside EF's own, scoped to the context.</summary>
-internal sealed class TenantOptionsExtension(IReadOnlyList<string> sharedSchemas) : IDbContextOptionsExtension
+internal sealed class TenantOptionsExtension(TenantContextSettings settings) : IDbContextOptionsExtension
 {
-    /// <summary>The schemas, besides the tenant's own, that a model may name.</summary>
-    public IReadOnlyList<string> SharedSchemas => sharedSchemas;
+    public TenantContextSettings Settings => settings;
 
     public DbContextOptionsExtensionInfo Info => new TenantExtensionInfo(this);
 
@@ -57,15 +56,13 @@ internal sealed class TenantOptionsExtension(IReadOnlyList<string> sharedSchemas
 
         public override string LogFragment => "using schema per tenant ";
 
-        // One internal service provider serves all tenant contexts of an application. It caches models, and whether a
-        // model is refused depends on the shared schemas: two applications in one process may differ in them.
-        public override int GetServiceProviderHashCode() =>
-            extension.SharedSchemas.Aggregate(0, (hash, schema) => HashCode.Combine(hash, schema));
+        // One internal service provider serves all tenant contexts of an application that are set up alike. It caches
+        // models, and what is in a model, and whether it is refused, depends on the settings.
+        public override int GetServiceProviderHashCode() => extension.Settings.GetHashCode();
 
         public override bool ShouldUseSameServiceProvider(DbContextOptionsExtensionInfo other) =>
-            other is TenantExtensionInfo same
-            && same.Extension is TenantOptionsExtension known
-            && known.SharedSchemas.SequenceEqual(extension.SharedSchemas, StringComparer.Ordinal);
+            other is TenantExtensionInfo { Extension: TenantOptionsExtension known }
+            && known.Settings.Equals(extension.Settings);
 
         public override void PopulateDebugInfo(IDictionary<string, string> debugInfo) =>
             debugInfo["NeoCommons:SchemaPerTenant"] = "1";

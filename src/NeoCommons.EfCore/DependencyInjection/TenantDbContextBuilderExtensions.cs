@@ -83,7 +83,7 @@ public static class TenantDbContextBuilderExtensions
         var options = new DbContextOptionsBuilder<TContext>();
         options.UseApplicationServiceProvider(provider).UseNpgsql();
         ((IDbContextOptionsBuilderInfrastructure)options).AddOrUpdateExtension(
-            new TenantOptionsExtension([.. connections.SharedSchemas])
+            new TenantOptionsExtension(new TenantContextSettings { SharedSchemas = [.. connections.SharedSchemas] })
         );
         configure(provider, options);
         options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();

@@ -124,11 +124,14 @@ internal sealed class ConnectionProbe(
         var source = await sources.AcquireAsync(row.Name, either.Token).ConfigureAwait(false);
         try
         {
-            var connection = source.Source.CreateConnection();
-            await using var _ = connection.ConfigureAwait(false);
-            await opening
-                .OpenAsync(connection, source.Row, "SELECT 1", async: true, either.Token)
+            var connection = await opening
+                .OpenNewAsync(source.Source, source.Row, either.Token)
                 .ConfigureAwait(false);
+            await using var _ = connection.ConfigureAwait(false);
+            var command = connection.CreateCommand();
+            await using var __ = command.ConfigureAwait(false);
+            command.CommandText = "SELECT 1";
+            await command.ExecuteNonQueryAsync(either.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (timeout.IsCancellationRequested && !ct.IsCancellationRequested)
         {

@@ -90,7 +90,11 @@ public sealed class FailedBindTests(TestServers servers)
     public async Task A_cancelled_bind_leaves_the_connection_closed_and_the_next_command_binds_again()
     {
         await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
-        await using var app = await StartBehindAsync(proxy);
+        await using var app = await StartBehindAsync(
+            proxy,
+            // A bind that travels with the command cannot be cancelled on its own.
+            new Dictionary<string, string?> { ["NeoCommons:Connections:BindWithFirstCommand"] = "false" }
+        );
         await app.CreateTenantAsync("acme", "proxied");
         await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
         shop.Products.Add(
@@ -120,9 +124,12 @@ public sealed class FailedBindTests(TestServers servers)
         Assert.Equal("acme", (await shop.Products.AsNoTracking().SingleAsync(Ct)).Name);
     }
 
-    private async Task<TestApp> StartBehindAsync(TcpFaultProxy proxy)
+    private async Task<TestApp> StartBehindAsync(
+        TcpFaultProxy proxy,
+        IReadOnlyDictionary<string, string?>? settings = null
+    )
     {
-        var app = await TestApp.StartAsync(servers.Postgres, databases: 0);
+        var app = await TestApp.StartAsync(servers.Postgres, databases: 0, settings);
         await TestApp.RegisterAsync(
             app.Services,
             servers.Postgres,

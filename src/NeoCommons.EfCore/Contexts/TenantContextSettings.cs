@@ -1,0 +1,16 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>What a tenant context's options say about tenancy.</summary>
+internal sealed record TenantContextSettings
+{
+    /// <summary>The schemas, besides the tenant's own, that a model may name.</summary>
+    public IReadOnlyList<string> SharedSchemas { get; init; } = [];
+
+    public SchemaBinding Binding { get; init; }
+
+    public bool Equals(TenantContextSettings? other) =>
+        other is not null && Binding == other.Binding && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
+
+    public override int GetHashCode() =>
+        SharedSchemas.Aggregate((int)Binding, (hash, schema) => HashCode.Combine(hash, schema));
+}
