@@ -59,9 +59,13 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 var physical = PhysicalConnection.Of(connection);
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
                 var statement = Prepare(physical, bind);
-                if ((tried || !TryPrepend(connection, statement)) && (statement?.Sql ?? (tried ? Ping : null)) is { } sql)
+                if (
+                    (tried || !TryPrepend(connection, statement))
+                    && (statement?.Sql ?? (tried ? Ping : null)) is { } sql
+                )
                 {
                     await ExecuteAsync(connection, sql, tried, async, ct).ConfigureAwait(false);
+                    physical.HasBeenReset(isBound: bind is not null);
                 }
 
                 physical.MarkUsed(time);
@@ -122,22 +126,52 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             using var command = open.CreateCommand();
             command.CommandText = statement.Sql;
             command.ExecuteNonQuery();
+            physical.HasBeenReset(isBound: true);
         }
 
         physical.MarkUsed(time);
         return physical;
     }
 
-    /// <summary>Notes that a connection goes back to the pool.</summary>
-    public void EndUse(PhysicalConnection physical) => physical.MarkUsed(time);
+    /// <summary>Says a bind once more, in front of the next command.</summary>
+    public async ValueTask BindAgainAsync(
+        NpgsqlConnection open,
+        SessionStatement bind,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        if (!TryPrepend(open, bind))
+        {
+            await ExecuteAsync(open, bind.Sql, tried: false, async, ct).ConfigureAwait(false);
+        }
+    }
 
-    /// <summary>The bind, after a reset where the driver has left one out.</summary>
+    /// <summary>Notes that a connection goes back to the pool.</summary>
+    /// <param name="physical">The physical connection.</param>
+    /// <param name="source">Its pool.</param>
+    public void EndUse(PhysicalConnection physical, PooledDataSource source)
+    {
+        // Within a TransactionScope the driver leaves its reset out.
+        if (!source.OwnsReset && physical.Scope is null)
+        {
+            physical.HasBeenReset(isBound: false);
+        }
+
+        physical.MarkUsed(time);
+    }
+
+    /// <summary>The bind, after a reset where one is due and the driver leaves it out.</summary>
     private static SessionStatement? Prepare(PhysicalConnection physical, SessionStatement? bind)
     {
         var scope = Transaction.Current?.TransactionInformation.LocalIdentifier;
-        var isDirty = physical.Scope is not null && physical.Scope != scope;
+
+        // A mark stays until the reset has been answered: what was prepended is dropped if no command follows.
+        physical.NeedsReset |=
+            (physical.Scope is not null && physical.Scope != scope) || (bind is null && physical.IsBound);
         physical.Scope = scope;
-        return isDirty ? Reset.Then(bind) : bind;
+        physical.IsBound |= bind is not null;
+        return physical.NeedsReset ? Reset.Then(bind) : bind;
     }
 
     private bool TryPrepend(NpgsqlConnection open, SessionStatement? statement) =>

@@ -60,6 +60,9 @@ public sealed class ConnectionOptions
     /// </summary>
     public bool BindWithFirstCommand { get; set; } = true;
 
+    /// <summary>When a pooled connection is reset between two leases. <value>Default: <see cref="SessionReset.Always"/>.</value></summary>
+    public SessionReset SessionReset { get; set; }
+
     /// <summary>The name shown in <c>pg_stat_activity</c>. <value>Default: null, the name of the host environment's application.</value></summary>
     public string? ApplicationName { get; set; }
 
@@ -83,6 +86,11 @@ public sealed class ConnectionOptions
         if (DrainTimeout < TimeSpan.Zero || DrainTimeout > LongestDrain)
         {
             yield return $"NeoCommons:Connections:DrainTimeout is {DrainTimeout}; it must be between 0 and 1 day.";
+        }
+
+        if (!Enum.IsDefined(SessionReset))
+        {
+            yield return $"NeoCommons:Connections:SessionReset is {SessionReset}; it must be Always or WhenUsed.";
         }
 
         foreach (var schema in SharedSchemas.Where(schema => !IsShareable(schema)))

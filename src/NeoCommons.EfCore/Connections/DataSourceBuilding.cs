@@ -21,7 +21,8 @@ internal static class DataSourceBuilding
         Func<string> password,
         ConnectionOptions options,
         ILoggerFactory loggers,
-        bool pooled
+        bool pooled,
+        bool ownsReset = false
     )
     {
         var faults = FindFaults(row).ToList();
@@ -34,7 +35,10 @@ internal static class DataSourceBuilding
             );
         }
 
-        var builder = new NpgsqlDataSourceBuilder(Settings(row, options, pooled).ConnectionString) { Name = row.Name };
+        var builder = new NpgsqlDataSourceBuilder(Settings(row, options, pooled, ownsReset).ConnectionString)
+        {
+            Name = row.Name,
+        };
         builder.UseLoggerFactory(loggers);
         builder.UsePasswordProvider(_ => password(), (_, _) => new ValueTask<string>(password()));
         builder.ConfigureTypeLoading(types =>
@@ -136,7 +140,8 @@ internal static class DataSourceBuilding
     private static NpgsqlConnectionStringBuilder Settings(
         DatabaseConnection row,
         ConnectionOptions options,
-        bool pooled
+        bool pooled,
+        bool ownsReset
     )
     {
         var settings = new NpgsqlConnectionStringBuilder
@@ -156,6 +161,7 @@ internal static class DataSourceBuilding
         };
         if (pooled)
         {
+            settings.NoResetOnClose = ownsReset;
             settings.MinPoolSize = row.MinPoolSize;
             settings.MaxPoolSize = row.MaxPoolSize;
             settings.ConnectionLifetime = (int)row.PoolRecycle.TotalSeconds;

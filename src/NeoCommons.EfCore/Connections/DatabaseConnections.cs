@@ -13,7 +13,7 @@ internal sealed class DatabaseConnections(
 {
     public async ValueTask<NpgsqlDataSource> GetDataSourceAsync(string connectionName, CancellationToken ct = default)
     {
-        var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
+        var source = await sources.AcquireForHandOutAsync(connectionName, ct).ConfigureAwait(false);
         try
         {
             return source.HandOut();
@@ -47,7 +47,8 @@ internal sealed class DatabaseConnections(
 
         var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
         var source = await sources.AcquireAsync(found.ConnectionName, ct).ConfigureAwait(false);
-        return await OpenAsync(source, searchPath.To(found.Schema).Statement(inTransaction: false), ct).ConfigureAwait(false);
+        return await OpenAsync(source, searchPath.To(found.Schema).Statement(inTransaction: false), ct)
+            .ConfigureAwait(false);
     }
 
     public PoolMetrics GetPoolMetrics(string connectionName)
@@ -79,7 +80,11 @@ internal sealed class DatabaseConnections(
         opening.Bind(connection, searchPath.Nobody.Statement(inTransaction: true));
     }
 
-    private async ValueTask<NpgsqlConnection> OpenAsync(PooledDataSource source, SessionStatement? bind, CancellationToken ct)
+    private async ValueTask<NpgsqlConnection> OpenAsync(
+        PooledDataSource source,
+        SessionStatement? bind,
+        CancellationToken ct
+    )
     {
         NpgsqlConnection? connection = null;
         var ended = false;
@@ -103,7 +108,8 @@ internal sealed class DatabaseConnections(
                     return;
                 }
 
-                opening.EndUse(physical);
+                physical.NeedsReset |= source.OwnsReset;
+                opening.EndUse(physical, source);
                 source.Release();
             }
         }

@@ -21,8 +21,19 @@ internal sealed class PhysicalConnection
     /// </summary>
     public string? Scope { get; set; }
 
+    /// <summary>
+    /// Whether something may be left in the session that the driver does not reset: its next lease resets it.
+    /// </summary>
+    public bool NeedsReset { get; set; }
+
+    /// <summary>Whether a lease has left its search path.</summary>
+    public bool IsBound { get; set; }
+
     /// <summary>The physical connection under an open connection.</summary>
     public static PhysicalConnection Of(NpgsqlConnection open) => Known.GetOrCreateValue(open.PostgresParameters);
+
+    /// <summary>Notes that nothing of an earlier lease is left.</summary>
+    public void HasBeenReset(bool isBound) => (NeedsReset, IsBound) = (false, isBound);
 
     /// <summary>Notes that a lease begins or ends now.</summary>
     public void MarkUsed(TimeProvider time) => Volatile.Write(ref _lastUsed, time.GetTimestamp());

@@ -27,18 +27,23 @@ internal sealed class PooledDataSource
         DatabaseConnection row,
         ConnectionOptions options,
         ILoggerFactory loggers,
-        TimeProvider time
+        TimeProvider time,
+        bool ownsReset = false
     )
     {
+        OwnsReset = ownsReset;
         _row = row;
         _time = time;
-        Source = DataSourceBuilding.Build(row, RevealPassword, options, loggers, pooled: true);
+        Source = DataSourceBuilding.Build(row, RevealPassword, options, loggers, pooled: true, ownsReset);
         _unpooled = new(() => DataSourceBuilding.Build(Row, RevealPassword, options, loggers, pooled: false));
     }
 
     public DatabaseConnection Row => Volatile.Read(ref _row);
 
     public NpgsqlDataSource Source { get; }
+
+    /// <summary>Whether the driver resets no connection of this pool, and those who open one do where it is due.</summary>
+    public bool OwnsReset { get; }
 
     /// <summary>Ends when a retired data source has been disposed.</summary>
     public Task Closed => _closed.Task;

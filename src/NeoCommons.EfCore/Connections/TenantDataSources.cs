@@ -32,7 +32,17 @@ internal sealed class TenantDataSources(
     public bool IsInUse(string name) => _current.ContainsKey(name);
 
     /// <summary>Begins a lease of the data source of this name; end it with <see cref="PooledDataSource.Release"/>.</summary>
-    public async ValueTask<PooledDataSource> AcquireAsync(string name, CancellationToken ct)
+    public ValueTask<PooledDataSource> AcquireAsync(string name, CancellationToken ct) =>
+        AcquireAsync(name, forHandOut: false, ct);
+
+    /// <summary>
+    /// Begins a lease of a data source that can be given away: nobody sees what its connections do, so the driver resets
+    /// them always. Where the present one leaves that to us, it is replaced.
+    /// </summary>
+    public ValueTask<PooledDataSource> AcquireForHandOutAsync(string name, CancellationToken ct) =>
+        AcquireAsync(name, forHandOut: true, ct);
+
+    private async ValueTask<PooledDataSource> AcquireAsync(string name, bool forHandOut, CancellationToken ct)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -54,7 +64,7 @@ internal sealed class TenantDataSources(
             throw new SecretDecryptionException($"The password of connection '{name}' cannot be read: {fault}", name);
         }
 
-        return Acquire(row);
+        return Acquire(row, forHandOut);
     }
 
     /// <summary>Closes the pool of this name; the returned task ends when it has drained.</summary>
@@ -89,11 +99,16 @@ internal sealed class TenantDataSources(
         await CloseAllAsync().ConfigureAwait(false);
     }
 
-    private PooledDataSource Acquire(DatabaseConnection row)
+    private PooledDataSource Acquire(DatabaseConnection row, bool forHandOut)
     {
+        var ownsReset = !forHandOut && options.Value.SessionReset == SessionReset.WhenUsed;
         while (true)
         {
-            if (_current.TryGetValue(row.Name, out var source) && source.Serves(row))
+            if (
+                _current.TryGetValue(row.Name, out var source)
+                && !(forHandOut && source.OwnsReset)
+                && source.Serves(row)
+            )
             {
                 if (source.TryAcquire())
                 {
@@ -105,7 +120,7 @@ internal sealed class TenantDataSources(
                 continue;
             }
 
-            var built = new PooledDataSource(row, options.Value, loggers, time);
+            var built = new PooledDataSource(row, options.Value, loggers, time, ownsReset);
             var won = source is null ? _current.TryAdd(row.Name, built) : _current.TryUpdate(row.Name, built, source);
             if (!won)
             {

@@ -39,7 +39,7 @@ internal sealed class SearchPathInterceptor(TenantLease lease) : DbConnectionInt
     )
     {
         // Not async: the task has completed.
-        lease.UnbindAsync(async: false).GetAwaiter().GetResult();
+        lease.CloseAsync(async: false).GetAwaiter().GetResult();
         return result;
     }
 
@@ -49,7 +49,7 @@ internal sealed class SearchPathInterceptor(TenantLease lease) : DbConnectionInt
         InterceptionResult result
     )
     {
-        await lease.UnbindAsync(async: true).ConfigureAwait(false);
+        await lease.CloseAsync(async: true).ConfigureAwait(false);
         return result;
     }
 }

@@ -14,44 +14,76 @@ internal sealed class TenantCommandGuard(TenantLease lease) : DbCommandIntercept
         DbCommand command,
         CommandEventData eventData,
         InterceptionResult<DbDataReader> result
-    ) => Pass(command, result);
+    ) => Pass(command, eventData, result);
 
     public override ValueTask<InterceptionResult<DbDataReader>> ReaderExecutingAsync(
         DbCommand command,
         CommandEventData eventData,
         InterceptionResult<DbDataReader> result,
         CancellationToken cancellationToken = default
-    ) => new(Pass(command, result));
+    ) => PassAsync(command, eventData, result, cancellationToken);
 
     public override InterceptionResult<object> ScalarExecuting(
         DbCommand command,
         CommandEventData eventData,
         InterceptionResult<object> result
-    ) => Pass(command, result);
+    ) => Pass(command, eventData, result);
 
     public override ValueTask<InterceptionResult<object>> ScalarExecutingAsync(
         DbCommand command,
         CommandEventData eventData,
         InterceptionResult<object> result,
         CancellationToken cancellationToken = default
-    ) => new(Pass(command, result));
+    ) => PassAsync(command, eventData, result, cancellationToken);
 
     public override InterceptionResult<int> NonQueryExecuting(
         DbCommand command,
         CommandEventData eventData,
         InterceptionResult<int> result
-    ) => Pass(command, result);
+    ) => Pass(command, eventData, result);
 
     public override ValueTask<InterceptionResult<int>> NonQueryExecutingAsync(
         DbCommand command,
         CommandEventData eventData,
         InterceptionResult<int> result,
         CancellationToken cancellationToken = default
-    ) => new(Pass(command, result));
+    ) => PassAsync(command, eventData, result, cancellationToken);
 
-    private TResult Pass<TResult>(DbCommand command, TResult result)
+    private TResult Pass<TResult>(DbCommand command, CommandEventData data, TResult result)
     {
-        lease.ThrowIfNotBound(command.Connection);
+        // Not async: the task has completed, and its exception is rethrown.
+        lease
+            .PassAsync(command.Connection, IsForeign(command, data), async: false, CancellationToken.None)
+            .GetAwaiter()
+            .GetResult();
         return result;
     }
+
+    private ValueTask<TResult> PassAsync<TResult>(
+        DbCommand command,
+        CommandEventData data,
+        TResult result,
+        CancellationToken ct
+    )
+    {
+        var passing = lease.PassAsync(command.Connection, IsForeign(command, data), async: true, ct);
+        return passing.IsCompletedSuccessfully ? new ValueTask<TResult>(result) : Await(passing, result);
+
+        static async ValueTask<TResult> Await(ValueTask passing, TResult result)
+        {
+            await passing.ConfigureAwait(false);
+            return result;
+        }
+    }
+
+    private static bool IsForeign(DbCommand command, CommandEventData data) =>
+        data.CommandSource switch
+        {
+            CommandSource.SaveChanges
+            or CommandSource.LinqQuery
+            or CommandSource.ExecuteUpdate
+            or CommandSource.ExecuteDelete
+            or CommandSource.ValueGenerator => ForeignSql.IsIn(command.CommandText),
+            _ => true,
+        };
 }

@@ -9,7 +9,9 @@ internal sealed record TenantContextSettings
     public SchemaBinding Binding { get; init; }
 
     public bool Equals(TenantContextSettings? other) =>
-        other is not null && Binding == other.Binding && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
+        other is not null
+        && Binding == other.Binding
+        && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
 
     public override int GetHashCode() =>
         SharedSchemas.Aggregate((int)Binding, (hash, schema) => HashCode.Combine(hash, schema));

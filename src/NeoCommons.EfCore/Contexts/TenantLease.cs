@@ -18,9 +18,12 @@ internal sealed class TenantLease : IResettableService, IDisposable
     private string? _connectionString;
     private PhysicalConnection? _physical;
     private bool _isOpening;
+    private bool _isTouched;
 
     /// <summary>The tenant, or null for a context that was made without one, at design time for instance.</summary>
     public Tenant? Tenant { get; private set; }
+
+    private SessionStatement Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
 
     public bool IsReadOnly => _binding is { IsReadOnly: true };
 
@@ -43,6 +46,17 @@ internal sealed class TenantLease : IResettableService, IDisposable
         _searchPath = searchPath;
         _opening = opening;
         _source = source;
+        _isTouched = readOnly;
+    }
+
+    /// <summary>
+    /// Notes that something else than EF's own commands runs on the connection, from now until the lease ends: it is reset
+    /// before its next lease, and bound again before each of EF's commands.
+    /// </summary>
+    public void Touch()
+    {
+        _isTouched = true;
+        MarkPhysical();
     }
 
     /// <summary>Opens the context's connection, bound to the tenant.</summary>
@@ -66,11 +80,14 @@ internal sealed class TenantLease : IResettableService, IDisposable
             );
         }
 
-        var bind = _binding!.Statement(inTransaction: Transaction.Current is not null);
         _isOpening = true;
         try
         {
-            _physical = await _opening!.OpenAsync(_connection, source.Row, bind, async, ct).ConfigureAwait(false);
+            _physical = await _opening!.OpenAsync(_connection, source.Row, Bind, async, ct).ConfigureAwait(false);
+            if (_isTouched)
+            {
+                MarkPhysical();
+            }
         }
         finally
         {
@@ -79,23 +96,32 @@ internal sealed class TenantLease : IResettableService, IDisposable
     }
 
     /// <summary>
-    /// Takes the search path off a connection that is about to be closed within a <c>TransactionScope</c>, where the
-    /// driver hands it on as it is.
+    /// Before the connection is closed: takes the search path off within a <c>TransactionScope</c>, where the driver hands
+    /// it on as it is; and notes a reset that was sent.
     /// </summary>
-    public async ValueTask UnbindAsync(bool async)
+    public async ValueTask CloseAsync(bool async)
     {
-        if (
-            _physical is not { Scope: not null }
-            || Transaction.Current is null
-            || _connection!.State != ConnectionState.Open
-        )
+        if (_physical is not { } physical || _connection!.State != ConnectionState.Open)
         {
             return;
         }
 
+        if (!_isTouched && FirstCommand.IsSent(_connection))
+        {
+            physical.HasBeenReset(isBound: true);
+        }
+
+        if (physical.Scope is not null && Transaction.Current is not null)
+        {
+            await UnbindAsync(async).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask UnbindAsync(bool async)
+    {
         try
         {
-            var command = _connection.CreateCommand();
+            var command = _connection!.CreateCommand();
             await using var _ = command.ConfigureAwait(false);
             command.CommandText = _searchPath!.Nobody.Statement(inTransaction: true).Sql;
             if (async)
@@ -113,14 +139,27 @@ internal sealed class TenantLease : IResettableService, IDisposable
         }
     }
 
-    /// <summary>Refuses a command on a connection that this lease has not opened and bound.</summary>
+    /// <summary>Lets a command pass, on the connection that this lease has opened and bound.</summary>
+    /// <param name="connection">The command's connection.</param>
+    /// <param name="isForeign">Whether its SQL is not EF's own.</param>
+    /// <param name="async">Whether to wait asynchronously, should there be anything to wait for.</param>
+    /// <param name="ct">Cancels.</param>
     /// <exception cref="TenantIsolationException">Nothing was executed.</exception>
-    public void ThrowIfNotBound(DbConnection? connection)
+    public ValueTask PassAsync(DbConnection? connection, bool isForeign, bool async, CancellationToken ct)
     {
         if (_physical is null || !ReferenceEquals(connection, _connection))
         {
             throw NotBound();
         }
+
+        // RESET, DISCARD, SET: whatever ran before may have led the session elsewhere.
+        var again = _isTouched ? _opening!.BindAgainAsync(_connection!, Bind, async, ct) : ValueTask.CompletedTask;
+        if (isForeign)
+        {
+            Touch();
+        }
+
+        return again;
     }
 
     public void ResetState()
@@ -137,6 +176,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
         _searchPath = null;
         _opening = null;
         _binding = null;
+        _isTouched = false;
         Tenant = null;
     }
 
@@ -157,7 +197,8 @@ internal sealed class TenantLease : IResettableService, IDisposable
         else if (!_isOpening && _opening is { } opening)
         {
             // Opened by the application, or by Dapper for it.
-            _physical = opening.Bind(_connection!, _binding!.Statement(inTransaction: Transaction.Current is not null));
+            _physical = opening.Bind(_connection!, Bind);
+            Touch();
         }
     }
 
@@ -165,7 +206,15 @@ internal sealed class TenantLease : IResettableService, IDisposable
     {
         if (Interlocked.Exchange(ref _physical, null) is { } physical)
         {
-            _opening?.EndUse(physical);
+            _opening?.EndUse(physical, _source!);
+        }
+    }
+
+    private void MarkPhysical()
+    {
+        if (_physical is { } physical && _source is { OwnsReset: true })
+        {
+            physical.NeedsReset = true;
         }
     }
 

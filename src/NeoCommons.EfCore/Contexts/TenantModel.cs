@@ -22,7 +22,10 @@ internal static class TenantModel
             return;
         }
 
-        var allowed = context.GetService<IDbContextOptions>().FindExtension<TenantOptionsExtension>()!.Settings.SharedSchemas;
+        var allowed = context
+            .GetService<IDbContextOptions>()
+            .FindExtension<TenantOptionsExtension>()!
+            .Settings.SharedSchemas;
         foreach (var (what, schema) in Names(model))
         {
             if (schema is not null && !allowed.Contains(schema))

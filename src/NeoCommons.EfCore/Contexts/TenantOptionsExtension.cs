@@ -20,6 +20,7 @@ internal sealed class TenantOptionsExtension(TenantContextSettings settings) : I
         services.AddScoped<IInterceptor, SearchPathInterceptor>();
         services.AddScoped<IInterceptor, TenantCommandGuard>();
         services.AddScoped<IInterceptor, ReadOnlyInterceptor>();
+        services.AddScoped<IInterceptor, ForeignSql>();
     }
 
     public void Validate(IDbContextOptions options) => ThrowIfUnsafe(options);

@@ -87,6 +87,7 @@ public static class TenantDbContextBuilderExtensions
         );
         configure(provider, options);
         options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();
+        options.ReplaceService<IRelationalDatabaseFacadeDependencies, TenantFacade>();
         TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         return options.Options;
     }

@@ -9,7 +9,10 @@ public static class TenantDbContextOptionsBuilderExtensions
     /// <summary>Says how the context reaches its tenant's schema.</summary>
     /// <param name="options">The options that <c>AddTenantDbContext</c> passes to its action.</param>
     /// <param name="binding">The binding. <value>Default: <see cref="SchemaBinding.SearchPath"/>.</value></param>
-    public static DbContextOptionsBuilder UseSchemaBinding(this DbContextOptionsBuilder options, SchemaBinding binding) =>
+    public static DbContextOptionsBuilder UseSchemaBinding(
+        this DbContextOptionsBuilder options,
+        SchemaBinding binding
+    ) =>
         Enum.IsDefined(binding)
             ? options.Change(settings => settings with { Binding = binding })
             : throw new ArgumentOutOfRangeException(nameof(binding), binding, "There is no such binding.");
