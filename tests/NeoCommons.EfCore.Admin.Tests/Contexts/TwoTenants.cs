@@ -6,9 +6,13 @@ namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 /// <summary>An application with tenants acme and globex in one database, each with a product named like itself.</summary>
 internal static class TwoTenants
 {
-    public static async Task<TestApp> StartAsync(PostgresServer server, int databases = 1)
+    public static async Task<TestApp> StartAsync(
+        PostgresServer server,
+        int databases = 1,
+        IReadOnlyDictionary<string, string?>? settings = null
+    )
     {
-        var app = await TestApp.StartAsync(server, databases);
+        var app = await TestApp.StartAsync(server, databases, settings);
         foreach (var slug in new[] { "acme", "globex" })
         {
             await app.CreateTenantAsync(slug);
