@@ -9,6 +9,5 @@ internal sealed record TenantContextSettings
     public bool Equals(TenantContextSettings? other) =>
         other is not null && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
 
-    public override int GetHashCode() =>
-        SharedSchemas.Aggregate(0, (hash, schema) => HashCode.Combine(hash, schema));
+    public override int GetHashCode() => SharedSchemas.Aggregate(0, (hash, schema) => HashCode.Combine(hash, schema));
 }

@@ -3,6 +3,7 @@ using System.Data.Common;
 using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Storage;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -37,11 +38,12 @@ internal sealed class TenantLease : IResettableService, IDisposable
         ConnectionOpening opening
     )
     {
+        context.GetService<LeaseEnd>().Begin();
         _binding = searchPath.To(tenant.Schema, readOnly);
         _connection = source.Source.CreateConnection();
         _connectionString = _connection.ConnectionString;
         _connection.StateChange += OnStateChange;
-        context.Database.SetDbConnection(_connection, contextOwnsConnection: true);
+        context.GetService<IRelationalConnection>().SetDbConnection(_connection, contextOwnsConnection: true);
         Tenant = tenant;
         _searchPath = searchPath;
         _opening = opening;

@@ -14,6 +14,11 @@ internal sealed class TenantOptionsExtension(TenantContextSettings settings) : I
     public void ApplyServices(IServiceCollection services)
     {
         services.AddScoped<TenantLease>();
+        services.AddScoped<LeaseEnd>();
+        services.Insert(
+            0,
+            ServiceDescriptor.Scoped<IResettableService, LeaseEnd>(provider => provider.GetRequiredService<LeaseEnd>())
+        );
         new EntityFrameworkServicesBuilder(services).TryAdd<IResettableService, TenantLease>(provider =>
             provider.GetRequiredService<TenantLease>()
         );

@@ -85,6 +85,32 @@ public sealed class TransactionScopeTests(TestServers servers)
         );
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_context_disposed_with_its_connection_open_in_a_scope_leaves_no_path(bool async)
+    {
+        await using var app = await TwoTenants.StartAsync(servers.Postgres);
+        var source = await app.Databases.GetDataSourceAsync("db1", Ct);
+        using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
+        var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
+        await acme.Database.OpenConnectionAsync(Ct);
+        Assert.Equal(1, await acme.Products.CountAsync(Ct));
+        if (async)
+        {
+            await acme.DisposeAsync();
+        }
+        else
+        {
+            acme.Dispose();
+        }
+
+        await using var raw = await source.OpenConnectionAsync(Ct);
+        await using var command = new NpgsqlCommand("SELECT \"Name\" FROM \"Products\"", raw);
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteScalarAsync(Ct));
+        Assert.Equal(PostgresErrorCodes.UndefinedTable, refused.SqlState);
+    }
+
     [Fact]
     public async Task A_tenants_connection_opened_again_in_a_scope_reads_nothing()
     {
