@@ -1,11 +1,10 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace NeoCommons.EfCore;
 
 internal sealed class TenantDbContextFactory<TContext>(
-    DbContextOptions<TContext> options,
+    IUnboundContexts<TContext> contexts,
     ITenantStore tenants,
     TenantDataSources sources,
     SearchPath searchPath,
@@ -14,10 +13,6 @@ internal sealed class TenantDbContextFactory<TContext>(
 ) : ITenantDbContextFactory<TContext>
     where TContext : DbContext
 {
-    private readonly ObjectFactory<TContext> _activate = ActivatorUtilities.CreateFactory<TContext>([
-        typeof(DbContextOptions<TContext>),
-    ]);
-
     public async ValueTask<TContext> CreateDbContextAsync(TenantId tenant, CancellationToken ct = default) =>
         await CreateAsync(await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false), services, ct)
             .ConfigureAwait(false);
@@ -60,5 +55,5 @@ internal sealed class TenantDbContextFactory<TContext>(
     }
 
     /// <summary>Makes a context without a tenant: it has a model, and cannot open a connection.</summary>
-    public TContext CreateUnbound(IServiceProvider provider) => _activate(provider, [options]);
+    public TContext CreateUnbound(IServiceProvider provider) => contexts.Create(provider);
 }

@@ -31,6 +31,51 @@ public static class TenantDbContextBuilderExtensions
         this NeoCommonsBuilder builder,
         Action<IServiceProvider, DbContextOptionsBuilder> configure
     )
+        where TContext : DbContext => builder.Add<TContext>(configure, options => new NewContexts<TContext>(options));
+
+    /// <summary>
+    /// Adds a context as <c>AddTenantDbContext</c> does, and keeps disposed ones for their next use by any tenant: for
+    /// applications whose contexts live for one short request.
+    /// </summary>
+    /// <remarks>
+    /// Nothing of a lease survives its end: tenant, connection, tracked entities, transaction, command timeout, tracking
+    /// behaviour. What does, as with EF's own <c>AddDbContextPool</c>, are fields of your context class: keep no state of a
+    /// tenant there. And as there, whoever goes on using a context after disposing it may meet the next lease: EF notices
+    /// only while the context lies in the pool.
+    /// </remarks>
+    /// <param name="builder">The builder.</param>
+    /// <param name="configure">Further options, as for <c>AddTenantDbContext</c>.</param>
+    /// <param name="poolSize">
+    /// How many disposed contexts are kept, over all tenants; more are made and thrown away where more are in use.
+    /// <value>Default: 1,024, as in EF.</value>
+    /// </param>
+    /// <exception cref="InvalidOperationException">The context is registered already, as this or as an ordinary one.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The pool has no room for one context.</exception>
+    public static NeoCommonsBuilder AddPooledTenantDbContext<TContext>(
+        this NeoCommonsBuilder builder,
+        Action<DbContextOptionsBuilder>? configure = null,
+        int poolSize = 1024
+    )
+        where TContext : DbContext =>
+        builder.AddPooledTenantDbContext<TContext>((_, options) => configure?.Invoke(options), poolSize);
+
+    /// <inheritdoc cref="AddPooledTenantDbContext{TContext}(NeoCommonsBuilder, Action{DbContextOptionsBuilder}?, int)"/>
+    public static NeoCommonsBuilder AddPooledTenantDbContext<TContext>(
+        this NeoCommonsBuilder builder,
+        Action<IServiceProvider, DbContextOptionsBuilder> configure,
+        int poolSize = 1024
+    )
+        where TContext : DbContext
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(poolSize, 1);
+        return builder.Add<TContext>(configure, options => new PooledContexts<TContext>(options, poolSize));
+    }
+
+    private static NeoCommonsBuilder Add<TContext>(
+        this NeoCommonsBuilder builder,
+        Action<IServiceProvider, DbContextOptionsBuilder> configure,
+        Func<DbContextOptions<TContext>, IUnboundContexts<TContext>> contexts
+    )
         where TContext : DbContext
     {
         ArgumentNullException.ThrowIfNull(builder);
@@ -60,6 +105,7 @@ public static class TenantDbContextBuilderExtensions
                 scope => scope.GetRequiredService<TenantDbContextFactory<TContext>>().CreateUnbound(scope)
             )
         );
+        services.TryAddSingleton(provider => contexts(provider.GetRequiredService<DbContextOptions<TContext>>()));
         services.TryAddSingleton<TenantDbContextFactory<TContext>>();
         services.TryAddSingleton<ITenantDbContextFactory<TContext>>(provider =>
             provider.GetRequiredService<TenantDbContextFactory<TContext>>()

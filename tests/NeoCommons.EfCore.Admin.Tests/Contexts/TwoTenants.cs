@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 using NeoCommons.EfCore.Testing;
 
@@ -9,10 +10,11 @@ internal static class TwoTenants
     public static async Task<TestApp> StartAsync(
         PostgresServer server,
         int databases = 1,
-        IReadOnlyDictionary<string, string?>? settings = null
+        IReadOnlyDictionary<string, string?>? settings = null,
+        Action<NeoCommonsBuilder>? configure = null
     )
     {
-        var app = await TestApp.StartAsync(server, databases, settings);
+        var app = await TestApp.StartAsync(server, databases, settings, configure);
         foreach (var slug in new[] { "acme", "globex" })
         {
             await app.CreateTenantAsync(slug);
