@@ -32,8 +32,6 @@ internal sealed class TenantFacade(
     IRelationalTypeMappingSource typeMappingSource
 ) : IRelationalDatabaseFacadeDependencies
 {
-    private readonly WatchedConnection _connection = new(relationalConnection, lease);
-
     public IDbContextTransactionManager TransactionManager
     {
         get
@@ -43,7 +41,7 @@ internal sealed class TenantFacade(
         }
     }
 
-    public IRelationalConnection RelationalConnection => _connection;
+    public IRelationalConnection RelationalConnection => new WatchedConnection(relationalConnection, lease);
     public IDatabaseCreator DatabaseCreator => databaseCreator;
     public IExecutionStrategy ExecutionStrategy => executionStrategy;
     public IExecutionStrategyFactory ExecutionStrategyFactory => executionStrategyFactory;

@@ -1,0 +1,73 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Admin.Tests.Shop;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin.Tests.Contexts;
+
+/// <summary>What a lease costs in memory, against EF's own pooled factory on one fixed schema.</summary>
+public sealed class LeaseAllocationTests(TestServers servers)
+{
+    private const int Leases = 1_000;
+    private const int Budget = 512;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(SessionReset.Always)]
+    [InlineData(SessionReset.WhenUsed)]
+    public async Task A_lease_allocates_little_more_than_one_of_EFs_own_pool(SessionReset reset)
+    {
+        await using var app = await TwoTenants.StartAsync(
+            servers.Postgres,
+            settings: new Dictionary<string, string?> { ["NeoCommons:Connections:SessionReset"] = reset.ToString() },
+            configure: b => b.AddPooledTenantDbContext<ShopDbContext>()
+        );
+        var acme = (await app.Get<ITenantStore>().FindBySlugAsync("acme", Ct))!.Id;
+        var database = (string)
+            (
+                await app.AdminAsync(
+                    "SELECT database_name FROM admin.database_connections WHERE connection_name = 'db1'"
+                )
+            )!;
+        await using var source = NpgsqlDataSource.Create(
+            servers.Postgres.GetConnectionString(database) + ";Search Path=tenant_acme"
+        );
+        var plain = new PooledDbContextFactory<ShopDbContext>(
+            new DbContextOptionsBuilder<ShopDbContext>().UseNpgsql(source).Options
+        );
+
+        var ofEf = Measure(() => plain.CreateDbContext());
+        var ours = Measure(() =>
+        {
+            var creation = app.Shop.CreateDbContextAsync(acme, Ct);
+            Assert.True(creation.IsCompletedSuccessfully);
+            return creation.Result;
+        });
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"{reset}: EF {ofEf} bytes, a tenant's {ours} bytes a lease");
+        Assert.InRange(ours - ofEf, long.MinValue, Budget);
+    }
+
+    private static long Measure(Func<ShopDbContext> create)
+    {
+        // Synchronous, so that all of it happens on this thread; the first ones compile and fill caches.
+        Run(Leases);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Run(Leases);
+        return (GC.GetAllocatedBytesForCurrentThread() - before) / Leases;
+
+        void Run(int leases)
+        {
+            for (var i = 0; i < leases; i++)
+            {
+                using var shop = create();
+                if (shop.Products.AsNoTracking().Single().Name != "acme")
+                {
+                    throw new InvalidOperationException("The wrong tenant.");
+                }
+            }
+        }
+    }
+}
