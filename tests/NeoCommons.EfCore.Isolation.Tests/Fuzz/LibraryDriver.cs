@@ -1,0 +1,92 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Isolation.Tests.Fuzz;
+
+/// <summary>The library as an application uses it: registration, the context factory, raw connections; nothing internal.</summary>
+internal sealed class LibraryDriver : IFuzzDriver
+{
+    public const string Connection = "fuzz";
+
+    private readonly ServiceProvider _services;
+    private readonly ITenantDbContextFactory<CanaryContext> _contexts;
+    private readonly IDatabaseConnections _connections;
+    private readonly FuzzCase _case;
+
+    public LibraryDriver(FuzzDatabase database, FuzzCase fuzz)
+    {
+        _case = fuzz;
+        var row = new DatabaseConnection
+        {
+            Name = Connection,
+            Host = database.Server.Host,
+            Port = database.Server.Port,
+            Database = database.Name,
+            Username = database.Server.Username,
+            Password = Secret.FromText(database.Server.Password),
+            SslMode = SslMode.Disable,
+            MinPoolSize = 0,
+            MaxPoolSize = fuzz.PoolSize,
+            PrePing = fuzz.PrePing,
+        };
+        var settings = new Dictionary<string, string?>
+        {
+            ["NeoCommons:Connections:SessionReset"] = fuzz.Reset.ToString(),
+            ["NeoCommons:Connections:BindWithFirstCommand"] = fuzz.Prepend.ToString(),
+            ["NeoCommons:Connections:PrePingAfter"] = "00:00:00.005",
+        };
+        var services = new ServiceCollection();
+        services.AddSingleton<IConnectionRegistry>(new OneConnection(row));
+        services.AddSingleton<ITenantStore>(new KnownTenants(database.Tenants));
+        services
+            .AddNeoCommons(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())
+            .AddTenantDbContext<CanaryContext>(options =>
+            {
+                if (fuzz.Retry)
+                {
+                    options.UseNpgsql(n => n.EnableRetryOnFailure(3, TimeSpan.FromMilliseconds(50), null));
+                }
+            });
+        _services = services.BuildServiceProvider();
+        _contexts = _services.GetRequiredService<ITenantDbContextFactory<CanaryContext>>();
+        _connections = _services.GetRequiredService<IDatabaseConnections>();
+    }
+
+    public Doors Doors => Doors.All;
+
+    public bool Retries => _case.Retry;
+
+    public ValueTask<CanaryContext> CreateAsync(Tenant tenant, bool readOnly, int worker, CancellationToken ct) =>
+        readOnly ? _contexts.CreateReadOnlyDbContextAsync(tenant.Id, ct) : _contexts.CreateDbContextAsync(tenant.Id, ct);
+
+    public ValueTask<NpgsqlConnection> OpenAsync(Tenant tenant, CancellationToken ct) =>
+        _connections.OpenTenantConnectionAsync(tenant.Id, ct);
+
+    public string TableOf(Tenant tenant) => FuzzDatabase.Table;
+
+    public ValueTask DisposeAsync() => _services.DisposeAsync();
+
+    private sealed class OneConnection(DatabaseConnection row) : IConnectionRegistry
+    {
+        public ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default) =>
+            ValueTask.FromResult(name == row.Name ? row : null);
+
+        public ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default) =>
+            ValueTask.FromResult<IReadOnlyList<DatabaseConnection>>([row]);
+    }
+
+    private sealed class KnownTenants(IReadOnlyList<Tenant> tenants) : ITenantStore
+    {
+        private readonly Dictionary<TenantId, Tenant> _byId = tenants.ToDictionary(t => t.Id);
+
+        public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default) =>
+            ValueTask.FromResult(_byId.GetValueOrDefault(id));
+
+        public ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default) =>
+            ValueTask.FromResult(tenants.FirstOrDefault(t => t.Slug == slug));
+
+        public IAsyncEnumerable<Tenant> ListAsync(CancellationToken ct = default) => tenants.ToAsyncEnumerable();
+    }
+}
