@@ -22,9 +22,11 @@ public sealed class IsolationFuzzTests(TestServers servers, ITestOutputHelper ou
         new("search path"),
         new("search path, retry, 64 tenants") { Retry = true, Tenants = 64, Workers = 32 },
         new("search path, an ordinary SET") { Prepend = false, PrePing = false, Tenants = 8 },
+        new("search path, pooled contexts") { PooledContexts = true },
         new("search path, reset when used") { Reset = SessionReset.WhenUsed, PoolSize = 4 },
-        new("search path, reset when used, retry, 64 workers")
+        new("search path, reset when used, pooled contexts, retry, 64 workers")
         {
+            PooledContexts = true,
             Reset = SessionReset.WhenUsed,
             Retry = true,
             Workers = 64,

@@ -22,6 +22,12 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         results: 8
     );
 
+    // A transaction that a scope has begun keeps the read-only default that it began with, whatever is reset in it.
+    private static readonly SessionStatement ResetInScope = new SessionStatement(
+        "SET LOCAL transaction_read_only = off",
+        results: 1
+    ).Then(Reset);
+
     /// <summary>Opens the connection, and binds it if a bind is given: together with its first command, as a rule.</summary>
     /// <remarks>Completes synchronously where <c>async</c> is false: EF calls both ways, and one core serves them.</remarks>
     public async ValueTask<PhysicalConnection> OpenAsync(
@@ -169,9 +175,10 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         // A mark stays until the reset has been answered: what was prepended is dropped if no command follows.
         physical.NeedsReset |=
             (physical.Scope is not null && physical.Scope != scope) || (bind is null && physical.IsBound);
+        var entersScope = scope is not null && physical.Scope != scope;
         physical.Scope = scope;
         physical.IsBound |= bind is not null;
-        return physical.NeedsReset ? Reset.Then(bind) : bind;
+        return physical.NeedsReset ? (entersScope ? ResetInScope : Reset).Then(bind) : bind;
     }
 
     private bool TryPrepend(NpgsqlConnection open, SessionStatement? statement) =>

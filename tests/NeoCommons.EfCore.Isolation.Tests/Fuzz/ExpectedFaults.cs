@@ -29,6 +29,8 @@ internal static class ExpectedFaults
             OperationCanceledException => Cancellation,
             PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => Cancellation,
             PostgresException { SqlState: ['5', '7', 'P', '0', _] } p => p.SqlState,
+            // A TransactionScope is serializable by default.
+            PostgresException { SqlState: PostgresErrorCodes.SerializationFailure } => "serialization failure",
             ConnectionUnavailableException { Reason: ConnectionUnavailableReason.PoolExhausted } => "pool exhausted",
             ConnectionUnavailableException { InnerException: var cause } => Name(cause) is { } inner
                 ? "unavailable: " + inner

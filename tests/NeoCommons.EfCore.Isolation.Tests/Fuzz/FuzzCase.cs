@@ -11,6 +11,9 @@ public sealed record FuzzCase(string Name)
     /// <summary>Less than the workers, so that connections go from tenant to tenant.</summary>
     public int PoolSize { get; init; } = 6;
 
+    /// <summary>Whether contexts go from tenant to tenant through EF's pool.</summary>
+    public bool PooledContexts { get; init; }
+
     /// <summary>Whether EF's retry on failure is on.</summary>
     public bool Retry { get; init; }
 

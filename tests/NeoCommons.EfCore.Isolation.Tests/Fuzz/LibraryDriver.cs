@@ -40,18 +40,29 @@ internal sealed class LibraryDriver : IFuzzDriver
         var services = new ServiceCollection();
         services.AddSingleton<IConnectionRegistry>(new OneConnection(row));
         services.AddSingleton<ITenantStore>(new KnownTenants(database.Tenants));
-        services
-            .AddNeoCommons(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())
-            .AddTenantDbContext<CanaryContext>(options =>
-            {
-                if (fuzz.Retry)
-                {
-                    options.UseNpgsql(n => n.EnableRetryOnFailure(3, TimeSpan.FromMilliseconds(50), null));
-                }
-            });
+        var builder = services.AddNeoCommons(
+            new ConfigurationBuilder().AddInMemoryCollection(settings).Build()
+        );
+        if (fuzz.PooledContexts)
+        {
+            builder.AddPooledTenantDbContext<CanaryContext>(Configure);
+        }
+        else
+        {
+            builder.AddTenantDbContext<CanaryContext>(Configure);
+        }
+
         _services = services.BuildServiceProvider();
         _contexts = _services.GetRequiredService<ITenantDbContextFactory<CanaryContext>>();
         _connections = _services.GetRequiredService<IDatabaseConnections>();
+
+        void Configure(DbContextOptionsBuilder options)
+        {
+            if (fuzz.Retry)
+            {
+                options.UseNpgsql(n => n.EnableRetryOnFailure(3, TimeSpan.FromMilliseconds(50), null));
+            }
+        }
     }
 
     public Doors Doors => Doors.All;
