@@ -20,8 +20,18 @@ public sealed class IsolationFuzzTests(TestServers servers, ITestOutputHelper ou
     private static readonly FuzzCase[] Matrix =
     [
         new("search path"),
-        new("search path, retry, 64 tenants") { Retry = true, Tenants = 64, Workers = 32 },
-        new("search path, an ordinary SET") { Prepend = false, PrePing = false, Tenants = 8 },
+        new("search path, retry, 64 tenants")
+        {
+            Retry = true,
+            Tenants = 64,
+            Workers = 32,
+        },
+        new("search path, an ordinary SET")
+        {
+            Prepend = false,
+            PrePing = false,
+            Tenants = 8,
+        },
         new("search path, pooled contexts") { PooledContexts = true },
         new("search path, reset when used") { Reset = SessionReset.WhenUsed, PoolSize = 4 },
         new("search path, reset when used, pooled contexts, retry, 64 workers")
@@ -43,7 +53,7 @@ public sealed class IsolationFuzzTests(TestServers servers, ITestOutputHelper ou
     public async Task No_tenant_reads_or_writes_anothers_rows(FuzzCase fuzz)
     {
         var soak = SoakMinutes() is { } minutes ? TimeSpan.FromMinutes(minutes / Matrix.Length) : TimeSpan.Zero;
-        var operations = (soak > TimeSpan.Zero ? OperationsInLongForm : OperationsInAll) / Matrix.Length;
+        var operations = 1 + (soak > TimeSpan.Zero ? OperationsInLongForm : OperationsInAll) / Matrix.Length;
         var database = await FuzzDatabase.CreateAsync(servers.Postgres, fuzz.Tenants, LibraryDriver.Connection, Ct);
         await using var driver = new LibraryDriver(database, fuzz);
         var run = new FuzzRun(database, driver, fuzz.Workers);

@@ -11,7 +11,9 @@ internal sealed class FuzzReport(int seed)
 
     private readonly ConcurrentDictionary<string, long> _succeeded = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, long> _faults = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, (long Count, Exception First)> _unexpected = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, (long Count, Exception First)> _unexpected = new(
+        StringComparer.Ordinal
+    );
     private readonly ConcurrentQueue<string> _samples = new();
     private long _operations;
     private long _cancelled;
@@ -52,7 +54,11 @@ internal sealed class FuzzReport(int seed)
     {
         if (ExpectedFaults.Name(e) is not { } name)
         {
-            _unexpected.AddOrUpdate($"{operation}: {e.GetType().Name}: {e.Message}", (1, e), (_, seen) => (seen.Count + 1, seen.First));
+            _unexpected.AddOrUpdate(
+                $"{operation}: {e.GetType().Name}: {e.Message}",
+                (1, e),
+                (_, seen) => (seen.Count + 1, seen.First)
+            );
             return;
         }
 
@@ -85,7 +91,9 @@ internal sealed class FuzzReport(int seed)
 
         foreach (var (what, (count, first)) in _unexpected)
         {
-            text.AppendLine(CultureInfo.InvariantCulture, $"  UNEXPECTED {count} x {what}").Append("    ").AppendLine(first.ToString());
+            text.AppendLine(CultureInfo.InvariantCulture, $"  UNEXPECTED {count} x {what}")
+                .Append("    ")
+                .AppendLine(first.ToString());
         }
 
         foreach (var (kind, counts) in new[] { ("succeeded", _succeeded), ("ended by", _faults) })

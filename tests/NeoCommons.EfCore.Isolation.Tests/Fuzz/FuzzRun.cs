@@ -12,9 +12,7 @@ internal sealed class FuzzRun(FuzzDatabase database, IFuzzDriver driver, int wor
     ];
 
     private static int Seed { get; } =
-        int.TryParse(Environment.GetEnvironmentVariable("NEO_FUZZ_SEED"), out var seed)
-            ? seed
-            : Random.Shared.Next();
+        int.TryParse(Environment.GetEnvironmentVariable("NEO_FUZZ_SEED"), out var seed) ? seed : Random.Shared.Next();
 
     /// <summary>The operations that the driver's doors allow: each must succeed at least once.</summary>
     public IEnumerable<string> Kinds => _operations.Select(o => o.Name);
@@ -35,7 +33,8 @@ internal sealed class FuzzRun(FuzzDatabase database, IFuzzDriver driver, int wor
     {
         var clock = Stopwatch.StartNew();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var killer = new BackendKiller(database, _report).RunAsync(over.Token);
+        var calm = duration > TimeSpan.Zero ? TimeSpan.Zero : TimeSpan.FromMilliseconds(800);
+        var killer = new BackendKiller(database, _report, calm).RunAsync(over.Token);
         await Task.WhenAll(Enumerable.Range(0, workers).Select(worker => Task.Run(() => WorkAsync(worker, Goes), ct)));
         await over.CancelAsync();
         await killer;

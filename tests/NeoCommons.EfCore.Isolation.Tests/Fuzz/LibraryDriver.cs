@@ -40,9 +40,7 @@ internal sealed class LibraryDriver : IFuzzDriver
         var services = new ServiceCollection();
         services.AddSingleton<IConnectionRegistry>(new OneConnection(row));
         services.AddSingleton<ITenantStore>(new KnownTenants(database.Tenants));
-        var builder = services.AddNeoCommons(
-            new ConfigurationBuilder().AddInMemoryCollection(settings).Build()
-        );
+        var builder = services.AddNeoCommons(new ConfigurationBuilder().AddInMemoryCollection(settings).Build());
         if (fuzz.PooledContexts)
         {
             builder.AddPooledTenantDbContext<CanaryContext>(Configure);
@@ -70,7 +68,9 @@ internal sealed class LibraryDriver : IFuzzDriver
     public bool Retries => _case.Retry;
 
     public ValueTask<CanaryContext> CreateAsync(Tenant tenant, bool readOnly, int worker, CancellationToken ct) =>
-        readOnly ? _contexts.CreateReadOnlyDbContextAsync(tenant.Id, ct) : _contexts.CreateDbContextAsync(tenant.Id, ct);
+        readOnly
+            ? _contexts.CreateReadOnlyDbContextAsync(tenant.Id, ct)
+            : _contexts.CreateDbContextAsync(tenant.Id, ct);
 
     public ValueTask<NpgsqlConnection> OpenAsync(Tenant tenant, CancellationToken ct) =>
         _connections.OpenTenantConnectionAsync(tenant.Id, ct);

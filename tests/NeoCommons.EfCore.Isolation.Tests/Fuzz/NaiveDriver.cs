@@ -57,7 +57,8 @@ internal sealed class NaiveDriver : IFuzzDriver
         return context;
     }
 
-    public ValueTask<NpgsqlConnection> OpenAsync(Tenant tenant, CancellationToken ct) => throw new NotSupportedException();
+    public ValueTask<NpgsqlConnection> OpenAsync(Tenant tenant, CancellationToken ct) =>
+        throw new NotSupportedException();
 
     public string TableOf(Tenant tenant) => FuzzDatabase.Table;
 

@@ -17,7 +17,8 @@ internal static class RawSql
             "SqlQuery",
             async s =>
                 s.Check(
-                    await s.Context.Database.SqlQueryRaw<string>($"SELECT tenant AS \"Value\" FROM {s.Table} LIMIT 5")
+                    await s
+                        .Context.Database.SqlQueryRaw<string>($"SELECT tenant AS \"Value\" FROM {s.Table} LIMIT 5")
                         .ToListAsync(s.Ct)
                 )
         ),

@@ -20,10 +20,7 @@ internal static class Reading
             }
         ),
         Read("find first", async s => s.CheckRows([await s.Context.Canaries.FirstAsync(c => c.IsSeed, s.Ct)])),
-        Read(
-            "aggregate",
-            async s => s.Check([(await s.Context.Canaries.MaxAsync(c => c.Tenant, s.Ct))!])
-        ),
+        Read("aggregate", async s => s.Check([(await s.Context.Canaries.MaxAsync(c => c.Tenant, s.Ct))!])),
         Read(
             "stream, left early",
             async s =>

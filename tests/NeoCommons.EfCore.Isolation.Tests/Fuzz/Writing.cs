@@ -49,8 +49,7 @@ internal static class Writing
             "ExecuteUpdate",
             async s =>
                 s.CheckAffected(
-                    await s
-                        .ASeed()
+                    await s.ASeed()
                         .ExecuteUpdateAsync(
                             set => set.SetProperty(c => c.Writer, s.Tenant.Slug).SetProperty(c => c.Note, "updated"),
                             s.Ct
@@ -62,10 +61,7 @@ internal static class Writing
             "ExecuteUpdate sync",
             s =>
             {
-                s.CheckAffected(
-                    s.ASeed().ExecuteUpdate(set => set.SetProperty(c => c.Writer, s.Tenant.Slug)),
-                    1
-                );
+                s.CheckAffected(s.ASeed().ExecuteUpdate(set => set.SetProperty(c => c.Writer, s.Tenant.Slug)), 1);
                 return Task.CompletedTask;
             }
         ),
@@ -77,10 +73,7 @@ internal static class Writing
                 var note = Guid.NewGuid().ToString("N");
                 s.Context.Add(s.NewRow(note));
                 await s.Context.SaveChangesAsync(s.Ct);
-                s.CheckAffectedOnce(
-                    await s.Context.Canaries.Where(c => c.Note == note).ExecuteDeleteAsync(s.Ct),
-                    1
-                );
+                s.CheckAffectedOnce(await s.Context.Canaries.Where(c => c.Note == note).ExecuteDeleteAsync(s.Ct), 1);
             }
         ),
         Write(
