@@ -1,3 +1,4 @@
+using System.Data;
 using Dapper;
 using Microsoft.EntityFrameworkCore;
 
@@ -100,7 +101,11 @@ internal static class RawSql
         }
         finally
         {
-            await s.Context.Database.CloseConnectionAsync();
+            // An earlier operation may have left it open too; the application's own raw SQL would run on what was set here.
+            for (var i = 0; i < 8 && s.Context.Database.GetDbConnection().State == ConnectionState.Open; i++)
+            {
+                await s.Context.Database.CloseConnectionAsync();
+            }
         }
     }
 }
