@@ -32,4 +32,29 @@ internal static class TwoTenants
 
         return app;
     }
+
+    /// <summary>The same, with one physical connection, which goes from tenant to tenant.</summary>
+    public static async Task<TestApp> StartOnOneConnectionAsync(
+        PostgresServer server,
+        SessionReset reset = SessionReset.Always,
+        Action<NeoCommonsBuilder>? configure = null,
+        IReadOnlyDictionary<string, string?>? settings = null
+    )
+    {
+        var app = await StartAsync(
+            server,
+            settings: new Dictionary<string, string?>(settings ?? new Dictionary<string, string?>())
+            {
+                ["NeoCommons:Connections:SessionReset"] = reset.ToString(),
+            },
+            configure: b =>
+            {
+                configure?.Invoke(b);
+                b.AddTenantDbContext<ShopDbContext>();
+            }
+        );
+        await app.AdminAsync("UPDATE admin.database_connections SET pool_max_size = 1, pool_min_size = 0");
+        await app.ReloadAsync();
+        return app;
+    }
 }
