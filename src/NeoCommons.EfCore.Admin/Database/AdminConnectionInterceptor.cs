@@ -31,5 +31,5 @@ internal sealed class AdminConnectionInterceptor(AdminDatabase database, Connect
     }
 
     private async ValueTask OpenAsync(DbConnection connection, bool async, CancellationToken ct) =>
-        await opening.OpenAsync((NpgsqlConnection)connection, database.Row, null, async, ct).ConfigureAwait(false);
+        await opening.OpenAsync((NpgsqlConnection)connection, database.Row, async, ct).ConfigureAwait(false);
 }

@@ -2,11 +2,11 @@ using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>Session-level advisory locks, waited for without holding a snapshot.</summary>
+/// <summary>Advisory locks, waited for without holding a snapshot.</summary>
 /// <remarks>
 /// A blocked <c>SELECT pg_advisory_lock</c> is a running statement with a snapshot, and <c>CREATE INDEX CONCURRENTLY</c>
 /// waits for every older snapshot: who holds the lock and builds an index would wait for those who wait for the lock.
-/// Hence a loop of tries. The lock ends with the connection, which therefore must not be a pooled one.
+/// Hence a loop of tries. A session's lock ends with the connection, which therefore must not be a pooled one.
 /// </remarks>
 internal static class AdvisoryLock
 {
@@ -21,10 +21,32 @@ internal static class AdvisoryLock
         }
     }
 
-    /// <summary>Takes the lock if nobody has it.</summary>
-    public static async Task<bool> TryAcquireAsync(NpgsqlConnection session, string key, CancellationToken ct)
+    /// <summary>The same, for as long as the connection's transaction lasts: behind a transaction pooler nothing else is ours.</summary>
+    public static async Task AcquireForTransactionAsync(
+        NpgsqlConnection connection,
+        string key,
+        TimeProvider time,
+        CancellationToken ct
+    )
     {
-        var command = new NpgsqlCommand("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", session)
+        while (!await TryAsync("pg_try_advisory_xact_lock", connection, key, ct).ConfigureAwait(false))
+        {
+            await Task.Delay(Interval, time, ct).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Takes the lock if nobody has it.</summary>
+    public static Task<bool> TryAcquireAsync(NpgsqlConnection session, string key, CancellationToken ct) =>
+        TryAsync("pg_try_advisory_lock", session, key, ct);
+
+    private static async Task<bool> TryAsync(
+        string function,
+        NpgsqlConnection connection,
+        string key,
+        CancellationToken ct
+    )
+    {
+        var command = new NpgsqlCommand($"SELECT {function}(hashtextextended($1, 0))", connection)
         {
             Parameters = { new() { Value = key } },
         };

@@ -95,7 +95,7 @@ internal sealed class TenantProvisioner(
         await using var __ = transaction.ConfigureAwait(false);
 
         var row = await _reservation.ReserveAsync(context, session, tenant, schema, ct).ConfigureAwait(false);
-        var migration = new SchemaMigration(session, schema, searchPath, time);
+        var migration = new SchemaMigration(session, schema, searchPath, time, hasSession: true);
         await migration.LockAsync(ct).ConfigureAwait(false);
         var plan = await new SchemaCreation(session, schema, row.Entity)
             .CreateAsync(migration, scripts.All, resume: row.IsResumed, ct)
@@ -115,7 +115,7 @@ internal sealed class TenantProvisioner(
     )
     {
         // Opened before anything is written: a database that cannot be reached leaves no trace.
-        var connection = await opening.OpenNewAsync(source.Unpooled, source.Row, ct).ConfigureAwait(false);
+        var connection = await opening.OpenNewAsync(source, pooled: false, ct).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var __ = context.ConfigureAwait(false);
@@ -123,11 +123,7 @@ internal sealed class TenantProvisioner(
         MigrationPlan plan;
         try
         {
-            var migration = new SchemaMigration(connection, schema, searchPath, time);
-            await migration.LockAsync(ct).ConfigureAwait(false);
-            plan = await new SchemaCreation(connection, schema, row.Entity)
-                .CreateOrUndoAsync(migration, scripts.All, row.IsResumed, ct)
-                .ConfigureAwait(false);
+            plan = await CreateSchemaAsync(connection, source.Row, schema, row, ct).ConfigureAwait(false);
         }
         catch (TenantConflictException) when (!row.IsResumed)
         {
@@ -145,6 +141,32 @@ internal sealed class TenantProvisioner(
         return (await TenantReservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false), plan);
     }
 
+    private async Task<MigrationPlan> CreateSchemaAsync(
+        NpgsqlConnection connection,
+        DatabaseConnection database,
+        SchemaName schema,
+        (TenantEntity Entity, bool IsResumed) row,
+        CancellationToken ct
+    )
+    {
+        var creation = new SchemaCreation(connection, schema, row.Entity);
+        var hasSession = database.Pooler != PoolerMode.Transaction;
+        var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession);
+        if (hasSession)
+        {
+            await migration.LockAsync(ct).ConfigureAwait(false);
+            return await creation.CreateOrUndoAsync(migration, scripts.All, row.IsResumed, ct).ConfigureAwait(false);
+        }
+
+        MigrationStep.ThrowIfNotTransactional(scripts.All.SelectMany(script => script.Steps), database);
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
+        await migration.LockAsync(ct).ConfigureAwait(false);
+        var plan = await creation.CreateAsync(migration, scripts.All, row.IsResumed, ct).ConfigureAwait(false);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
+        return plan;
+    }
+
     /// <summary>
     /// Removes the row of a failed creation, unless the schema holds something: the commit may have succeeded without its
     /// answer reaching us, and then the row is what lets the creation be finished.
@@ -155,7 +177,7 @@ internal sealed class TenantProvisioner(
         {
             // Not the caller's token: it may be what ended the creation.
             var connection = await opening
-                .OpenNewAsync(source.Unpooled, source.Row, CancellationToken.None)
+                .OpenNewAsync(source, pooled: false, CancellationToken.None)
                 .ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
             var found = await SchemaContent.ReadAsync(connection, schema, CancellationToken.None).ConfigureAwait(false);

@@ -13,6 +13,20 @@ internal sealed partial record MigrationStep(
     /// <summary>Whether the driver may have to read the types of the database again.</summary>
     public bool MayChangeTypes => Statements.Any(s => Types().IsMatch(s.Sql));
 
+    /// <summary>Refuses what cannot be executed safely where only a transaction holds a session together.</summary>
+    /// <exception cref="InvalidOperationException">A step has a statement that no transaction may hold.</exception>
+    public static void ThrowIfNotTransactional(IEnumerable<MigrationStep> steps, DatabaseConnection row)
+    {
+        if (steps.FirstOrDefault(step => step.Statements.Any(s => !s.IsTransactional)) is { } odd)
+        {
+            throw new InvalidOperationException(
+                $"Migration '{odd.Id}' of {odd.Context} has a statement that cannot run in a transaction, and behind the "
+                    + $"transaction pooler of connection '{row.Name}' nothing else keeps to one schema. Nothing was changed. "
+                    + "Point the row at PostgreSQL itself while you migrate (host, port, pooler 'none')."
+            );
+        }
+    }
+
     [GeneratedRegex(@"\b(TYPE|DOMAIN|EXTENSION)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Types();
 }

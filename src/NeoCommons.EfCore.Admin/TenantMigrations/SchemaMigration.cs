@@ -4,12 +4,16 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Executes migrations on one connection for one schema, and makes sure beforehand that it is that schema.</summary>
-/// <remarks>For one run: what it knows of the histories is not undone by a rollback.</remarks>
+/// <remarks>
+/// For one run: what it knows of the histories is not undone by a rollback. Without a session, behind a transaction pooler
+/// that is, all of the run lies in one transaction, which the caller has begun before the lock.
+/// </remarks>
 internal sealed class SchemaMigration(
     NpgsqlConnection connection,
     SchemaName schema,
     SearchPath searchPath,
-    TimeProvider time
+    TimeProvider time,
+    bool hasSession
 )
 {
     private static readonly string EfVersion = ProductInfo.GetVersion();
@@ -18,14 +22,19 @@ internal sealed class SchemaMigration(
 
     /// <summary>Waits for the schema's lock, which other migrations and the creation of the schema take too.</summary>
     /// <remarks>The lock is the session's: it ends with the connection, which therefore must not be a pooled one.</remarks>
-    public Task LockAsync(CancellationToken ct) =>
-        AdvisoryLock.AcquireAsync(connection, "neocommons.migrate:" + schema.Value, time, ct);
+    public Task LockAsync(CancellationToken ct)
+    {
+        var key = "neocommons.migrate:" + schema.Value;
+        return hasSession
+            ? AdvisoryLock.AcquireAsync(connection, key, time, ct)
+            : AdvisoryLock.AcquireForTransactionAsync(connection, key, time, ct);
+    }
 
-    /// <summary>Binds the session to the schema.</summary>
+    /// <summary>Binds the session to the schema, or the transaction.</summary>
     /// <exception cref="TenantIsolationException">The schema does not exist, so unqualified names would lead elsewhere.</exception>
     public async Task BindAsync(CancellationToken ct)
     {
-        var command = new NpgsqlCommand(searchPath.BindTo(schema) + "; SELECT current_schema()", connection);
+        var command = new NpgsqlCommand(searchPath.BindTo(schema, inTransaction: !hasSession) + "; SELECT current_schema()", connection);
         await using var _ = command.ConfigureAwait(false);
         var current = await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
         if (current != schema.Value)

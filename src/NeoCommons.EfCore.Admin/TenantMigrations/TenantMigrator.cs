@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -88,13 +89,9 @@ internal sealed class TenantMigrator(
         var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
         try
         {
-            var connection = await opening.OpenNewAsync(source.Unpooled, source.Row, ct).ConfigureAwait(false);
+            var connection = await opening.OpenNewAsync(source, pooled: false, ct).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
-            var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time);
-            await migration.LockAsync(ct).ConfigureAwait(false);
-            await migration.BindAsync(ct).ConfigureAwait(false);
-            var plan = await migration.PlanAsync(all, ct).ConfigureAwait(false);
-            await migration.ApplyAsync(plan.Pending, ct).ConfigureAwait(false);
+            var plan = await MigrateAsync(connection, source.Row, tenant.Schema, all, ct).ConfigureAwait(false);
 
             // The schema is migrated: nothing from here on may say otherwise.
             await TryWriteVersionAsync(tenant, plan.To, ct).ConfigureAwait(false);
@@ -121,6 +118,39 @@ internal sealed class TenantMigrator(
         finally
         {
             source.Release();
+        }
+    }
+
+    private async Task<MigrationPlan> MigrateAsync(
+        NpgsqlConnection connection,
+        DatabaseConnection row,
+        SchemaName schema,
+        IReadOnlyList<MigrationScript> known,
+        CancellationToken ct
+    )
+    {
+        if (row.Pooler == PoolerMode.Transaction)
+        {
+            var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+            await using var _ = transaction.ConfigureAwait(false);
+            var inOne = new SchemaMigration(connection, schema, searchPath, time, hasSession: false);
+            var all = await PlanAsync(inOne).ConfigureAwait(false);
+            MigrationStep.ThrowIfNotTransactional(all.Pending, row);
+            await inOne.ApplyInTransactionAsync(all.Pending, ct).ConfigureAwait(false);
+            await transaction.CommitAsync(ct).ConfigureAwait(false);
+            return all;
+        }
+
+        var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession: true);
+        var plan = await PlanAsync(migration).ConfigureAwait(false);
+        await migration.ApplyAsync(plan.Pending, ct).ConfigureAwait(false);
+        return plan;
+
+        async Task<MigrationPlan> PlanAsync(SchemaMigration run)
+        {
+            await run.LockAsync(ct).ConfigureAwait(false);
+            await run.BindAsync(ct).ConfigureAwait(false);
+            return await run.PlanAsync(known, ct).ConfigureAwait(false);
         }
     }
 

@@ -30,9 +30,26 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
 
     /// <summary>Opens the connection, and binds it if a bind is given: together with its first command, as a rule.</summary>
     /// <remarks>Completes synchronously where <c>async</c> is false: EF calls both ways, and one core serves them.</remarks>
-    public async ValueTask<PhysicalConnection> OpenAsync(
+    public ValueTask<PhysicalConnection> OpenAsync(
+        NpgsqlConnection connection,
+        PooledDataSource source,
+        SessionStatement? bind,
+        bool async,
+        CancellationToken ct
+    ) => OpenAsync(connection, source.Row, source, bind, async, ct);
+
+    /// <summary>Opens a connection of a database that no row describes, bound to nobody.</summary>
+    public ValueTask<PhysicalConnection> OpenAsync(
+        NpgsqlConnection connection,
+        DatabaseConnection database,
+        bool async,
+        CancellationToken ct
+    ) => OpenAsync(connection, database, null, null, async, ct);
+
+    private async ValueTask<PhysicalConnection> OpenAsync(
         NpgsqlConnection connection,
         DatabaseConnection row,
+        PooledDataSource? source,
         SessionStatement? bind,
         bool async,
         CancellationToken ct
@@ -62,6 +79,11 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             var tried = false;
             try
             {
+                if (source is { IsProbed: false })
+                {
+                    await PoolerProbe.CheckAsync(connection, source, time, async, ct).ConfigureAwait(false);
+                }
+
                 var physical = PhysicalConnection.Of(connection);
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
                 var statement = Prepare(physical, bind);
@@ -102,17 +124,31 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
     }
 
-    /// <summary>Makes a connection of the source and opens it, bound to nobody; a failed one is disposed.</summary>
-    public async ValueTask<NpgsqlConnection> OpenNewAsync(
+    /// <summary>Opens a connection of a registered database, bound to nobody; a failed one is disposed.</summary>
+    /// <param name="source">The database.</param>
+    /// <param name="pooled">Whether it is one of the pool, or its session ends when it is closed.</param>
+    /// <param name="ct">Cancels.</param>
+    public ValueTask<NpgsqlConnection> OpenNewAsync(PooledDataSource source, bool pooled, CancellationToken ct) =>
+        OpenNewAsync(pooled ? source.Source : source.Unpooled, source.Row, source, ct);
+
+    /// <summary>Opens a connection of a database that no row describes, bound to nobody; a failed one is disposed.</summary>
+    public ValueTask<NpgsqlConnection> OpenNewAsync(
         NpgsqlDataSource source,
+        DatabaseConnection database,
+        CancellationToken ct
+    ) => OpenNewAsync(source, database, null, ct);
+
+    private async ValueTask<NpgsqlConnection> OpenNewAsync(
+        NpgsqlDataSource connections,
         DatabaseConnection row,
+        PooledDataSource? source,
         CancellationToken ct
     )
     {
-        var connection = source.CreateConnection();
+        var connection = connections.CreateConnection();
         try
         {
-            await OpenAsync(connection, row, null, async: true, ct).ConfigureAwait(false);
+            await OpenAsync(connection, row, source, null, async: true, ct).ConfigureAwait(false);
             return connection;
         }
         catch
@@ -123,16 +159,21 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     }
 
     /// <summary>Binds a connection that somebody else has just opened; synchronously, since the driver's event is.</summary>
-    public PhysicalConnection Bind(NpgsqlConnection open, SessionStatement bind)
+    public PhysicalConnection Bind(NpgsqlConnection open, PooledDataSource source, SessionStatement? bind)
     {
+        // Not async: the task has completed, and its exception is rethrown.
+        if (!source.IsProbed)
+        {
+            PoolerProbe.CheckAsync(open, source, time, async: false, CancellationToken.None).GetAwaiter().GetResult();
+        }
+
         var physical = PhysicalConnection.Of(open);
-        var statement = Prepare(physical, bind)!;
-        if (!TryPrepend(open, statement))
+        if (Prepare(physical, bind) is { } statement && !TryPrepend(open, statement))
         {
             using var command = open.CreateCommand();
             command.CommandText = statement.Sql;
             command.ExecuteNonQuery();
-            physical.HasBeenReset(isBound: true);
+            physical.HasBeenReset(isBound: bind is not null);
         }
 
         physical.MarkUsed(time);
@@ -231,7 +272,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 $"the server refused the connection ({p.SqlState}: {p.MessageText})"
                     + (
                         p.SqlState == PostgresErrorCodes.ProtocolViolation
-                            ? "; a pooler in between that does not pass search_path on would do that"
+                            ? $"; a pooler that does not pass search_path on would do that. {PoolerProbe.Remedies}"
                             : ""
                     )
             ),

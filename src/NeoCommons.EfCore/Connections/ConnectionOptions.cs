@@ -3,6 +3,8 @@ namespace NeoCommons.EfCore;
 /// <summary>How pools are built, for all connections. Bound from section <c>NeoCommons:Connections</c>.</summary>
 public sealed class ConnectionOptions
 {
+    private const int MostPreparedStatements = 10_000;
+
     private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(1);
 
     /// <summary>
@@ -63,6 +65,15 @@ public sealed class ConnectionOptions
     /// <summary>When a pooled connection is reset between two leases. <value>Default: <see cref="SessionReset.Always"/>.</value></summary>
     public SessionReset SessionReset { get; set; }
 
+    /// <summary>
+    /// How many statements a physical connection keeps prepared, those used most lately; a statement is prepared at its
+    /// fifth use. <value>Default: 0, none.</value> With <see cref="SchemaBinding.QualifiedNames"/> each tenant's statements
+    /// are others, so that hot tenants keep their plans, and this bounds the memory of the backend. With
+    /// <see cref="SchemaBinding.SearchPath"/> all tenants share one statement, which the server plans again whenever the
+    /// tenant changes. Behind a pooler in transaction mode nothing is prepared.
+    /// </summary>
+    public int MaxPreparedStatements { get; set; }
+
     /// <summary>The name shown in <c>pg_stat_activity</c>. <value>Default: null, the name of the host environment's application.</value></summary>
     public string? ApplicationName { get; set; }
 
@@ -86,6 +97,11 @@ public sealed class ConnectionOptions
         if (DrainTimeout < TimeSpan.Zero || DrainTimeout > LongestDrain)
         {
             yield return $"NeoCommons:Connections:DrainTimeout is {DrainTimeout}; it must be between 0 and 1 day.";
+        }
+
+        if (MaxPreparedStatements is < 0 or > MostPreparedStatements)
+        {
+            yield return $"NeoCommons:Connections:MaxPreparedStatements is {MaxPreparedStatements}; it must be between 0 and {MostPreparedStatements}.";
         }
 
         if (!Enum.IsDefined(SessionReset))

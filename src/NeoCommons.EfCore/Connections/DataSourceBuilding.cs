@@ -125,12 +125,6 @@ internal static class DataSourceBuilding
             yield return $"its recycle time of {row.PoolRecycle.TotalSeconds:0.###} s is negative or too long";
         }
 
-        if (row.Pooler == PoolerMode.Transaction)
-        {
-            yield return "its pooler is 'transaction', which hands a tenant's session to others between transactions: put the "
-                + "pooler into session mode, or connect to PostgreSQL itself, and change the column";
-        }
-
         if (row.Password.Fault is null && row.Password.Reveal().Contains('\0', StringComparison.Ordinal))
         {
             yield return "its password holds a NUL character";
@@ -152,7 +146,8 @@ internal static class DataSourceBuilding
             Username = row.Username,
             SslMode = row.SslMode,
             ApplicationName = options.ApplicationName,
-            SearchPath = SchemaName.Unbound,
+            // A pooler refuses the parameter; PoolerProbe makes sure that the role's own path leads nowhere too.
+            SearchPath = row.Pooler == PoolerMode.None ? SchemaName.Unbound : null,
             Timeout = (int)row.PoolTimeout.TotalSeconds,
             Pooling = pooled,
             // What an unpooled session does, a migration for one, is never part of the caller's transaction.
@@ -161,7 +156,8 @@ internal static class DataSourceBuilding
         };
         if (pooled)
         {
-            settings.NoResetOnClose = ownsReset;
+            settings.NoResetOnClose = ownsReset || row.Pooler == PoolerMode.Transaction;
+            settings.MaxAutoPrepare = row.Pooler == PoolerMode.Transaction ? 0 : options.MaxPreparedStatements;
             settings.MinPoolSize = row.MinPoolSize;
             settings.MaxPoolSize = row.MaxPoolSize;
             settings.ConnectionLifetime = (int)row.PoolRecycle.TotalSeconds;

@@ -16,6 +16,13 @@ internal sealed class DatabaseConnections(
         var source = await sources.AcquireForHandOutAsync(connectionName, ct).ConfigureAwait(false);
         try
         {
+            // Nobody sees the opens of a source that is given away.
+            if (!source.IsProbed)
+            {
+                var connection = await opening.OpenNewAsync(source, pooled: true, ct).ConfigureAwait(false);
+                await connection.DisposeAsync().ConfigureAwait(false);
+            }
+
             return source.HandOut();
         }
         finally
@@ -47,6 +54,16 @@ internal sealed class DatabaseConnections(
 
         var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
         var source = await sources.AcquireAsync(found.ConnectionName, ct).ConfigureAwait(false);
+        if (source.Row.Pooler == PoolerMode.Transaction)
+        {
+            source.Release();
+            throw new TenantIsolationException(
+                $"A tenant's raw connection is bound by search_path, which the transaction pooler of connection "
+                    + $"'{found.ConnectionName}' hands from client to client. {PoolerProbe.Remedies}",
+                tenant
+            );
+        }
+
         return await OpenAsync(source, searchPath.To(found.Schema).Statement(inTransaction: false), ct)
             .ConfigureAwait(false);
     }
@@ -66,7 +83,7 @@ internal sealed class DatabaseConnections(
     public Task CloseAllAsync() => sources.CloseAllAsync();
 
     // Nothing binds it, and nothing counts it.
-    private void RefuseReopening(NpgsqlConnection connection)
+    private void RefuseReopening(NpgsqlConnection connection, PooledDataSource source)
     {
         if (Transaction.Current is null)
         {
@@ -77,7 +94,7 @@ internal sealed class DatabaseConnections(
         }
 
         // An exception would make the driver put the scope's physical connection, transaction and all, into the pool.
-        opening.Bind(connection, searchPath.Nobody.Statement(inTransaction: true));
+        opening.Bind(connection, source, searchPath.Nobody.Statement(inTransaction: true));
     }
 
     private async ValueTask<NpgsqlConnection> OpenAsync(
@@ -91,7 +108,7 @@ internal sealed class DatabaseConnections(
         try
         {
             connection = source.Source.CreateConnection();
-            var physical = await opening.OpenAsync(connection, source.Row, bind, async: true, ct).ConfigureAwait(false);
+            var physical = await opening.OpenAsync(connection, source, bind, async: true, ct).ConfigureAwait(false);
             connection.StateChange += EndLease;
             return connection;
 
@@ -99,7 +116,7 @@ internal sealed class DatabaseConnections(
             {
                 if (change.CurrentState == ConnectionState.Open)
                 {
-                    RefuseReopening(connection);
+                    RefuseReopening(connection, source);
                     return;
                 }
 

@@ -19,6 +19,7 @@ internal sealed class PooledDataSource
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DatabaseConnection _row;
     private volatile bool _handedOut;
+    private volatile bool _isProbed;
 
     // The number of leases; the sign bit says that the data source is retired. One word, so that a lease takes no lock.
     private int _leases;
@@ -44,6 +45,13 @@ internal sealed class PooledDataSource
 
     /// <summary>Whether the driver resets no connection of this pool, and those who open one do where it is due.</summary>
     public bool OwnsReset { get; }
+
+    /// <summary>Whether what stands before the database was found to be what the row says.</summary>
+    public bool IsProbed
+    {
+        get => _isProbed;
+        set => _isProbed = value;
+    }
 
     /// <summary>Ends when a retired data source has been disposed.</summary>
     public Task Closed => _closed.Task;

@@ -14,11 +14,19 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
     private readonly ConditionalWeakTable<SchemaName, SessionBinding> _writing = [];
     private readonly ConditionalWeakTable<SchemaName, SessionBinding> _reading = [];
 
+    private readonly SessionBinding[] _named =
+    [
+        SessionBinding.OfNames(isReadOnly: false, hasSession: true),
+        SessionBinding.OfNames(isReadOnly: true, hasSession: true),
+        SessionBinding.OfNames(isReadOnly: false, hasSession: false),
+        SessionBinding.OfNames(isReadOnly: true, hasSession: false),
+    ];
+
     private readonly string _rest =
         string.Concat(options.SharedSchemas.Select(s => ", " + SchemaName.Parse(s).Quoted)) + ", pg_temp";
 
     /// <summary>The path that leads to no schema, as sessions begin.</summary>
-    public SessionBinding Nobody { get; } = new(SchemaName.Unbound, isReadOnly: false);
+    public SessionBinding Nobody { get; } = SessionBinding.OfPath(SchemaName.Unbound, isReadOnly: false);
 
     /// <summary>The path that leads to the tenant's schema.</summary>
     /// <param name="schema">The tenant's schema.</param>
@@ -27,11 +35,32 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
     public SessionBinding To(SchemaName schema, bool readOnly = false) =>
         (readOnly ? _reading : _writing).TryGetValue(schema, out var known) ? known : Make(schema, readOnly);
 
+    /// <summary>What binds a session in which each command names the tenant's schema.</summary>
+    /// <param name="schema">The tenant's schema.</param>
+    /// <param name="readOnly">Whether the session is to refuse writes.</param>
+    /// <param name="pooler">What stands before the database.</param>
+    /// <exception cref="TenantIsolationException">The schema is one that tenants share.</exception>
+    public SessionBinding Named(SchemaName schema, bool readOnly, PoolerMode pooler)
+    {
+        ThrowIfShared(schema);
+        return _named[(readOnly ? 1 : 0) + (pooler == PoolerMode.Transaction ? 2 : 0)];
+    }
+
     /// <summary>The statement that binds a session of our own, outside of any transaction of the caller's.</summary>
-    /// <inheritdoc cref="To"/>
-    public string BindTo(SchemaName schema) => To(schema).Statement(inTransaction: false).Sql;
+    /// <param name="schema">The tenant's schema.</param>
+    /// <param name="inTransaction">Whether it is to end with the transaction that has begun.</param>
+    /// <exception cref="TenantIsolationException">The schema is one that tenants share.</exception>
+    public string BindTo(SchemaName schema, bool inTransaction) => To(schema).Statement(inTransaction)!.Sql;
 
     private SessionBinding Make(SchemaName schema, bool readOnly)
+    {
+        ThrowIfShared(schema);
+        var binding = SessionBinding.OfPath(schema.Quoted + _rest, readOnly);
+        (readOnly ? _reading : _writing).TryAdd(schema, binding);
+        return binding;
+    }
+
+    private void ThrowIfShared(SchemaName schema)
     {
         if (naming.IsReserved(schema) || options.SharedSchemas.Contains(schema.Value))
         {
@@ -40,9 +69,5 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
                     + "the schema out of NeoCommons:Naming and NeoCommons:Connections:SharedSchemas."
             );
         }
-
-        var binding = new SessionBinding(schema.Quoted + _rest, readOnly);
-        (readOnly ? _reading : _writing).TryAdd(schema, binding);
-        return binding;
     }
 }

@@ -101,7 +101,10 @@ internal sealed class TenantDataSources(
 
     private PooledDataSource Acquire(DatabaseConnection row, bool forHandOut)
     {
-        var ownsReset = !forHandOut && options.Value.SessionReset == SessionReset.WhenUsed;
+        var ownsReset =
+            !forHandOut
+            && row.Pooler != PoolerMode.Transaction
+            && options.Value.SessionReset == SessionReset.WhenUsed;
         while (true)
         {
             if (

@@ -53,7 +53,7 @@ internal sealed class TenantCommandGuard(TenantLease lease) : DbCommandIntercept
     {
         // Not async: the task has completed, and its exception is rethrown.
         lease
-            .PassAsync(command.Connection, IsForeign(command, data), async: false, CancellationToken.None)
+            .PassAsync(command, IsForeign(command, data), async: false, CancellationToken.None)
             .GetAwaiter()
             .GetResult();
         return result;
@@ -66,7 +66,7 @@ internal sealed class TenantCommandGuard(TenantLease lease) : DbCommandIntercept
         CancellationToken ct
     )
     {
-        var passing = lease.PassAsync(command.Connection, IsForeign(command, data), async: true, ct);
+        var passing = lease.PassAsync(command, IsForeign(command, data), async: true, ct);
         return passing.IsCompletedSuccessfully ? new ValueTask<TResult>(result) : Await(passing, result);
 
         static async ValueTask<TResult> Await(ValueTask passing, TResult result)

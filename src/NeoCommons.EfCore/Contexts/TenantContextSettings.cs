@@ -6,8 +6,14 @@ internal sealed record TenantContextSettings
     /// <summary>The schemas, besides the tenant's own, that a model may name.</summary>
     public IReadOnlyList<string> SharedSchemas { get; init; } = [];
 
-    public bool Equals(TenantContextSettings? other) =>
-        other is not null && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
+    /// <summary>How the context reaches its tenant's schema.</summary>
+    public SchemaBinding Binding { get; init; }
 
-    public override int GetHashCode() => SharedSchemas.Aggregate(0, (hash, schema) => HashCode.Combine(hash, schema));
+    public bool Equals(TenantContextSettings? other) =>
+        other is not null
+        && Binding == other.Binding
+        && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
+
+    public override int GetHashCode() =>
+        SharedSchemas.Aggregate((int)Binding, (hash, schema) => HashCode.Combine(hash, schema));
 }

@@ -41,8 +41,8 @@ internal sealed class TenantDbContextFactory<TContext>(
         TContext? context = null;
         try
         {
-            context = CreateUnbound(provider);
-            TenantModel.ThrowIfItNamesASchema(context);
+            context = contexts.Create(provider);
+            TenantModel.ThrowIfShared(context);
             context.GetService<TenantLease>().Begin(context, tenant, source, searchPath, readOnly, opening);
             return context;
         }
@@ -53,7 +53,4 @@ internal sealed class TenantDbContextFactory<TContext>(
             throw;
         }
     }
-
-    /// <summary>Makes a context without a tenant: it has a model, and cannot open a connection.</summary>
-    public TContext CreateUnbound(IServiceProvider provider) => contexts.Create(provider);
 }

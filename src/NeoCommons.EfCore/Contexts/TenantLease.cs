@@ -9,8 +9,9 @@ using Npgsql;
 namespace NeoCommons.EfCore;
 
 /// <summary>Which tenant a context belongs to, from its creation to its disposal: a service of the context's own scope.</summary>
-internal sealed class TenantLease : IResettableService, IDisposable
+internal sealed class TenantLease(IDbContextOptions options) : IResettableService, IDisposable
 {
+    private readonly SchemaBinding _kind = options.FindExtension<TenantOptionsExtension>()!.Settings.Binding;
     private PooledDataSource? _source;
     private ConnectionOpening? _opening;
     private SearchPath? _searchPath;
@@ -24,11 +25,12 @@ internal sealed class TenantLease : IResettableService, IDisposable
     /// <summary>The tenant, or null for a context that was made without one, at design time for instance.</summary>
     public Tenant? Tenant { get; private set; }
 
-    private SessionStatement Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
+    private SessionStatement? Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
 
     public bool IsReadOnly => _binding is { IsReadOnly: true };
 
     /// <summary>Gives the context its tenant and its connection, and takes over the source's lease.</summary>
+    /// <exception cref="TenantIsolationException">The connection's pooler keeps no search path.</exception>
     public void Begin(
         DbContext context,
         Tenant tenant,
@@ -39,7 +41,16 @@ internal sealed class TenantLease : IResettableService, IDisposable
     )
     {
         context.GetService<LeaseEnd>().Begin();
-        _binding = searchPath.To(tenant.Schema, readOnly);
+        _binding = _kind switch
+        {
+            SchemaBinding.QualifiedNames => searchPath.Named(tenant.Schema, readOnly, source.Row.Pooler),
+            _ when source.Row.Pooler == PoolerMode.Transaction => throw new TenantIsolationException(
+                $"{context.GetType().Name} is bound by search_path, which the transaction pooler of connection "
+                    + $"'{source.Row.Name}' hands from client to client. {PoolerProbe.Remedies}",
+                tenant.Id
+            ),
+            _ => searchPath.To(tenant.Schema, readOnly),
+        };
         _connection = source.Source.CreateConnection();
         _connectionString = _connection.ConnectionString;
         _connection.StateChange += OnStateChange;
@@ -85,7 +96,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
         _isOpening = true;
         try
         {
-            _physical = await _opening!.OpenAsync(_connection, source.Row, Bind, async, ct).ConfigureAwait(false);
+            _physical = await _opening!.OpenAsync(_connection, source, Bind, async, ct).ConfigureAwait(false);
             if (_isTouched)
             {
                 MarkPhysical();
@@ -110,7 +121,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
 
         if (!_isTouched && FirstCommand.IsSent(_connection))
         {
-            physical.HasBeenReset(isBound: true);
+            physical.HasBeenReset(isBound: _binding!.LeadsToTenant);
         }
 
         if (physical.Scope is not null && Transaction.Current is not null)
@@ -125,7 +136,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
         {
             var command = _connection!.CreateCommand();
             await using var _ = command.ConfigureAwait(false);
-            command.CommandText = _searchPath!.Nobody.Statement(inTransaction: true).Sql;
+            command.CommandText = _searchPath!.Nobody.Statement(inTransaction: true)!.Sql;
             if (async)
             {
                 await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
@@ -141,27 +152,51 @@ internal sealed class TenantLease : IResettableService, IDisposable
         }
     }
 
-    /// <summary>Lets a command pass, on the connection that this lease has opened and bound.</summary>
-    /// <param name="connection">The command's connection.</param>
+    /// <summary>
+    /// Lets a command pass, on the connection that this lease has opened and bound, with the tenant's schema in its SQL.
+    /// </summary>
+    /// <param name="command">The command.</param>
     /// <param name="isForeign">Whether its SQL is not EF's own.</param>
     /// <param name="async">Whether to wait asynchronously, should there be anything to wait for.</param>
     /// <param name="ct">Cancels.</param>
     /// <exception cref="TenantIsolationException">Nothing was executed.</exception>
-    public ValueTask PassAsync(DbConnection? connection, bool isForeign, bool async, CancellationToken ct)
+    public ValueTask PassAsync(DbCommand command, bool isForeign, bool async, CancellationToken ct)
     {
-        if (_physical is null || !ReferenceEquals(connection, _connection))
+        if (_physical is null || !ReferenceEquals(command.Connection, _connection))
         {
             throw NotBound();
         }
 
+        if (isForeign || _kind == SchemaBinding.QualifiedNames)
+        {
+            Qualify(command, isForeign);
+        }
+
         // RESET, DISCARD, SET: whatever ran before may have led the session elsewhere.
-        var again = _isTouched ? _opening!.BindAgainAsync(_connection!, Bind, async, ct) : ValueTask.CompletedTask;
+        var again =
+            _isTouched && Bind is { } bind
+                ? _opening!.BindAgainAsync(_connection!, bind, async, ct)
+                : ValueTask.CompletedTask;
         if (isForeign)
         {
             Touch();
         }
 
         return again;
+    }
+
+    private void Qualify(DbCommand command, bool isForeign)
+    {
+        var sql = QualifiedSql.For(command.CommandText, Tenant!.Schema);
+        if (isForeign || IsReadOnly)
+        {
+            sql = _binding!.Prefix + sql;
+        }
+
+        if (!ReferenceEquals(sql, command.CommandText))
+        {
+            command.CommandText = sql;
+        }
     }
 
     public void ResetState()
@@ -199,7 +234,7 @@ internal sealed class TenantLease : IResettableService, IDisposable
         else if (!_isOpening && _opening is { } opening)
         {
             // Opened by the application, or by Dapper for it.
-            _physical = opening.Bind(_connection!, Bind);
+            _physical = opening.Bind(_connection!, _source!, Bind);
             Touch();
         }
     }

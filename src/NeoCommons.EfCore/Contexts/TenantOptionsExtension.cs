@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Metadata.Conventions.Infrastructure;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace NeoCommons.EfCore;
@@ -22,6 +23,7 @@ internal sealed class TenantOptionsExtension(TenantContextSettings settings) : I
         new EntityFrameworkServicesBuilder(services).TryAdd<IResettableService, TenantLease>(provider =>
             provider.GetRequiredService<TenantLease>()
         );
+        services.AddScoped<IConventionSetPlugin, PlaceholderSchema>();
         services.AddScoped<IInterceptor, SearchPathInterceptor>();
         services.AddScoped<IInterceptor, TenantCommandGuard>();
         services.AddScoped<IInterceptor, ReadOnlyInterceptor>();

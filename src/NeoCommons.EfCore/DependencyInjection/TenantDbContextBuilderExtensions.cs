@@ -102,7 +102,10 @@ public static class TenantDbContextBuilderExtensions
         services.AddSingleton(
             new TenantDbContextType(
                 typeof(TContext),
-                scope => scope.GetRequiredService<TenantDbContextFactory<TContext>>().CreateUnbound(scope)
+                scope => ActivatorUtilities.CreateInstance<TContext>(
+                    scope,
+                    SchemaNeutral(scope.GetRequiredService<DbContextOptions<TContext>>())
+                )
             )
         );
         services.TryAddSingleton(provider => contexts(provider.GetRequiredService<DbContextOptions<TContext>>()));
@@ -117,6 +120,19 @@ public static class TenantDbContextBuilderExtensions
         );
         services.TryAddScoped(provider => provider.GetRequiredService<IDbContextFactory<TContext>>().CreateDbContext());
         return builder;
+    }
+
+    // The placeholder of QualifiedNames is in no migration.
+    private static DbContextOptions<TContext> SchemaNeutral<TContext>(DbContextOptions<TContext> options)
+        where TContext : DbContext
+    {
+        var settings = options.FindExtension<TenantOptionsExtension>()!.Settings;
+        return settings.Binding == SchemaBinding.SearchPath
+            ? options
+            : (DbContextOptions<TContext>)
+                options.WithExtension(
+                    new TenantOptionsExtension(settings with { Binding = SchemaBinding.SearchPath })
+                );
     }
 
     private static DbContextOptions<TContext> BuildOptions<TContext>(

@@ -124,7 +124,7 @@ internal sealed class ConnectionProbe(
         var source = await sources.AcquireAsync(row.Name, either.Token).ConfigureAwait(false);
         try
         {
-            var connection = await opening.OpenNewAsync(source.Source, source.Row, either.Token).ConfigureAwait(false);
+            var connection = await opening.OpenNewAsync(source, pooled: true, either.Token).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
             var command = connection.CreateCommand();
             await using var __ = command.ConfigureAwait(false);

@@ -13,8 +13,8 @@ namespace NeoCommons.EfCore;
 /// </para>
 /// <para>
 /// Refused, in any letter case: <c>pg_*</c> and <c>information_schema</c> (the system's), <c>public</c> (shared by
-/// every role), <c>$user</c> (expands on a search path even when quoted) and the name of the schema that never exists,
-/// <see cref="Unbound"/>. Control characters and unpaired surrogates are refused too.
+/// every role), <c>$user</c> (expands on a search path even when quoted), <c>$tenant</c> (stands for a tenant's schema in
+/// the SQL of this library) and the name of the schema that never exists, <see cref="Unbound"/>. Control characters and unpaired surrogates are refused too.
 /// </para>
 /// <para>Immutable, thread-safe, equal by ordinal comparison as PostgreSQL compares quoted identifiers.</para>
 /// </remarks>
@@ -26,6 +26,9 @@ public sealed class SchemaName : IEquatable<SchemaName>, IParsable<SchemaName>
 
     /// <summary>The search path of a connection that is bound to no tenant: a schema of this name is never created.</summary>
     internal const string Unbound = "neocommons_no_tenant";
+
+    /// <summary>Stands for a tenant's schema in models and SQL of QualifiedNames; needs quotes as an identifier.</summary>
+    internal const string Placeholder = "$tenant";
 
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
@@ -112,7 +115,7 @@ public sealed class SchemaName : IEquatable<SchemaName>, IParsable<SchemaName>
     }
 
     private static readonly HashSet<string> Reserved = new(
-        ["public", "information_schema", "$user", Unbound],
+        ["public", "information_schema", "$user", Placeholder, Unbound],
         StringComparer.OrdinalIgnoreCase
     );
 }

@@ -173,15 +173,27 @@ public sealed class ContextGuardTests(TestServers servers)
     }
 
     [Fact]
-    public async Task A_row_that_declares_a_transaction_pooler_is_refused()
+    public async Task What_is_bound_by_search_path_is_refused_behind_a_transaction_pooler()
     {
         await using var app = await StartAsync();
+        var acme = (await app.Get<ITenantStore>().FindBySlugAsync("acme", Ct))!;
         await app.AdminAsync("UPDATE admin.database_connections SET pooler = 'transaction'");
         await app.ReloadAsync();
-        var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+
+        var context = await Assert.ThrowsAsync<TenantIsolationException>(async () =>
             await app.Shop.CreateDbContextAsync("acme", Ct)
         );
-        Assert.Contains("session mode", refused.Message);
+        var raw = await Assert.ThrowsAsync<TenantIsolationException>(async () =>
+            await app.Databases.OpenTenantConnectionAsync(acme.Id, Ct)
+        );
+        Assert.All(
+            [context.Message, raw.Message],
+            message =>
+            {
+                Assert.Contains("session mode", message);
+                Assert.Contains("QualifiedNames", message);
+            }
+        );
     }
 
     [Fact]

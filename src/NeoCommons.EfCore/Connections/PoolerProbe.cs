@@ -1,0 +1,202 @@
+using System.Transactions;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Finds out what stands before a database, at its first use, and refuses what its row does not say.</summary>
+/// <remarks>
+/// A pooler answers with a key of its own, so the process id that the driver was told is not the backend's. One that
+/// drops session state gives two sessions, while both are open, the same backend, or one session two backends.
+/// </remarks>
+internal static class PoolerProbe
+{
+    /// <summary>What to do where a session is not a session.</summary>
+    public const string Remedies =
+        "Either connect to PostgreSQL itself, or to a pooler in session mode, with 'session' in the row's column pooler; or "
+        + "keep the pooler in transaction mode, write 'transaction' there, and bind the contexts by names: "
+        + "AddTenantDbContext<T>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames)).";
+
+    private const string Backend = "SELECT pg_backend_pid()";
+
+    private const string Look =
+        "SELECT pg_backend_pid(), reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'";
+
+    // A session pooler that has no further server connection lets the second session wait.
+    private static readonly TimeSpan LongestComparison = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
+
+    // Under load a session may be given the same backend again by chance.
+    private const int Looks = 8;
+
+    /// <summary>Checks the pool of an open connection, and notes that it was found right.</summary>
+    /// <exception cref="ConnectionUnavailableException">What answers is not what the row says, or leads to a schema.</exception>
+    public static async ValueTask CheckAsync(
+        NpgsqlConnection open,
+        PooledDataSource source,
+        TimeProvider time,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        // In a TransactionScope the session is in a transaction, and keeps its backend in either mode.
+        var inScope = Transaction.Current is not null;
+
+        // Once per pool: a caller that is synchronous waits for a thread of the pool.
+        var checking = async
+            ? CheckAsync(open, inScope, source, time, ct)
+            : Task.Run(() => CheckAsync(open, inScope, source, time, ct), ct);
+        if (async)
+        {
+            await checking.ConfigureAwait(false);
+        }
+        else
+        {
+            checking.GetAwaiter().GetResult();
+        }
+
+        source.IsProbed = true;
+    }
+
+    private static async Task CheckAsync(
+        NpgsqlConnection open,
+        bool inScope,
+        PooledDataSource source,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
+        var row = source.Row;
+        var (backend, path) = await LookAsync(open, ct).ConfigureAwait(false);
+        var isPooled = backend != open.ProcessID;
+        if (row.Pooler == PoolerMode.None && (isPooled || path != SchemaName.Unbound))
+        {
+            throw Refusal(row, $"a pooler stands before the database, and its row says pooler 'none'. {Remedies}");
+        }
+
+        if (path != SchemaName.Unbound)
+        {
+            throw Refusal(
+                row,
+                $"behind a pooler an unbound session of role {row.Username} would find tables by search_path = {path}. "
+                    + $"Execute: ALTER ROLE {Quote(row.Username)} IN DATABASE {Quote(row.Database)} SET search_path = "
+                    + $"{SchemaName.Unbound}; and let the pooler connect again (PgBouncer: RECONNECT)"
+            );
+        }
+
+        if (row.Pooler != PoolerMode.Session || !isPooled)
+        {
+            return;
+        }
+
+        if (!inScope)
+        {
+            await ThrowIfSessionsAreSharedAsync(open, backend, source, time, ct).ConfigureAwait(false);
+            return;
+        }
+
+        var free = await source.Unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
+        await using var _ = free.ConfigureAwait(false);
+        var other = await BackendOfAsync(free, ct).ConfigureAwait(false);
+        await ThrowIfSessionsAreSharedAsync(free, other, source, time, ct).ConfigureAwait(false);
+    }
+
+    private static async Task ThrowIfSessionsAreSharedAsync(
+        NpgsqlConnection open,
+        int backend,
+        PooledDataSource source,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var other = HoldAsync(source, ending.Token);
+        var isShared = false;
+        try
+        {
+            var started = time.GetTimestamp();
+            for (var looks = 0; !isShared && looks < Looks; looks += other.IsCompleted ? 1 : 0)
+            {
+                await Task.WhenAny(other, Task.Delay(Interval, time, ct)).ConfigureAwait(false);
+                isShared =
+                    await BackendOfAsync(open, ct).ConfigureAwait(false) != backend
+                    || (other.IsCompletedSuccessfully && other.Result.Backend == backend);
+                if (time.GetElapsedTime(started) > LongestComparison)
+                {
+                    break;
+                }
+            }
+        }
+        finally
+        {
+            await ending.CancelAsync().ConfigureAwait(false);
+
+            // The driver may notice only at its timeout that it need not wait for the server.
+            _ = EndAsync(other);
+        }
+
+        if (isShared)
+        {
+            throw Refusal(
+                source.Row,
+                "its row says pooler 'session', and the pooler is in transaction or statement mode: it hands a session to "
+                    + $"others between transactions. {Remedies}"
+            );
+        }
+    }
+
+    // Whether it waited for a server connection, which the first session holds, or failed: there is nothing to compare.
+    private static async Task EndAsync(Task<(NpgsqlConnection Connection, int Backend)> other)
+    {
+        try
+        {
+            await (await other.ConfigureAwait(false)).Connection.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or NpgsqlException) { }
+    }
+
+    private static async Task<(NpgsqlConnection Connection, int Backend)> HoldAsync(
+        PooledDataSource source,
+        CancellationToken ct
+    )
+    {
+        var connection = await source.Unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
+        try
+        {
+            // The transaction ends with the connection.
+            await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+            return (connection, await BackendOfAsync(connection, ct).ConfigureAwait(false));
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task<int> BackendOfAsync(NpgsqlConnection connection, CancellationToken ct)
+    {
+        var command = new NpgsqlCommand(Backend, connection);
+        await using var _ = command.ConfigureAwait(false);
+        return (int)(await command.ExecuteScalarAsync(ct).ConfigureAwait(false))!;
+    }
+
+    private static async Task<(int Backend, string? Path)> LookAsync(NpgsqlConnection connection, CancellationToken ct)
+    {
+        var command = new NpgsqlCommand(Look, connection);
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        await reader.ReadAsync(ct).ConfigureAwait(false);
+        return (reader.GetInt32(0), reader.GetString(1));
+    }
+
+    private static string Quote(string identifier) =>
+        "\"" + identifier.Replace("\"", "\"\"", StringComparison.Ordinal) + "\"";
+
+    private static ConnectionUnavailableException Refusal(DatabaseConnection row, string why) =>
+        new(
+            row.Name,
+            ConnectionUnavailableReason.InvalidConfiguration,
+            $"Connection '{row.Name}' cannot be used: {why}"
+        );
+}

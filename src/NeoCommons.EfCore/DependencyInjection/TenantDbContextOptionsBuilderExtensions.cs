@@ -1,0 +1,43 @@
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using NeoCommons.EfCore;
+
+namespace Microsoft.EntityFrameworkCore;
+
+/// <summary>What a tenant context may be told besides EF's own options.</summary>
+public static class TenantDbContextOptionsBuilderExtensions
+{
+    /// <summary>Says how the context reaches its tenant's schema.</summary>
+    /// <param name="options">The options that <c>AddTenantDbContext</c> passes to its action.</param>
+    /// <param name="binding">The binding. <value>Default: <see cref="SchemaBinding.SearchPath"/>.</value></param>
+    public static DbContextOptionsBuilder UseSchemaBinding(
+        this DbContextOptionsBuilder options,
+        SchemaBinding binding
+    ) =>
+        Enum.IsDefined(binding)
+            ? options.Change(settings => settings with { Binding = binding })
+            : throw new ArgumentOutOfRangeException(nameof(binding), binding, "There is no such binding.");
+
+    /// <inheritdoc cref="UseSchemaBinding(DbContextOptionsBuilder, SchemaBinding)"/>
+    public static DbContextOptionsBuilder<TContext> UseSchemaBinding<TContext>(
+        this DbContextOptionsBuilder<TContext> options,
+        SchemaBinding binding
+    )
+        where TContext : DbContext
+    {
+        UseSchemaBinding((DbContextOptionsBuilder)options, binding);
+        return options;
+    }
+
+    private static DbContextOptionsBuilder Change(
+        this DbContextOptionsBuilder options,
+        Func<TenantContextSettings, TenantContextSettings> change
+    )
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var current = options.Options.FindExtension<TenantOptionsExtension>()?.Settings ?? new TenantContextSettings();
+        ((IDbContextOptionsBuilderInfrastructure)options).AddOrUpdateExtension(
+            new TenantOptionsExtension(change(current))
+        );
+        return options;
+    }
+}
