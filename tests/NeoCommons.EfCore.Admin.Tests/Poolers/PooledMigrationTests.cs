@@ -1,0 +1,93 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Admin.Tests.QualifiedNames;
+using NeoCommons.EfCore.Admin.Tests.Shop;
+using NeoCommons.EfCore.Admin.Tests.TenantMigrations;
+using NeoCommons.EfCore.Testing;
+
+namespace NeoCommons.EfCore.Admin.Tests.Poolers;
+
+/// <summary>Tenants are created and migrated through a transaction pooler: each in one transaction, or not at all.</summary>
+public sealed class PooledMigrationTests(TestServers servers)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Tenants_are_created_and_migrated_side_by_side()
+    {
+        await using var pooler = await StartPoolerAsync();
+        await using var app = await StartAppAsync(
+            pooler,
+            b => b.AddTenantDbContext<ShopDbContext>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames))
+        );
+        var slugs = Enumerable.Range(1, 12).Select(i => $"t{i}").ToList();
+        await Parallel.ForEachAsync(slugs, Ct, async (slug, _) => await app.CreateTenantAsync(slug));
+        foreach (var slug in slugs)
+        {
+            await app.DirectAsync("db1", $"DROP SCHEMA tenant_{slug} CASCADE; CREATE SCHEMA tenant_{slug}");
+        }
+
+        // Twice at the same time: the second one waits for the lock of the first.
+        var runs = await Task.WhenAll(
+            app.Migrator.MigrateAllAsync(new MigrateAllOptions { Parallelism = 4 }, ct: Ct),
+            app.Migrator.MigrateAllAsync(new MigrateAllOptions { Parallelism = 4 }, ct: Ct)
+        );
+
+        Assert.All(runs.SelectMany(r => r), result => Assert.Null(result.Error));
+        Assert.Equal(slugs.Count, runs.SelectMany(r => r).Count(r => r.Status == TenantMigrationStatus.Migrated));
+        foreach (var slug in slugs)
+        {
+            await using var shop = await app.Shop.CreateDbContextAsync(slug, Ct);
+            shop.Products.Add(
+                new Product
+                {
+                    Sku = "1",
+                    Name = slug,
+                    Price = 1,
+                }
+            );
+            await shop.SaveChangesAsync(Ct);
+        }
+
+        Assert.Equal(
+            0L,
+            await app.DirectAsync("db1", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        );
+        foreach (var slug in slugs)
+        {
+            Assert.Equal(slug, await app.DirectAsync("db1", $"SELECT string_agg(\"Name\", ',') FROM tenant_{slug}.\"Products\""));
+        }
+    }
+
+    [Fact]
+    public async Task A_migration_that_no_transaction_may_hold_is_refused_before_anything_is_done()
+    {
+        await using var pooler = await StartPoolerAsync();
+        await using var app = await StartAppAsync(pooler, b => b.AddTenantDbContext<SlowIndexContext>());
+
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => app.CreateTenantAsync("acme"));
+
+        Assert.Contains("cannot run in a transaction", refused.Message);
+        Assert.Contains("pooler 'none'", refused.Message);
+        Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_acme'"));
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.tenants"));
+    }
+
+    private Task<PgBouncerServer> StartPoolerAsync() =>
+        PgBouncerServer.StartAsync(
+            servers.Postgres,
+            new PgBouncerServerOptions { Settings = { ["default_pool_size"] = "3" } },
+            Ct
+        );
+
+    private async Task<TestApp> StartAppAsync(PgBouncerServer pooler, Action<NeoCommonsBuilder> configure)
+    {
+        var app = await TestApp.StartAsync(servers.Postgres, configure: configure);
+        await CatalogApp.LetPathsLeadNowhereAsync(app);
+        await app.AdminAsync(
+            $"UPDATE admin.database_connections SET pooler = 'transaction', host = '{pooler.Host}', port = {pooler.Port}"
+        );
+        await app.ReloadAsync();
+        return app;
+    }
+}
