@@ -42,6 +42,34 @@ public sealed class IsolationFuzzTests(TestServers servers, ITestOutputHelper ou
             Workers = 64,
             PoolSize = 8,
         },
+        new("qualified names, prepared statements")
+        {
+            Binding = SchemaBinding.QualifiedNames,
+            Prepared = 20,
+            Retry = true,
+        },
+        new("qualified names, reset when used, pooled contexts, 64 tenants")
+        {
+            Binding = SchemaBinding.QualifiedNames,
+            Reset = SessionReset.WhenUsed,
+            PooledContexts = true,
+            Tenants = 64,
+            Workers = 32,
+        },
+        new("qualified names behind a transaction pooler")
+        {
+            Binding = SchemaBinding.QualifiedNames,
+            BehindPooler = true,
+        },
+        new("qualified names behind a transaction pooler, retry, pooled contexts")
+        {
+            Binding = SchemaBinding.QualifiedNames,
+            BehindPooler = true,
+            Retry = true,
+            PooledContexts = true,
+            Workers = 32,
+            PoolSize = 12,
+        },
     ];
 
     public static TheoryData<FuzzCase> Cases => [.. Matrix];
@@ -55,7 +83,7 @@ public sealed class IsolationFuzzTests(TestServers servers, ITestOutputHelper ou
         var soak = SoakMinutes() is { } minutes ? TimeSpan.FromMinutes(minutes / Matrix.Length) : TimeSpan.Zero;
         var operations = 1 + (soak > TimeSpan.Zero ? OperationsInLongForm : OperationsInAll) / Matrix.Length;
         var database = await FuzzDatabase.CreateAsync(servers.Postgres, fuzz.Tenants, LibraryDriver.Connection, Ct);
-        await using var driver = new LibraryDriver(database, fuzz);
+        await using var driver = await LibraryDriver.StartAsync(database, fuzz, Ct);
         var run = new FuzzRun(database, driver, fuzz.Workers);
 
         var report = await run.RunAsync(operations, soak, soak + TimeSpan.FromMinutes(10), untilWrong: false, Ct);
@@ -65,6 +93,7 @@ public sealed class IsolationFuzzTests(TestServers servers, ITestOutputHelper ou
         Assert.True(report.Operations >= operations, report.ToString());
 
         // The faults were there, and so was the work.
+        Assert.True(report.Succeeded.Values.Sum() > report.Operations / 2, report.ToString());
         Assert.True(report is { Cancelled: > 0, Kills: > 0 }, report.ToString());
         Assert.Empty(run.Kinds.Distinct().Except(report.Succeeded.Keys));
     }

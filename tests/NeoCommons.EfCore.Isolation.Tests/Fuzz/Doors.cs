@@ -21,5 +21,8 @@ internal enum Doors
     /// <summary>A context's connection that is opened behind EF's back.</summary>
     Reopened = 16,
 
-    All = ReadOnly | Raw | Scope | Session | Reopened,
+    /// <summary>The application discards the session, which no transaction may hold.</summary>
+    Discard = 32,
+
+    All = ReadOnly | Raw | Scope | Session | Reopened | Discard,
 }

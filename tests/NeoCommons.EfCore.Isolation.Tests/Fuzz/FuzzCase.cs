@@ -25,5 +25,13 @@ public sealed record FuzzCase(string Name)
 
     public SessionReset Reset { get; init; }
 
+    public SchemaBinding Binding { get; init; }
+
+    /// <summary>Whether a transaction pooler stands before the database, with fewer server connections than clients.</summary>
+    public bool BehindPooler { get; init; }
+
+    /// <summary>How many statements a connection keeps prepared.</summary>
+    public int Prepared { get; init; }
+
     public override string ToString() => Name;
 }

@@ -14,7 +14,11 @@ internal sealed record FuzzStep(
     CancellationToken Ct
 )
 {
-    public string Table => Driver.TableOf(Tenant);
+    /// <summary>How raw SQL that EF executes calls the tenant's table.</summary>
+    public string Table => Driver.Table;
+
+    /// <summary>How SQL that somebody else executes calls it.</summary>
+    public string TableOutsideEf => Driver.TableOutsideEf(Tenant);
 
     /// <summary>EF's strategy, which a transaction of the application must run in where retries are on.</summary>
     public IExecutionStrategy Strategy => Context.Database.CreateExecutionStrategy();

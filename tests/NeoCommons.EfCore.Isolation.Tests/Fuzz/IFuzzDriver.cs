@@ -21,6 +21,9 @@ internal interface IFuzzDriver : IAsyncDisposable
     /// <summary>Opens a connection of the tenant without EF; only with <see cref="Doors.Raw"/>.</summary>
     ValueTask<NpgsqlConnection> OpenAsync(Tenant tenant, CancellationToken ct);
 
-    /// <summary>How raw SQL of a context has to call the tenant's table.</summary>
-    string TableOf(Tenant tenant);
+    /// <summary>How raw SQL that EF executes has to call a tenant's table.</summary>
+    string Table { get; }
+
+    /// <summary>How SQL that somebody else executes has to call the tenant's table.</summary>
+    string TableOutsideEf(Tenant tenant);
 }

@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Isolation.Tests.Fuzz;
@@ -10,19 +11,25 @@ internal sealed class LibraryDriver : IFuzzDriver
 {
     public const string Connection = "fuzz";
 
+    private const int ServerConnections = 3;
+
     private readonly ServiceProvider _services;
     private readonly ITenantDbContextFactory<CanaryContext> _contexts;
     private readonly IDatabaseConnections _connections;
     private readonly FuzzCase _case;
 
-    public LibraryDriver(FuzzDatabase database, FuzzCase fuzz)
+    private readonly PgBouncerServer? _pooler;
+
+    private LibraryDriver(FuzzDatabase database, FuzzCase fuzz, PgBouncerServer? pooler)
     {
+        _pooler = pooler;
         _case = fuzz;
         var row = new DatabaseConnection
         {
             Name = Connection,
-            Host = database.Server.Host,
-            Port = database.Server.Port,
+            Host = pooler?.Host ?? database.Server.Host,
+            Port = pooler?.Port ?? database.Server.Port,
+            Pooler = pooler is null ? PoolerMode.None : PoolerMode.Transaction,
             Database = database.Name,
             Username = database.Server.Username,
             Password = Secret.FromText(database.Server.Password),
@@ -35,6 +42,7 @@ internal sealed class LibraryDriver : IFuzzDriver
         {
             ["NeoCommons:Connections:SessionReset"] = fuzz.Reset.ToString(),
             ["NeoCommons:Connections:BindWithFirstCommand"] = fuzz.Prepend.ToString(),
+            ["NeoCommons:Connections:MaxPreparedStatements"] = $"{fuzz.Prepared}",
             ["NeoCommons:Connections:PrePingAfter"] = "00:00:00.005",
         };
         var services = new ServiceCollection();
@@ -56,6 +64,7 @@ internal sealed class LibraryDriver : IFuzzDriver
 
         void Configure(DbContextOptionsBuilder options)
         {
+            options.UseSchemaBinding(fuzz.Binding);
             if (fuzz.Retry)
             {
                 options.UseNpgsql(n => n.EnableRetryOnFailure(3, TimeSpan.FromMilliseconds(50), null));
@@ -63,7 +72,13 @@ internal sealed class LibraryDriver : IFuzzDriver
         }
     }
 
-    public Doors Doors => Doors.All;
+    // Behind a transaction pooler there are no raw connections of a tenant; and what the driver has prepared is its own.
+    public Doors Doors =>
+        _pooler is not null ? Doors.All & ~(Doors.Raw | Doors.Discard)
+        : _case.Prepared > 0 ? Doors.All & ~Doors.Discard
+        : Doors.All;
+
+    public string Table => _case.Binding == SchemaBinding.SearchPath ? FuzzDatabase.Table : $"\"$tenant\".{FuzzDatabase.Table}";
 
     public bool Retries => _case.Retry;
 
@@ -75,9 +90,40 @@ internal sealed class LibraryDriver : IFuzzDriver
     public ValueTask<NpgsqlConnection> OpenAsync(Tenant tenant, CancellationToken ct) =>
         _connections.OpenTenantConnectionAsync(tenant.Id, ct);
 
-    public string TableOf(Tenant tenant) => FuzzDatabase.Table;
+    public string TableOutsideEf(Tenant tenant) =>
+        _case.Binding == SchemaBinding.SearchPath ? FuzzDatabase.Table : $"{tenant.Schema.Quoted}.{FuzzDatabase.Table}";
 
-    public ValueTask DisposeAsync() => _services.DisposeAsync();
+    public static async Task<LibraryDriver> StartAsync(FuzzDatabase database, FuzzCase fuzz, CancellationToken ct)
+    {
+        if (!fuzz.BehindPooler)
+        {
+            return new LibraryDriver(database, fuzz, null);
+        }
+
+        await database.ScalarAsync(
+            $"ALTER ROLE \"{database.Server.Username}\" IN DATABASE \"{database.Name}\" SET search_path = neocommons_no_tenant",
+            ct
+        );
+        var options = new PgBouncerServerOptions
+        {
+            Settings =
+            {
+                ["default_pool_size"] = $"{ServerConnections}",
+                // Else a backend that is killed while the pooler logs in makes it refuse clients for 15 s.
+                ["server_login_retry"] = "0.1",
+            },
+        };
+        return new LibraryDriver(database, fuzz, await PgBouncerServer.StartAsync(database.Server, options, ct));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _services.DisposeAsync();
+        if (_pooler is not null)
+        {
+            await _pooler.DisposeAsync();
+        }
+    }
 
     private sealed class OneConnection(DatabaseConnection row) : IConnectionRegistry
     {

@@ -60,7 +60,9 @@ internal sealed class NaiveDriver : IFuzzDriver
     public ValueTask<NpgsqlConnection> OpenAsync(Tenant tenant, CancellationToken ct) =>
         throw new NotSupportedException();
 
-    public string TableOf(Tenant tenant) => FuzzDatabase.Table;
+    public string Table => FuzzDatabase.Table;
+
+    public string TableOutsideEf(Tenant tenant) => FuzzDatabase.Table;
 
     public async ValueTask DisposeAsync()
     {

@@ -54,7 +54,7 @@ internal static class RawSql
         ),
         Read("Dapper opens the connection", async s => s.Check(await DapperAsync(s)), Doors.Reopened),
         Read("the session is reset", s => OnChangedSessionAsync(s, "RESET ALL"), Doors.Session),
-        Read("the session is discarded", s => OnChangedSessionAsync(s, "DISCARD ALL"), Doors.Session),
+        Read("the session is discarded", s => OnChangedSessionAsync(s, "DISCARD ALL"), Doors.Discard),
         Read("the path is led to public", s => OnChangedSessionAsync(s, "SET search_path = public"), Doors.Session),
         new FuzzOperation(
             "a temporary table of the same name",
@@ -72,8 +72,8 @@ internal static class RawSql
             async s =>
             {
                 await using var connection = await s.Driver.OpenAsync(s.Tenant, s.Ct);
-                s.Check([.. await connection.QueryAsync<string>(Select(s.Table, s.Ct))]);
-                s.Check([.. await connection.QueryAsync<string>(Select(s.Table, s.Ct))]);
+                s.Check([.. await connection.QueryAsync<string>(Select(s.TableOutsideEf, s.Ct))]);
+                s.Check([.. await connection.QueryAsync<string>(Select(s.TableOutsideEf, s.Ct))]);
             },
             Doors.Raw
         ),
@@ -86,7 +86,7 @@ internal static class RawSql
         s.Context.Canaries.FromSqlRaw($"SELECT * FROM {s.Table} WHERE is_seed");
 
     private static async Task<IReadOnlyCollection<string>> DapperAsync(FuzzStep s) =>
-        [.. await s.Context.Database.GetDbConnection().QueryAsync<string>(Select(s.Table, s.Ct))];
+        [.. await s.Context.Database.GetDbConnection().QueryAsync<string>(Select(s.TableOutsideEf, s.Ct))];
 
     private static CommandDefinition Select(string table, CancellationToken ct) =>
         new($"SELECT tenant FROM {table} LIMIT 5", cancellationToken: ct);
