@@ -127,7 +127,7 @@ public sealed class TestApp : IAsyncDisposable
     /// <summary>Executes plain SQL in the admin database, as an operator would.</summary>
     public async Task<object?> AdminAsync(string sql)
     {
-        await using var connection = new NpgsqlConnection(AdminConnectionString);
+        await using var connection = Unpooled(AdminConnectionString);
         await connection.OpenAsync(Ct);
         await using var command = new NpgsqlCommand(sql, connection);
         return await command.ExecuteScalarAsync(Ct);
@@ -140,11 +140,14 @@ public sealed class TestApp : IAsyncDisposable
             await AdminAsync(
                 $"SELECT database_name FROM admin.database_connections WHERE connection_name = '{connectionName}'"
             );
-        await using var connection = new NpgsqlConnection(Server.GetConnectionString(database!));
+        await using var connection = Unpooled(Server.GetConnectionString(database!));
         await connection.OpenAsync(Ct);
         await using var command = new NpgsqlCommand(sql, connection);
         return await command.ExecuteScalarAsync(Ct);
     }
+
+    // A pool for each test's databases would hold its connections for minutes.
+    private static NpgsqlConnection Unpooled(string connectionString) => new(connectionString + ";Pooling=false");
 
     public async ValueTask DisposeAsync()
     {

@@ -34,7 +34,10 @@ internal sealed class SchemaMigration(
     /// <exception cref="TenantIsolationException">The schema does not exist, so unqualified names would lead elsewhere.</exception>
     public async Task BindAsync(CancellationToken ct)
     {
-        var command = new NpgsqlCommand(searchPath.BindTo(schema, inTransaction: !hasSession) + "; SELECT current_schema()", connection);
+        var command = new NpgsqlCommand(
+            searchPath.BindTo(schema, inTransaction: !hasSession) + "; SELECT current_schema()",
+            connection
+        );
         await using var _ = command.ConfigureAwait(false);
         var current = await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
         if (current != schema.Value)

@@ -102,9 +102,7 @@ internal sealed class TenantDataSources(
     private PooledDataSource Acquire(DatabaseConnection row, bool forHandOut)
     {
         var ownsReset =
-            !forHandOut
-            && row.Pooler != PoolerMode.Transaction
-            && options.Value.SessionReset == SessionReset.WhenUsed;
+            !forHandOut && row.Pooler != PoolerMode.Transaction && options.Value.SessionReset == SessionReset.WhenUsed;
         while (true)
         {
             if (

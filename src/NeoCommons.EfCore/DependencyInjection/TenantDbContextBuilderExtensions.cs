@@ -102,10 +102,11 @@ public static class TenantDbContextBuilderExtensions
         services.AddSingleton(
             new TenantDbContextType(
                 typeof(TContext),
-                scope => ActivatorUtilities.CreateInstance<TContext>(
-                    scope,
-                    SchemaNeutral(scope.GetRequiredService<DbContextOptions<TContext>>())
-                )
+                scope =>
+                    ActivatorUtilities.CreateInstance<TContext>(
+                        scope,
+                        SchemaNeutral(scope.GetRequiredService<DbContextOptions<TContext>>())
+                    )
             )
         );
         services.TryAddSingleton(provider => contexts(provider.GetRequiredService<DbContextOptions<TContext>>()));
@@ -130,9 +131,7 @@ public static class TenantDbContextBuilderExtensions
         return settings.Binding == SchemaBinding.SearchPath
             ? options
             : (DbContextOptions<TContext>)
-                options.WithExtension(
-                    new TenantOptionsExtension(settings with { Binding = SchemaBinding.SearchPath })
-                );
+                options.WithExtension(new TenantOptionsExtension(settings with { Binding = SchemaBinding.SearchPath }));
     }
 
     private static DbContextOptions<TContext> BuildOptions<TContext>(

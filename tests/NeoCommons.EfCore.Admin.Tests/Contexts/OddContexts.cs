@@ -25,6 +25,12 @@ public class DefaultSchemaContext(DbContextOptions<DefaultSchemaContext> options
     protected override void OnModelCreating(ModelBuilder modelBuilder) => modelBuilder.HasDefaultSchema("public");
 }
 
+public class HiLoContext(DbContextOptions<HiLoContext> options) : DbContext(options)
+{
+    protected override void OnModelCreating(ModelBuilder modelBuilder) =>
+        modelBuilder.Entity<Thing>().Property(t => t.Id).UseHiLo("Numbers");
+}
+
 public class TableSchemaContext(DbContextOptions<TableSchemaContext> options) : DbContext(options)
 {
     public DbSet<Thing> Things => Set<Thing>();

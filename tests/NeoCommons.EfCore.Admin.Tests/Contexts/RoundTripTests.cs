@@ -1,5 +1,6 @@
 using Dapper;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 using NeoCommons.EfCore.Testing;
 using Npgsql;
@@ -50,6 +51,18 @@ public sealed class RoundTripTests(TestServers servers)
         return cases;
     }
 
+    /// <summary>Those whose SQL is EF's own.</summary>
+    public static TheoryData<string, bool> CasesOfEf() =>
+        new(
+            Cases()
+                .Select(c => c.Data)
+                .Where(c =>
+                    c.Item1 is "ExecuteUpdate" or "transaction"
+                    || c.Item1.StartsWith("LINQ")
+                    || c.Item1.StartsWith("save")
+                )
+        );
+
     [Theory]
     [MemberData(nameof(Cases))]
     public async Task Tenancy_costs_no_round_trip(string operation, bool isExplicit)
@@ -82,6 +95,21 @@ public sealed class RoundTripTests(TestServers servers)
             operation,
             isExplicit,
             ("NeoCommons:Connections:SessionReset", nameof(SessionReset.WhenUsed))
+        );
+
+        Assert.Equal(plain, tenant);
+    }
+
+    [Theory]
+    [MemberData(nameof(CasesOfEf))]
+    public async Task Qualified_names_cost_no_round_trip(string operation, bool isExplicit)
+    {
+        var (plain, tenant) = await CountAsync(
+            operation,
+            isExplicit,
+            SchemaBinding.QualifiedNames,
+            // Nothing to prepend: with its switch off, nothing is sent either.
+            ("NeoCommons:Connections:BindWithFirstCommand", "false")
         );
 
         Assert.Equal(plain, tenant);
@@ -126,9 +154,16 @@ public sealed class RoundTripTests(TestServers servers)
         }
     }
 
+    private Task<(long Plain, long Tenant)> CountAsync(
+        string operation,
+        bool isExplicit,
+        params (string Key, string? Value)[] settings
+    ) => CountAsync(operation, isExplicit, SchemaBinding.SearchPath, settings);
+
     private async Task<(long Plain, long Tenant)> CountAsync(
         string operation,
         bool isExplicit,
+        SchemaBinding binding,
         params (string Key, string? Value)[] settings
     )
     {
@@ -136,7 +171,8 @@ public sealed class RoundTripTests(TestServers servers)
         await using var app = await TestApp.StartAsync(
             servers.Postgres,
             databases: 0,
-            settings.ToDictionary(s => s.Key, s => s.Value)
+            settings.ToDictionary(s => s.Key, s => s.Value),
+            b => b.AddTenantDbContext<ShopDbContext>(o => o.UseSchemaBinding(binding))
         );
         var database = await servers.Postgres.CreateDatabaseAsync(ct: Ct);
         await TestApp.RegisterAsync(

@@ -12,6 +12,18 @@ public sealed class TenantModelTests(TestServers servers)
     public Task A_default_schema_is_refused() => AssertRefusedAsync<DefaultSchemaContext>("public");
 
     [Fact]
+    public async Task HiLo_is_refused()
+    {
+        await using var app = await StartAsync<HiLoContext>();
+
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(async () =>
+            await app.Get<ITenantDbContextFactory<HiLoContext>>().CreateDbContextAsync("acme", Ct)
+        );
+        Assert.Contains("Thing.Id of HiLoContext", refused.Message);
+        Assert.Contains("UseIdentityByDefaultColumn", refused.Message);
+    }
+
+    [Fact]
     public Task A_tables_schema_is_refused() => AssertRefusedAsync<TableSchemaContext>("elsewhere");
 
     [Fact]

@@ -49,13 +49,13 @@ public sealed class PooledMigrationTests(TestServers servers)
             await shop.SaveChangesAsync(Ct);
         }
 
-        Assert.Equal(
-            0L,
-            await app.DirectAsync("db1", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
-        );
+        Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"));
         foreach (var slug in slugs)
         {
-            Assert.Equal(slug, await app.DirectAsync("db1", $"SELECT string_agg(\"Name\", ',') FROM tenant_{slug}.\"Products\""));
+            Assert.Equal(
+                slug,
+                await app.DirectAsync("db1", $"SELECT string_agg(\"Name\", ',') FROM tenant_{slug}.\"Products\"")
+            );
         }
     }
 
@@ -69,7 +69,10 @@ public sealed class PooledMigrationTests(TestServers servers)
 
         Assert.Contains("cannot run in a transaction", refused.Message);
         Assert.Contains("pooler 'none'", refused.Message);
-        Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_acme'"));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync("db1", "SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_acme'")
+        );
         Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.tenants"));
     }
 

@@ -69,7 +69,10 @@ public sealed class PoolerProbeTests(TestServers servers)
         await using var app = await StartAppAsync(pooler, "none");
 
         AssertRefused(await Assert.ThrowsAsync<ConnectionUnavailableException>(() => Doors[door](app)), BothRemedies);
-        Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_initech'"));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync("db1", "SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_initech'")
+        );
     }
 
     [Theory]
@@ -102,9 +105,12 @@ public sealed class PoolerProbeTests(TestServers servers)
         await using var pooler = await StartAsync(PgBouncerPoolMode.Transaction, ignoresSearchPath: false);
         await using var app = await StartAppAsync(pooler, "session");
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        var database = (string)(
-            await app.AdminAsync("SELECT database_name FROM admin.database_connections WHERE connection_name = 'db1'")
-        )!;
+        var database = (string)
+            (
+                await app.AdminAsync(
+                    "SELECT database_name FROM admin.database_connections WHERE connection_name = 'db1'"
+                )
+            )!;
         await using var others = Npgsql.NpgsqlDataSource.Create(
             pooler.GetConnectionString(database) + ";No Reset On Close=true"
         );
@@ -188,11 +194,7 @@ public sealed class PoolerProbeTests(TestServers servers)
     private static void AssertRefused(ConnectionUnavailableException refused, string[] remedies) =>
         Assert.All(remedies, remedy => Assert.Contains(remedy, refused.Message));
 
-    private Task<PgBouncerServer> StartAsync(
-        PgBouncerPoolMode mode,
-        bool ignoresSearchPath,
-        int serverConnections = 4
-    )
+    private Task<PgBouncerServer> StartAsync(PgBouncerPoolMode mode, bool ignoresSearchPath, int serverConnections = 4)
     {
         var options = new PgBouncerServerOptions
         {

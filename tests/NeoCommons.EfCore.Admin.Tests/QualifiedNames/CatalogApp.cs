@@ -1,7 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Testing;
-using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.QualifiedNames;
 
@@ -87,20 +86,19 @@ internal sealed class CatalogApp(TestApp app, PgBouncerServer? pooler) : IAsyncD
     /// <summary>What the library asks for where a pooler hides the start-up parameters.</summary>
     public static async Task LetPathsLeadNowhereAsync(TestApp app)
     {
-        var database = (string)(
-            await app.AdminAsync("SELECT database_name FROM admin.database_connections WHERE connection_name = 'db1'")
-        )!;
-        await using var connection = new NpgsqlConnection(app.Server.GetConnectionString(database));
-        await connection.OpenAsync(Ct);
-        await using var command = new NpgsqlCommand(
-            $"ALTER ROLE \"{app.Server.Username}\" IN DATABASE \"{database}\" SET search_path = neocommons_no_tenant",
-            connection
+        var database = (string)
+            (
+                await app.AdminAsync(
+                    "SELECT database_name FROM admin.database_connections WHERE connection_name = 'db1'"
+                )
+            )!;
+        await app.DirectAsync(
+            "db1",
+            $"ALTER ROLE \"{app.Server.Username}\" IN DATABASE \"{database}\" SET search_path = neocommons_no_tenant"
         );
-        await command.ExecuteNonQueryAsync(Ct);
     }
 
-    public async Task<Tenant> TenantAsync(string slug) =>
-        (await app.Get<ITenantStore>().FindBySlugAsync(slug, Ct))!;
+    public async Task<Tenant> TenantAsync(string slug) => (await app.Get<ITenantStore>().FindBySlugAsync(slug, Ct))!;
 
     public async ValueTask DisposeAsync()
     {

@@ -51,7 +51,12 @@ public sealed class PreparedStatementTests(TestServers servers)
         }
 
         await using var command = new Npgsql.NpgsqlCommand("SELECT count(*) FROM pg_prepared_statements");
-        Assert.Equal(0, await acme.Database.SqlQuery<int>($"SELECT count(*)::int AS \"Value\" FROM pg_prepared_statements").SingleAsync(Ct));
+        Assert.Equal(
+            0,
+            await acme
+                .Database.SqlQuery<int>($"SELECT count(*)::int AS \"Value\" FROM pg_prepared_statements")
+                .SingleAsync(Ct)
+        );
     }
 
     private async Task<CatalogApp> StartAsync(bool pooled, SessionReset reset)

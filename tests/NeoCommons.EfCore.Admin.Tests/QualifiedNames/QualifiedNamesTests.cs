@@ -54,14 +54,14 @@ public sealed class QualifiedNamesTests(TestServers servers)
         ["SqlQuery"] = async (c, slug) =>
             Assert.Equal(
                 slug,
-                await c
-                    .Database.SqlQuery<string>($"""SELECT "Name" AS "Value" FROM "$tenant".items""")
-                    .SingleAsync(Ct)
+                await c.Database.SqlQuery<string>($"""SELECT "Name" AS "Value" FROM "$tenant".items""").SingleAsync(Ct)
             ),
         ["a sequence"] = async (c, _) =>
         {
             var sequence = c.Database.GetTenantSchema().Quoted + ".\"ItemNumbers\"";
-            var taken = await c.Database.SqlQuery<long>($"SELECT nextval({sequence}::regclass) AS \"Value\"").SingleAsync(Ct);
+            var taken = await c
+                .Database.SqlQuery<long>($"SELECT nextval({sequence}::regclass) AS \"Value\"")
+                .SingleAsync(Ct);
             Assert.InRange(taken, 102, 199);
         },
         ["Dapper"] = async (c, slug) =>
@@ -119,7 +119,13 @@ public sealed class QualifiedNamesTests(TestServers servers)
             await catalog.SaveChangesAsync(Ct);
             Assert.Equal(102, item.Id);
             item.Name += "er";
-            catalog.Add(new Item { Name = slug, Size = new Size { Width = 3 } });
+            catalog.Add(
+                new Item
+                {
+                    Name = slug,
+                    Size = new Size { Width = 3 },
+                }
+            );
             catalog.SaveChanges();
             await using (var transaction = await catalog.Database.BeginTransactionAsync(Ct))
             {
@@ -143,7 +149,10 @@ public sealed class QualifiedNamesTests(TestServers servers)
             catalog.Remove(item);
             await catalog.SaveChangesAsync(Ct);
             Assert.Equal($"{slug} updated", await DirectAsync(app, $"SELECT \"Name\" FROM tenant_{slug}.items"));
-            Assert.Equal($"{slug},{slug},{slug}", await DirectAsync(app, $"SELECT string_agg(\"Name\", ',') FROM tenant_{slug}.tags"));
+            Assert.Equal(
+                $"{slug},{slug},{slug}",
+                await DirectAsync(app, $"SELECT string_agg(\"Name\", ',') FROM tenant_{slug}.tags")
+            );
         }
 
         Assert.Equal("public", await DirectAsync(app, "SELECT string_agg(\"Name\", ',') FROM public.items"));
@@ -189,7 +198,10 @@ public sealed class QualifiedNamesTests(TestServers servers)
         );
         Assert.Equal(
             Data,
-            await DirectAsync(app, "SELECT \"Name\" FROM tenant_acme.tags WHERE \"Id\" = (SELECT max(\"Id\") FROM tenant_acme.tags WHERE \"Name\" <> 'acme')")
+            await DirectAsync(
+                app,
+                "SELECT \"Name\" FROM tenant_acme.tags WHERE \"Id\" = (SELECT max(\"Id\") FROM tenant_acme.tags WHERE \"Name\" <> 'acme')"
+            )
         );
     }
 
@@ -210,9 +222,7 @@ public sealed class QualifiedNamesTests(TestServers servers)
         await AssertReadOnlyAsync(() =>
             reader.Tags.ExecuteUpdateAsync(set => set.SetProperty(t => t.Name, "changed"), Ct)
         );
-        await AssertReadOnlyAsync(() =>
-            reader.Database.ExecuteSqlRawAsync("DELETE FROM \"$tenant\".item_notes", Ct)
-        );
+        await AssertReadOnlyAsync(() => reader.Database.ExecuteSqlRawAsync("DELETE FROM \"$tenant\".item_notes", Ct));
         await using (await reader.Database.BeginTransactionAsync(Ct))
         {
             await AssertReadOnlyAsync(() => reader.Tags.ExecuteDeleteAsync(Ct));
@@ -259,13 +269,17 @@ public sealed class QualifiedNamesTests(TestServers servers)
         foreach (var slug in new[] { "acme", "globex" })
         {
             await app.CreateTenantAsync(slug);
-            await using var catalog = await app.Get<ITenantDbContextFactory<CatalogContext>>().CreateDbContextAsync(slug, Ct);
+            await using var catalog = await app.Get<ITenantDbContextFactory<CatalogContext>>()
+                .CreateDbContextAsync(slug, Ct);
             catalog.Add(new Tag { Name = slug });
             await catalog.SaveChangesAsync(Ct);
             Assert.Equal(slug, (await catalog.Tags.AsNoTracking().SingleAsync(Ct)).Name);
         }
 
-        Assert.Equal("globex", await app.DirectAsync("db1", "SELECT string_agg(\"Name\", ',') FROM tenant_globex.tags"));
+        Assert.Equal(
+            "globex",
+            await app.DirectAsync("db1", "SELECT string_agg(\"Name\", ',') FROM tenant_globex.tags")
+        );
     }
 
     [Fact]
@@ -312,10 +326,7 @@ public sealed class QualifiedNamesTests(TestServers servers)
     }
 
     private static async Task AssertNotFoundAsync(Func<Task> action) =>
-        Assert.Equal(
-            PostgresErrorCodes.UndefinedTable,
-            (await Assert.ThrowsAsync<PostgresException>(action)).SqlState
-        );
+        Assert.Equal(PostgresErrorCodes.UndefinedTable, (await Assert.ThrowsAsync<PostgresException>(action)).SqlState);
 
     private static async Task AssertReadOnlyAsync(Func<Task> action) =>
         Assert.Equal(

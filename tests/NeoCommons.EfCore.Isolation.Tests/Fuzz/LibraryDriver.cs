@@ -78,7 +78,8 @@ internal sealed class LibraryDriver : IFuzzDriver
         : _case.Prepared > 0 ? Doors.All & ~Doors.Discard
         : Doors.All;
 
-    public string Table => _case.Binding == SchemaBinding.SearchPath ? FuzzDatabase.Table : $"\"$tenant\".{FuzzDatabase.Table}";
+    public string Table =>
+        _case.Binding == SchemaBinding.SearchPath ? FuzzDatabase.Table : $"\"$tenant\".{FuzzDatabase.Table}";
 
     public bool Retries => _case.Retry;
 

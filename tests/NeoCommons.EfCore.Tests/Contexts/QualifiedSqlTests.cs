@@ -12,7 +12,8 @@ public sealed class QualifiedSqlTests(TestServers servers)
     private static readonly SchemaName Name = SchemaName.Parse(Schema);
 
     // What a text that means to mislead consists of.
-    private static readonly string[] Parts = [
+    private static readonly string[] Parts =
+    [
         "\"$tenant\".",
         "\"$tenant\".t",
         "$tenant",
@@ -61,7 +62,8 @@ public sealed class QualifiedSqlTests(TestServers servers)
                 way switch
                 {
                     0 => $" -- {text.Replace("\n", " ")}\n",
-                    1 => $" /* {text.Replace("/*", "").Replace("*/", "")} /* nested {text.Replace("/*", "").Replace("*/", "")} */ */ ",
+                    1 =>
+                        $" /* {text.Replace("/*", "").Replace("*/", "")} /* nested {text.Replace("/*", "").Replace("*/", "")} */ */ ",
                     2 => "\n",
                     _ => " ",
                 }
@@ -71,7 +73,10 @@ public sealed class QualifiedSqlTests(TestServers servers)
 
     [Theory]
     [InlineData("SELECT * FROM \"$tenant\".t", "SELECT * FROM \"s\".t")]
-    [InlineData("SELECT \"$tenant\".f(x), t.\"$tenant\" FROM \"$tenant\".t", "SELECT \"s\".f(x), t.\"$tenant\" FROM \"s\".t")]
+    [InlineData(
+        "SELECT \"$tenant\".f(x), t.\"$tenant\" FROM \"$tenant\".t",
+        "SELECT \"s\".f(x), t.\"$tenant\" FROM \"s\".t"
+    )]
     [InlineData("INSERT INTO \"$tenant\".t (\"$tenant\") VALUES ($1)", "INSERT INTO \"s\".t (\"$tenant\") VALUES ($1)")]
     [InlineData("SELECT '\"$tenant\".t', \"$tenant\".t.x", "SELECT '\"$tenant\".t', \"s\".t.x")]
     [InlineData("SELECT E'\\'\"$tenant\".t', \"$tenant\".t.x", "SELECT E'\\'\"$tenant\".t', \"s\".t.x")]
@@ -103,7 +108,11 @@ public sealed class QualifiedSqlTests(TestServers servers)
                     var sql = new StringBuilder("SELECT ARRAY[");
                     for (var i = 0; i < literals.Length; i++)
                     {
-                        sql.Append(i == 0 ? "" : ",").Append(blanks[i]).Append(literals[i].Sql).Append("::text").Append(blanks[i]);
+                        sql.Append(i == 0 ? "" : ",")
+                            .Append(blanks[i])
+                            .Append(literals[i].Sql)
+                            .Append("::text")
+                            .Append(blanks[i]);
                     }
 
                     sql.Append("] FROM").Append(blanks[6]).Append("\"$tenant\".t WHERE \"$tenant\".t.n = 1");
@@ -126,14 +135,20 @@ public sealed class QualifiedSqlTests(TestServers servers)
             {
                 for (var i = 0; i < 20; i++)
                 {
-                    Assert.Equal($"SELECT {i} FROM \"{schema}\".t", QualifiedSql.For($"SELECT {i} FROM \"$tenant\".t", schema));
+                    Assert.Equal(
+                        $"SELECT {i} FROM \"{schema}\".t",
+                        QualifiedSql.For($"SELECT {i} FROM \"$tenant\".t", schema)
+                    );
                 }
             }
         }
 
         // A hot statement is the same object again: nothing is made.
         var hot = QualifiedSql.For("SELECT 1 FROM \"$tenant\".hot", schemas[0]);
-        Assert.Same(hot, QualifiedSql.For(new StringBuilder("SELECT 1 FROM \"$tenant\".hot").ToString(), SchemaName.Parse("s0")));
+        Assert.Same(
+            hot,
+            QualifiedSql.For(new StringBuilder("SELECT 1 FROM \"$tenant\".hot").ToString(), SchemaName.Parse("s0"))
+        );
     }
 
     private static async Task ExecuteAsync(NpgsqlDataSource source, string sql)
