@@ -1,6 +1,5 @@
 using System.Transactions;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.QualifiedNames;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 using NeoCommons.EfCore.Testing;
