@@ -1,5 +1,3 @@
-using System.Net.Sockets;
-using System.Security.Authentication;
 using System.Transactions;
 using Npgsql;
 
@@ -69,7 +67,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                     connection.Open();
                 }
             }
-            catch (Exception e) when (Explain(e, row) is { } explained)
+            catch (Exception e) when (OpenFailure.Explain(e, row) is { } explained)
             {
                 // The driver may notice its timeout before the cancellation that the caller waits for.
                 ct.ThrowIfCancellationRequested();
@@ -251,64 +249,9 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
     }
 
-    private static string EndOf(string message) => message.EndsWith('.') ? message : message + ".";
-
     // 57P01-03: the server ended the session; without a SQLSTATE: the network did.
     private static bool IsDead(Exception e) =>
         e
             is PostgresException { SqlState: "57P01" or "57P02" or "57P03" }
                 or (NpgsqlException and not PostgresException);
-
-    private static ConnectionUnavailableException? Explain(Exception e, DatabaseConnection row)
-    {
-        (ConnectionUnavailableReason Reason, string Text)? found = e switch
-        {
-            PostgresException { SqlState: ['2', '8', ..] } p => (
-                ConnectionUnavailableReason.AuthenticationFailed,
-                $"the server refused user '{row.Username}' ({p.SqlState}): check user name and password"
-            ),
-            PostgresException p => (
-                ConnectionUnavailableReason.Refused,
-                $"the server refused the connection ({p.SqlState}: {p.MessageText})"
-                    + (
-                        p.SqlState == PostgresErrorCodes.ProtocolViolation
-                            ? $"; a pooler that does not pass search_path on would do that. {PoolerProbe.Remedies}"
-                            : ""
-                    )
-            ),
-            NpgsqlException { InnerException: TimeoutException } n
-                when n.Message.StartsWith("The connection pool has been exhausted", StringComparison.Ordinal) => (
-                ConnectionUnavailableReason.PoolExhausted,
-                $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "
-                    + "raise pool_max_size or pool_timeout_seconds, or hold connections for a shorter time"
-            ),
-            NpgsqlException n when n.Message.Contains("authentication method", StringComparison.Ordinal) => (
-                ConnectionUnavailableReason.AuthenticationFailed,
-                $"{n.Message} To trust this server with that method, name it in NeoCommons:Connections:RequireAuth, or verify "
-                    + "its certificate with ssl_mode verify-full"
-            ),
-            NpgsqlException n when n.Message.Contains("SSL", StringComparison.Ordinal) => (
-                ConnectionUnavailableReason.Unreachable,
-                $"{row.Host}:{row.Port} does not speak TLS as ssl_mode {row.SslMode} asks: {EndOf(n.Message)} Switch TLS on at the "
-                    + "server, or set ssl_mode to disable where the network is trusted"
-            ),
-            NpgsqlException n => (
-                ConnectionUnavailableReason.Unreachable,
-                $"{row.Host}:{row.Port} cannot be used: {EndOf(n.Message)} Check that the server runs, that host and port are right, and ssl_mode {row.SslMode}"
-            ),
-            SocketException or TimeoutException or IOException or AuthenticationException => (
-                ConnectionUnavailableReason.Unreachable,
-                $"{row.Host}:{row.Port} cannot be reached: {EndOf(e.Message)} Check that the server runs and that host and port are right"
-            ),
-            _ => null,
-        };
-        return found is { } f
-            ? new ConnectionUnavailableException(
-                row.Name,
-                f.Reason,
-                $"Connection '{row.Name}' is unavailable: {f.Text}.",
-                e
-            )
-            : null;
-    }
 }

@@ -1,0 +1,65 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Says in the words of the registry why a connection could not be opened, and what to do.</summary>
+internal static class OpenFailure
+{
+    /// <summary>The failure of this connection; null where it is not the connection that failed.</summary>
+    public static ConnectionUnavailableException? Explain(Exception e, DatabaseConnection row)
+    {
+        (ConnectionUnavailableReason Reason, string Text)? found = e switch
+        {
+            PostgresException { SqlState: ['2', '8', ..] } p => (
+                ConnectionUnavailableReason.AuthenticationFailed,
+                $"the server refused user '{row.Username}' ({p.SqlState}): check user name and password"
+            ),
+            PostgresException p => (
+                ConnectionUnavailableReason.Refused,
+                $"the server refused the connection ({p.SqlState}: {p.MessageText})"
+                    + (
+                        p.SqlState == PostgresErrorCodes.ProtocolViolation
+                            ? $"; a pooler that does not pass search_path on would do that. {PoolerProbe.Remedies}"
+                            : ""
+                    )
+            ),
+            NpgsqlException { InnerException: TimeoutException } n
+                when n.Message.StartsWith("The connection pool has been exhausted", StringComparison.Ordinal) => (
+                ConnectionUnavailableReason.PoolExhausted,
+                $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "
+                    + "raise pool_max_size or pool_timeout_seconds, or hold connections for a shorter time"
+            ),
+            NpgsqlException n when n.Message.Contains("authentication method", StringComparison.Ordinal) => (
+                ConnectionUnavailableReason.AuthenticationFailed,
+                $"{n.Message} To trust this server with that method, name it in NeoCommons:Connections:RequireAuth, or verify "
+                    + "its certificate with ssl_mode verify-full"
+            ),
+            NpgsqlException n when n.Message.Contains("SSL", StringComparison.Ordinal) => (
+                ConnectionUnavailableReason.Unreachable,
+                $"{row.Host}:{row.Port} does not speak TLS as ssl_mode {row.SslMode} asks: {EndOf(n.Message)} Switch TLS on at the "
+                    + "server, or set ssl_mode to disable where the network is trusted"
+            ),
+            NpgsqlException n => (
+                ConnectionUnavailableReason.Unreachable,
+                $"{row.Host}:{row.Port} cannot be used: {EndOf(n.Message)} Check that the server runs, that host and port are right, and ssl_mode {row.SslMode}"
+            ),
+            SocketException or TimeoutException or IOException or AuthenticationException => (
+                ConnectionUnavailableReason.Unreachable,
+                $"{row.Host}:{row.Port} cannot be reached: {EndOf(e.Message)} Check that the server runs and that host and port are right"
+            ),
+            _ => null,
+        };
+        return found is { } f
+            ? new ConnectionUnavailableException(
+                row.Name,
+                f.Reason,
+                $"Connection '{row.Name}' is unavailable: {f.Text}.",
+                e
+            )
+            : null;
+    }
+
+    private static string EndOf(string message) => message.EndsWith('.') ? message : message + ".";
+}
