@@ -23,6 +23,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     private readonly AdminReads _reads;
     private readonly FusionCache _cache;
+    private readonly TenantKeys _keys = new();
     private readonly ILogger<AdminTenantStore> _log;
 
     public AdminTenantStore(
@@ -55,15 +56,21 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         _cache.Events.FailSafeActivate += (_, _) => RegistryLogMessages.ServingLastKnownTenant(_log);
     }
 
-    public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default) =>
-        FindAsync("id:" + id, t => t.Id == id.Value, ct);
+    public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default)
+    {
+        var key = _keys.Of(id);
+        var known = _cache.TryGet<Tenant?>(key, token: ct);
+        return known.HasValue ? new(known.Value) : AskAsync(key, id, ct);
+    }
 
     public ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(slug);
-
-        // What cannot be a slug is not asked for, and does not fill the cache.
-        return TenantSlug.IsValid(slug) ? FindAsync("slug:" + slug, t => t.Slug == slug, ct) : default;
+        var known = _cache.TryGet<Tenant?>(slug, token: ct);
+        return known.HasValue ? new(known.Value)
+            // What cannot be a slug is not asked for, and does not fill the cache.
+            : TenantSlug.IsValid(slug) ? AskAsync(slug, null, ct)
+            : default;
     }
 
     public async IAsyncEnumerable<Tenant> ListAsync([EnumeratorCancellation] CancellationToken ct = default)
@@ -102,8 +109,10 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     public void Dispose() => _cache.Dispose();
 
-    private ValueTask<Tenant?> FindAsync(string key, Expression<Func<TenantRow, bool>> which, CancellationToken ct)
+    private ValueTask<Tenant?> AskAsync(string key, TenantId? id, CancellationToken ct)
     {
+        Expression<Func<TenantRow, bool>> which = id is { } known ? t => t.Id == known.Value : t => t.Slug == key;
+
         // Others wait for the same load, and it may go on behind an answer: a caller's token ends the waiting, not the load.
         var finding = _cache.GetOrSetAsync<Tenant?>(
             key,

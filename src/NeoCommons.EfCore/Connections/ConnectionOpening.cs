@@ -178,19 +178,17 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         return physical;
     }
 
-    /// <summary>Says a bind once more, in front of the next command.</summary>
-    public async ValueTask BindAgainAsync(
-        NpgsqlConnection open,
-        SessionStatement bind,
-        bool async,
-        CancellationToken ct
-    )
-    {
-        if (!TryPrepend(open, bind))
-        {
-            await ExecuteAsync(open, bind.Sql, tried: false, async, ct).ConfigureAwait(false);
-        }
-    }
+    /// <summary>Says a bind once more, in a round trip of its own.</summary>
+    public ValueTask BindAgainAsync(NpgsqlConnection open, SessionStatement bind, bool async, CancellationToken ct) =>
+        ExecuteAsync(open, bind.Sql, tried: false, async, ct);
+
+    /// <summary>Whether the statement can travel with the next command of a connection.</summary>
+    public bool CanPrepend(SessionStatement statement) =>
+        options.BindWithFirstCommand && FirstCommand.CanPrepend(statement);
+
+    /// <summary>Lets the statement travel with the next command, if it can.</summary>
+    public bool TryPrepend(NpgsqlConnection open, SessionStatement? statement) =>
+        statement is not null && options.BindWithFirstCommand && FirstCommand.TryPrepend(open, statement);
 
     /// <summary>Notes that a connection goes back to the pool.</summary>
     /// <param name="physical">The physical connection.</param>
@@ -219,9 +217,6 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         physical.IsBound |= bind is not null;
         return physical.NeedsReset ? (entersScope ? ResetInScope : Reset).Then(bind) : bind;
     }
-
-    private bool TryPrepend(NpgsqlConnection open, SessionStatement? statement) =>
-        statement is not null && options.BindWithFirstCommand && FirstCommand.TryPrepend(open, statement);
 
     private async ValueTask ExecuteAsync(
         NpgsqlConnection connection,

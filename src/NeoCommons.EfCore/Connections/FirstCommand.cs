@@ -26,21 +26,20 @@ internal static class FirstCommand
     /// <summary>Whether this version of Npgsql has what is needed.</summary>
     public static bool IsAvailable { get; } = Detect(typeof(NpgsqlConnection).Assembly);
 
+    /// <summary>Whether the statement can be put before a command.</summary>
+    public static bool CanPrepend(SessionStatement statement) =>
+        IsAvailable && statement.Message.Length <= LongestMessage;
+
     /// <summary>Puts the statement before the next command of an open connection; false if that cannot be done.</summary>
     public static bool TryPrepend(NpgsqlConnection open, SessionStatement statement)
     {
-        if (!IsAvailable || statement.Message is not { Length: <= LongestMessage } message)
-        {
-            return false;
-        }
-
-        if (ConnectorOf(open) is not { } connector)
+        if (!CanPrepend(statement) || ConnectorOf(open) is not { } connector)
         {
             return false;
         }
 
         // The last answer says that the server is ready again.
-        Prepend(connector, message, statement.Results + 1);
+        Prepend(connector, statement.Message, statement.Results + 1);
         return true;
     }
 

@@ -67,7 +67,7 @@ internal sealed class TenantFacade(
                 lease.Touch();
                 return inner.DbConnection;
             }
-            set => inner.DbConnection = value;
+            set => SetDbConnection(value, contextOwnsConnection: false);
         }
 
         public string? ConnectionString
@@ -86,8 +86,12 @@ internal sealed class TenantFacade(
         public DbContext Context => inner.Context;
         public Guid ConnectionId => inner.ConnectionId;
 
-        public void SetDbConnection(DbConnection? value, bool contextOwnsConnection) =>
+        public void SetDbConnection(DbConnection? value, bool contextOwnsConnection)
+        {
+            // EF disposes the one that it had.
+            lease.Touch();
             inner.SetDbConnection(value, contextOwnsConnection);
+        }
 
         public bool Open(bool errorsExpected = false) => inner.Open(errorsExpected);
 

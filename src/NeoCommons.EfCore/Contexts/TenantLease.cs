@@ -16,6 +16,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private ConnectionOpening? _opening;
     private SearchPath? _searchPath;
     private SessionBinding? _binding;
+    private NpgsqlDataSource? _pool;
     private NpgsqlConnection? _connection;
     private string? _connectionString;
     private PhysicalConnection? _physical;
@@ -51,10 +52,8 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             ),
             _ => searchPath.To(tenant.Schema, readOnly),
         };
-        _connection = source.Source.CreateConnection();
-        _connectionString = _connection.ConnectionString;
-        _connection.StateChange += OnStateChange;
-        context.GetService<IRelationalConnection>().SetDbConnection(_connection, contextOwnsConnection: true);
+        var connection = Connection(source.Source);
+        context.GetService<IRelationalConnection>().SetDbConnection(connection, contextOwnsConnection: true);
         Tenant = tenant;
         _searchPath = searchPath;
         _opening = opening;
@@ -76,14 +75,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     /// <exception cref="TenantIsolationException">The context has no tenant, or this is not its connection.</exception>
     public async ValueTask OpenAsync(DbConnection connection, bool async, CancellationToken ct)
     {
-        if (_source is not { } source)
-        {
-            throw new TenantIsolationException(
-                "This context has no tenant, so it cannot open a connection. Make contexts with "
-                    + "ITenantDbContextFactory<T>, or inject them where ITenantContext has a tenant."
-            );
-        }
-
+        ThrowIfUnbound();
         if (!ReferenceEquals(connection, _connection) || _connection.ConnectionString != _connectionString)
         {
             throw new TenantIsolationException(
@@ -96,7 +88,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _isOpening = true;
         try
         {
-            _physical = await _opening!.OpenAsync(_connection, source, Bind, async, ct).ConfigureAwait(false);
+            _physical = await _opening!.OpenAsync(_connection, _source!, Bind, async, ct).ConfigureAwait(false);
             if (_isTouched)
             {
                 MarkPhysical();
@@ -152,17 +144,26 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
     }
 
-    /// <summary>
-    /// Lets a command pass, on the connection that this lease has opened and bound, with the tenant's schema in its SQL.
-    /// </summary>
+    /// <summary>Whether the next command needs a bind before it that cannot travel with it.</summary>
+    public bool BindsApart => NeedsBind && !_opening!.CanPrepend(Bind!);
+
+    private bool NeedsBind => _isTouched && _physical is not null && Bind is not null;
+
+    /// <summary>Binds the open connection again, in a round trip of its own.</summary>
+    public ValueTask BindApartAsync(bool async, CancellationToken ct) =>
+        _opening!.BindAgainAsync(_connection!, Bind!, async, ct);
+
+    /// <summary>Lets EF execute a command, with the tenant's schema in its SQL.</summary>
     /// <param name="command">The command.</param>
     /// <param name="isForeign">Whether its SQL is not EF's own.</param>
-    /// <param name="async">Whether to wait asynchronously, should there be anything to wait for.</param>
-    /// <param name="ct">Cancels.</param>
-    /// <exception cref="TenantIsolationException">Nothing was executed.</exception>
-    public ValueTask PassAsync(DbCommand command, bool isForeign, bool async, CancellationToken ct)
+    /// <exception cref="TenantIsolationException">It is not on the connection that this lease binds.</exception>
+    public void Pass(DbCommand command, bool isForeign)
     {
-        if (_physical is null || !ReferenceEquals(command.Connection, _connection))
+        // A connection that is closed is opened by EF next, and bound.
+        if (
+            !ReferenceEquals(command.Connection, _connection)
+            || (_physical is null && _connection!.State != ConnectionState.Closed)
+        )
         {
             throw NotBound();
         }
@@ -173,16 +174,37 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
 
         // RESET, DISCARD, SET: whatever ran before may have led the session elsewhere.
-        var again =
-            _isTouched && Bind is { } bind
-                ? _opening!.BindAgainAsync(_connection!, bind, async, ct)
-                : ValueTask.CompletedTask;
+        if (NeedsBind)
+        {
+            _opening!.TryPrepend(_connection!, Bind!);
+        }
+
         if (isForeign)
         {
             Touch();
         }
+    }
 
-        return again;
+    /// <summary>Gives the application a command of EF, which leads to the connection too.</summary>
+    public void HandOut(DbCommand command)
+    {
+        if (Tenant is not null)
+        {
+            Qualify(command, isForeign: false);
+            Touch();
+        }
+    }
+
+    /// <exception cref="TenantIsolationException">The context has no tenant.</exception>
+    public void ThrowIfUnbound()
+    {
+        if (_source is null)
+        {
+            throw new TenantIsolationException(
+                "This context has no tenant, so it cannot open a connection. Make contexts with "
+                    + "ITenantDbContextFactory<T>, or inject them where ITenantContext has a tenant."
+            );
+        }
     }
 
     private void Qualify(DbCommand command, bool isForeign)
@@ -202,14 +224,14 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public void ResetState()
     {
         Closed();
-        if (_connection is not null)
+
+        // Kept for the next lease, unless the application has had it.
+        if (_isTouched)
         {
-            _connection.StateChange -= OnStateChange;
+            Forget();
         }
 
         Interlocked.Exchange(ref _source, null)?.Release();
-        _connection = null;
-        _connectionString = null;
         _searchPath = null;
         _opening = null;
         _binding = null;
@@ -224,6 +246,33 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     }
 
     public void Dispose() => ResetState();
+
+    private NpgsqlConnection Connection(NpgsqlDataSource pool)
+    {
+        if (_connection is { State: ConnectionState.Closed } kept && ReferenceEquals(pool, _pool))
+        {
+            return kept;
+        }
+
+        Forget();
+        _pool = pool;
+        _connection = pool.CreateConnection();
+        _connectionString = _connection.ConnectionString;
+        _connection.StateChange += OnStateChange;
+        return _connection;
+    }
+
+    private void Forget()
+    {
+        if (_connection is not null)
+        {
+            _connection.StateChange -= OnStateChange;
+        }
+
+        _connection = null;
+        _connectionString = null;
+        _pool = null;
+    }
 
     private void OnStateChange(object sender, StateChangeEventArgs change)
     {

@@ -149,6 +149,7 @@ public static class TenantDbContextBuilderExtensions
         configure(provider, options);
         options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();
         options.ReplaceService<IRelationalDatabaseFacadeDependencies, TenantFacade>();
+        options.ReplaceService<IRelationalCommandBuilderFactory, TenantCommandFactory>();
         TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         return options.Options;
     }
