@@ -9,9 +9,17 @@ internal sealed record TenantContextSettings
     /// <summary>How the context reaches its tenant's schema.</summary>
     public SchemaBinding Binding { get; init; }
 
+    /// <summary>Whether a context may save what another tenant's context has read.</summary>
+    public bool AllowsEntitiesOfOtherTenants { get; init; }
+
+    /// <summary>Whether interceptors of the application see the connection: what they do to it is not known.</summary>
+    public bool HasInterceptors { get; init; }
+
     public bool Equals(TenantContextSettings? other) =>
         other is not null
         && Binding == other.Binding
+        && AllowsEntitiesOfOtherTenants == other.AllowsEntitiesOfOtherTenants
+        && HasInterceptors == other.HasInterceptors
         && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
 
     public override int GetHashCode() =>

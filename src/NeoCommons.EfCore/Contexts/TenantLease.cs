@@ -11,20 +11,20 @@ namespace NeoCommons.EfCore;
 /// <summary>Which tenant a context belongs to, from its creation to its disposal: a service of the context's own scope.</summary>
 internal sealed class TenantLease(IDbContextOptions options) : IResettableService, IDisposable
 {
-    private readonly SchemaBinding _kind = options.FindExtension<TenantOptionsExtension>()!.Settings.Binding;
+    private readonly TenantContextSettings _settings = options.FindExtension<TenantOptionsExtension>()!.Settings;
     private PooledDataSource? _source;
     private ConnectionOpening? _opening;
     private SearchPath? _searchPath;
     private SessionBinding? _binding;
-    private NpgsqlDataSource? _pool;
-    private NpgsqlConnection? _connection;
-    private string? _connectionString;
+    private LeasedConnection? _leased;
     private PhysicalConnection? _physical;
     private bool _isOpening;
     private bool _isTouched;
 
     /// <summary>The tenant, or null for a context that was made without one, at design time for instance.</summary>
     public Tenant? Tenant { get; private set; }
+
+    private NpgsqlConnection? Connection => _leased?.Current;
 
     private SessionStatement? Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
 
@@ -42,7 +42,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     )
     {
         context.GetService<LeaseEnd>().Begin();
-        _binding = _kind switch
+        _binding = _settings.Binding switch
         {
             SchemaBinding.QualifiedNames => searchPath.Named(tenant.Schema, readOnly, source.Row.Pooler),
             _ when source.Row.Pooler == PoolerMode.Transaction => throw new TenantIsolationException(
@@ -52,13 +52,15 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             ),
             _ => searchPath.To(tenant.Schema, readOnly),
         };
-        var connection = Connection(source.Source);
-        context.GetService<IRelationalConnection>().SetDbConnection(connection, contextOwnsConnection: true);
+        _leased ??= new LeasedConnection(OnStateChange);
+        context
+            .GetService<IRelationalConnection>()
+            .SetDbConnection(_leased.Of(source.Source), contextOwnsConnection: true);
         Tenant = tenant;
         _searchPath = searchPath;
         _opening = opening;
         _source = source;
-        _isTouched = readOnly;
+        _isTouched = readOnly || _settings.HasInterceptors;
     }
 
     /// <summary>
@@ -76,7 +78,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public async ValueTask OpenAsync(DbConnection connection, bool async, CancellationToken ct)
     {
         ThrowIfUnbound();
-        if (!ReferenceEquals(connection, _connection) || _connection.ConnectionString != _connectionString)
+        if (!_leased!.Is(connection))
         {
             throw new TenantIsolationException(
                 $"The connection of this context was exchanged, and the new one is not bound to tenant '{Tenant!.Slug}'. "
@@ -88,7 +90,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _isOpening = true;
         try
         {
-            _physical = await _opening!.OpenAsync(_connection, _source!, Bind, async, ct).ConfigureAwait(false);
+            _physical = await _opening!.OpenAsync(Connection!, _source!, Bind, async, ct).ConfigureAwait(false);
             if (_isTouched)
             {
                 MarkPhysical();
@@ -106,12 +108,12 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     /// </summary>
     public async ValueTask CloseAsync(bool async)
     {
-        if (_physical is not { } physical || _connection!.State != ConnectionState.Open)
+        if (_physical is not { } physical || Connection!.State != ConnectionState.Open)
         {
             return;
         }
 
-        if (!_isTouched && FirstCommand.IsSent(_connection))
+        if (!_isTouched && FirstCommand.IsSent(Connection))
         {
             physical.HasBeenReset(isBound: _binding!.LeadsToTenant);
         }
@@ -126,7 +128,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     {
         try
         {
-            var command = _connection!.CreateCommand();
+            var command = Connection!.CreateCommand();
             await using var _ = command.ConfigureAwait(false);
             command.CommandText = _searchPath!.Nobody.Statement(inTransaction: true)!.Sql;
             if (async)
@@ -151,7 +153,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     /// <summary>Binds the open connection again, in a round trip of its own.</summary>
     public ValueTask BindApartAsync(bool async, CancellationToken ct) =>
-        _opening!.BindAgainAsync(_connection!, Bind!, async, ct);
+        _opening!.BindAgainAsync(Connection!, Bind!, async, ct);
 
     /// <summary>Lets EF execute a command, with the tenant's schema in its SQL.</summary>
     /// <param name="command">The command.</param>
@@ -161,14 +163,14 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     {
         // A connection that is closed is opened by EF next, and bound.
         if (
-            !ReferenceEquals(command.Connection, _connection)
-            || (_physical is null && _connection!.State != ConnectionState.Closed)
+            !ReferenceEquals(command.Connection, Connection)
+            || (_physical is null && Connection?.State != ConnectionState.Closed)
         )
         {
             throw NotBound();
         }
 
-        if (isForeign || _kind == SchemaBinding.QualifiedNames)
+        if (isForeign || _settings.Binding == SchemaBinding.QualifiedNames)
         {
             Qualify(command, isForeign);
         }
@@ -176,7 +178,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         // RESET, DISCARD, SET: whatever ran before may have led the session elsewhere.
         if (NeedsBind)
         {
-            _opening!.TryPrepend(_connection!, Bind!);
+            _opening!.TryPrepend(Connection!, Bind!);
         }
 
         if (isForeign)
@@ -228,7 +230,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         // Kept for the next lease, unless the application has had it.
         if (_isTouched)
         {
-            Forget();
+            _leased?.Forget();
         }
 
         Interlocked.Exchange(ref _source, null)?.Release();
@@ -247,33 +249,6 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     public void Dispose() => ResetState();
 
-    private NpgsqlConnection Connection(NpgsqlDataSource pool)
-    {
-        if (_connection is { State: ConnectionState.Closed } kept && ReferenceEquals(pool, _pool))
-        {
-            return kept;
-        }
-
-        Forget();
-        _pool = pool;
-        _connection = pool.CreateConnection();
-        _connectionString = _connection.ConnectionString;
-        _connection.StateChange += OnStateChange;
-        return _connection;
-    }
-
-    private void Forget()
-    {
-        if (_connection is not null)
-        {
-            _connection.StateChange -= OnStateChange;
-        }
-
-        _connection = null;
-        _connectionString = null;
-        _pool = null;
-    }
-
     private void OnStateChange(object sender, StateChangeEventArgs change)
     {
         if (change.CurrentState != ConnectionState.Open)
@@ -283,7 +258,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         else if (!_isOpening && _opening is { } opening)
         {
             // Opened by the application, or by Dapper for it.
-            _physical = opening.Bind(_connection!, _source!, Bind);
+            _physical = opening.Bind(Connection!, _source!, Bind);
             Touch();
         }
     }

@@ -25,7 +25,6 @@ internal sealed class TenantOptionsExtension(TenantContextSettings settings) : I
         );
         services.AddScoped<IConventionSetPlugin, PlaceholderSchema>();
         services.AddScoped<IInterceptor, SearchPathInterceptor>();
-        services.AddScoped<IInterceptor, ReadOnlyInterceptor>();
         services.AddScoped<IInterceptor, ForeignSql>();
     }
 

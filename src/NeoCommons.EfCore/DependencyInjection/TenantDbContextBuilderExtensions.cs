@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -147,10 +148,25 @@ public static class TenantDbContextBuilderExtensions
             new TenantOptionsExtension(new TenantContextSettings { SharedSchemas = [.. connections.SharedSchemas] })
         );
         configure(provider, options);
+        if (SeeConnections(options.Options.FindExtension<CoreOptionsExtension>()?.Interceptors))
+        {
+            options.Change(settings => settings with { HasInterceptors = true });
+        }
+
+        if (!options.Options.GetExtension<TenantOptionsExtension>().Settings.AllowsEntitiesOfOtherTenants)
+        {
+            ((IDbContextOptionsBuilderInfrastructure)options).AddOrUpdateExtension(new SaveGuardExtension());
+        }
+
+        options.ReplaceService<IDatabase, TenantDatabase>();
         options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();
         options.ReplaceService<IRelationalDatabaseFacadeDependencies, TenantFacade>();
         options.ReplaceService<IRelationalCommandBuilderFactory, TenantCommandFactory>();
         TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         return options.Options;
     }
+
+    private static bool SeeConnections(IEnumerable<IInterceptor>? interceptors) =>
+        interceptors?.Any(i => i is IDbCommandInterceptor or IDbConnectionInterceptor or IDbTransactionInterceptor)
+        == true;
 }

