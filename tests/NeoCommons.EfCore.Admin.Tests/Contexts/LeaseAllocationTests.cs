@@ -9,7 +9,7 @@ namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 /// <summary>What a lease costs in memory, against EF's own pooled factory on one fixed schema.</summary>
 public sealed class LeaseAllocationTests(TestServers servers)
 {
-    private const int Leases = 1_000;
+    private const int Leases = 5_000;
 
     private const int Budget = 512;
 
@@ -42,45 +42,28 @@ public sealed class LeaseAllocationTests(TestServers servers)
         // From then on the tenant is in memory, and a context is made synchronously.
         await using (await app.Shop.CreateDbContextAsync(acme, Ct)) { }
 
-        var ofEf = Measure(() => plain.CreateDbContext());
-        var ours = Measure(() =>
+        // The least of many, in turn: a socket that has to wait for its answer allocates, and so does code that is not
+        // optimised yet.
+        var (ofEf, ours) = (long.MaxValue, long.MaxValue);
+        for (var i = 0; i < Leases; i++)
         {
-            var creation = app.Shop.CreateDbContextAsync(acme, Ct);
-            Assert.True(creation.IsCompletedSuccessfully);
-            return creation.Result;
-        });
+            ofEf = Math.Min(ofEf, Measure(plain.CreateDbContext));
+            ours = Math.Min(ours, Measure(() => app.Shop.CreateDbContextAsync(acme, Ct).Result));
+        }
 
         TestContext.Current.TestOutputHelper?.WriteLine($"{reset}: EF {ofEf} bytes, a tenant's {ours} bytes a lease");
         Assert.InRange(ours - ofEf, long.MinValue, Budget);
     }
 
-    // The least of many: a socket that has to wait for its answer allocates, and how often that is depends on the machine.
+    // Synchronous, so that all of it happens on this thread.
     private static long Measure(Func<ShopDbContext> create)
     {
-        for (var i = 0; i < Leases; i++)
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        using (var shop = create())
         {
-            // The first ones compile and fill caches.
-            Read();
+            Assert.Equal("acme", shop.Products.AsNoTracking().Single().Name);
         }
 
-        var least = long.MaxValue;
-        for (var i = 0; i < Leases; i++)
-        {
-            // Synchronous, so that all of it happens on this thread.
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            Read();
-            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
-        }
-
-        return least;
-
-        void Read()
-        {
-            using var shop = create();
-            if (shop.Products.AsNoTracking().Single().Name != "acme")
-            {
-                throw new InvalidOperationException("The wrong tenant.");
-            }
-        }
+        return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 }
