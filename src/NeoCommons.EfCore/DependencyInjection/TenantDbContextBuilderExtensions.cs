@@ -49,7 +49,10 @@ public static class TenantDbContextBuilderExtensions
     /// How many disposed contexts are kept, over all tenants; more are made and thrown away where more are in use.
     /// <value>Default: 1,024, as in EF.</value>
     /// </param>
-    /// <exception cref="InvalidOperationException">The context is registered already, as this or as an ordinary one.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The context is registered already, as this or as an ordinary one; or, when the first context is asked for, its options
+    /// hold <c>ModelPerSchema()</c>: a pooled context keeps its model.
+    /// </exception>
     /// <exception cref="ArgumentOutOfRangeException">The pool has no room for one context.</exception>
     public static NeoCommonsBuilder AddPooledTenantDbContext<TContext>(
         this NeoCommonsBuilder builder,
@@ -147,9 +150,10 @@ public static class TenantDbContextBuilderExtensions
             new TenantOptionsExtension(new TenantContextSettings { SharedSchemas = [.. connections.SharedSchemas] })
         );
         configure(provider, options);
+        TenantOptionsExtension.ThrowIfUnsafe(options.Options);
+        options.ReplaceService<IModelSource, TenantModelSource>();
         options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();
         options.ReplaceService<IRelationalDatabaseFacadeDependencies, TenantFacade>();
-        TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         return options.Options;
     }
 }
