@@ -7,6 +7,9 @@ public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
 {
     private const int Threads = 8;
 
+    // Only ends a test that would wait for ever.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Theory]
@@ -56,7 +59,7 @@ public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
             goOn.Wait(Ct);
         };
         var asking = Enumerable.Range(0, Threads).Select(_ => Task.Run(ModelAsync, Ct)).ToList();
-        building.Wait(Ct);
+        Assert.True(building.Wait(Patience, Ct));
         Assert.DoesNotContain(asking, task => task.IsCompleted);
         goOn.Set();
 
@@ -83,10 +86,10 @@ public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
             goOn.Wait(Ct);
         };
         var slow = Task.Run(() => ReadAsync(tenants[0]), Ct);
-        building.Wait(Ct);
+        Assert.True(building.Wait(Patience, Ct));
         try
         {
-            await Task.Run(() => ReadAsync(tenants[1]), Ct).WaitAsync(TimeSpan.FromMinutes(1), Ct);
+            await Task.Run(() => ReadAsync(tenants[1]), Ct).WaitAsync(Patience, Ct);
         }
         finally
         {
