@@ -15,13 +15,24 @@ internal sealed record TenantContextSettings
     /// <summary>Whether interceptors of the application see the connection: what they do to it is not known.</summary>
     public bool HasInterceptors { get; init; }
 
+    /// <summary>How many models of tenants are kept; 0 where all tenants have one.</summary>
+    public int CachedModels { get; init; }
+
+    /// <summary>The context, where each tenant has a model: no other may take the place of its models and queries.</summary>
+    public Type? ModelsOf { get; init; }
+
+    public bool HasModelPerSchema => CachedModels > 0;
+
     public bool Equals(TenantContextSettings? other) =>
-        other is not null
-        && Binding == other.Binding
-        && AllowsEntitiesOfOtherTenants == other.AllowsEntitiesOfOtherTenants
-        && HasInterceptors == other.HasInterceptors
-        && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
+        ReferenceEquals(this, other)
+        || other is not null
+            && Binding == other.Binding
+            && CachedModels == other.CachedModels
+            && ModelsOf == other.ModelsOf
+            && AllowsEntitiesOfOtherTenants == other.AllowsEntitiesOfOtherTenants
+            && HasInterceptors == other.HasInterceptors
+            && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
 
     public override int GetHashCode() =>
-        SharedSchemas.Aggregate((int)Binding, (hash, schema) => HashCode.Combine(hash, schema));
+        SharedSchemas.Aggregate(HashCode.Combine(Binding, CachedModels, ModelsOf), HashCode.Combine);
 }

@@ -41,8 +41,8 @@ internal sealed class TenantDbContextFactory<TContext>(
         TContext? context = null;
         try
         {
-            context = contexts.Create(provider);
-            TenantModel.ThrowIfShared(context);
+            context = contexts.Create(provider, tenant);
+            TenantModel.ThrowIfUnfit(context, tenant);
             context.GetService<TenantLease>().Begin(context, tenant, source, searchPath, readOnly, opening);
             return context;
         }

@@ -7,8 +7,8 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace NeoCommons.EfCore;
 
 /// <summary>
-/// Refuses a model that names a schema of its own, since every tenant would read and write the same tables, or that makes
-/// tenants share in another way.
+/// Refuses a model that is another tenant's, that names another schema than the tenant's, since every tenant would read and
+/// write the same tables, or that makes tenants share in another way.
 /// </summary>
 /// <remarks>
 /// Looks at the finished model, whichever way it was made: by <c>OnModelCreating</c>, by conventions of the application,
@@ -16,17 +16,42 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal static class TenantModel
 {
-    private static readonly ConditionalWeakTable<IModel, object> Passed = [];
+    private static readonly ConditionalWeakTable<IModel, Pass> Passed = [];
 
-    public static void ThrowIfShared(DbContext context)
+    /// <exception cref="InvalidOperationException">The model does not suit the options of the context.</exception>
+    /// <exception cref="TenantIsolationException">The model was built for another tenant.</exception>
+    public static void ThrowIfUnfit(DbContext context, Tenant tenant)
     {
         var model = context.Model;
-        if (Passed.TryGetValue(model, out _))
+        var settings = context.GetService<IDbContextOptions>().FindExtension<TenantOptionsExtension>()!.Settings;
+        if (!Passed.TryGetValue(model, out var pass) || !pass.Settings.Equals(settings))
         {
-            return;
+            pass = new Pass(settings, settings.HasModelPerSchema ? FindOwner(context, model) : null);
+            ThrowIfUnfit(context, model, settings, pass.Owner);
+            Passed.AddOrUpdate(model, pass);
         }
 
-        var settings = context.GetService<IDbContextOptions>().FindExtension<TenantOptionsExtension>()!.Settings;
+        // A constructor may have passed on other options than those that it got.
+        if (pass.Owner is { } owner && owner != tenant)
+        {
+            throw new TenantIsolationException(
+                $"The model of this {context.GetType().Name} was built for tenant '{owner.Slug}', and it is to serve tenant "
+                    + $"'{tenant.Slug}'. The constructor must pass the options that it gets on to DbContext.",
+                tenant.Id,
+                owner.Id
+            );
+        }
+    }
+
+    private static Tenant FindOwner(DbContext context, IModel model) =>
+        TenantModelSource.OwnerOf(model)
+        ?? throw new InvalidOperationException(
+            $"The model of {context.GetType().Name} was not built for a tenant, but beforehand (UseModel, or a compiled model in its "
+                + "assembly) or for all, and ModelPerSchema() gives each tenant its own: leave one of them out."
+        );
+
+    private static void ThrowIfUnfit(DbContext context, IModel model, TenantContextSettings settings, Tenant? owner)
+    {
         var own = settings.Binding == SchemaBinding.QualifiedNames ? SchemaName.Placeholder : null;
         var allowed = settings.SharedSchemas;
         foreach (var (what, schema) in Names(model))
@@ -41,13 +66,19 @@ internal static class TenantModel
                 );
             }
 
-            if (schema != own && !allowed.Contains(schema))
+            if (schema != own && schema != owner?.Schema.Value && !allowed.Contains(schema))
             {
                 throw new InvalidOperationException(
-                    $"{what} of {context.GetType().Name} is mapped to schema '{schema}', so all tenants would share it. Leave "
-                        + "the schema out (HasDefaultSchema too), so that it lies in each tenant's own; or, if sharing is "
+                    $"{what} of {context.GetType().Name} is mapped to schema '{schema}', "
+                        + (
+                            owner is null
+                                ? "so all tenants would share it"
+                                : $"in the model of tenant '{owner.Slug}', whose schema is '{owner.Schema}'"
+                        )
+                        + ". Leave the schema out (HasDefaultSchema too), so that it lies in each tenant's own; or, if sharing is "
                         + "meant, add the schema to NeoCommons:Connections:SharedSchemas"
                         + (allowed.Count == 0 ? "." : $" (now: {string.Join(", ", allowed)}).")
+                        + (owner is null ? " Where the model must differ by tenant, see ModelPerSchema()." : "")
                 );
             }
         }
@@ -63,8 +94,6 @@ internal static class TenantModel
                 );
             }
         }
-
-        Passed.TryAdd(model, model);
     }
 
     private static IEnumerable<(string What, string? Schema)> Names(IModel model)
@@ -77,4 +106,7 @@ internal static class TenantModel
             .Concat(relational.StoredProcedures.Select(p => ($"Procedure '{p.Name}'", p.Schema)))
             .Concat(relational.Functions.Where(f => !f.IsBuiltIn).Select(f => ($"Function '{f.Name}'", f.Schema)));
     }
+
+    /// <summary>What was found of a model: with these settings it is fit for its owner, or without one for all.</summary>
+    private sealed record Pass(TenantContextSettings Settings, Tenant? Owner);
 }

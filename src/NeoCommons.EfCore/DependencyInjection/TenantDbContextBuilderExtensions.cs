@@ -50,7 +50,10 @@ public static class TenantDbContextBuilderExtensions
     /// How many disposed contexts are kept, over all tenants; more are made and thrown away where more are in use.
     /// <value>Default: 1,024, as in EF.</value>
     /// </param>
-    /// <exception cref="InvalidOperationException">The context is registered already, as this or as an ordinary one.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The context is registered already, as this or as an ordinary one; or, when the first context is asked for, its options
+    /// hold <c>ModelPerSchema()</c>: a pooled context keeps its model.
+    /// </exception>
     /// <exception cref="ArgumentOutOfRangeException">The pool has no room for one context.</exception>
     public static NeoCommonsBuilder AddPooledTenantDbContext<TContext>(
         this NeoCommonsBuilder builder,
@@ -158,11 +161,12 @@ public static class TenantDbContextBuilderExtensions
             ((IDbContextOptionsBuilderInfrastructure)options).AddOrUpdateExtension(new SaveGuardExtension());
         }
 
+        TenantOptionsExtension.ThrowIfUnsafe(options.Options);
+        options.ReplaceService<IModelSource, TenantModelSource>();
         options.ReplaceService<IDatabase, TenantDatabase>();
         options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();
         options.ReplaceService<IRelationalDatabaseFacadeDependencies, TenantFacade>();
         options.ReplaceService<IRelationalCommandBuilderFactory, TenantCommandFactory>();
-        TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         return options.Options;
     }
 

@@ -4,7 +4,7 @@ internal sealed class TenantContext : ITenantContext
 {
     private Tenant? _tenant;
 
-    public Tenant? Tenant => _tenant;
+    public Tenant? Tenant => ModelBuilding.Read(_tenant);
 
     public void SetTenant(Tenant tenant)
     {

@@ -1,0 +1,120 @@
+using Microsoft.EntityFrameworkCore.Metadata;
+
+namespace NeoCommons.EfCore.Admin.Tests.Contexts;
+
+/// <summary>Models of tenants, asked for by many at a time.</summary>
+public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
+{
+    private const int Threads = 8;
+
+    // Only ends a test that would wait for ever.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(200)]
+    [InlineData(2)]
+    public async Task Eight_threads_on_cold_models_get_their_tenants(int cachedModels)
+    {
+        await using var app = await PartsApp.StartAsync(servers.Postgres, cachedModels: cachedModels);
+        var tenants = await app.AddTenantsAsync(12);
+        using var start = new Barrier(Threads);
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, Threads)
+                .Select(thread =>
+                    Task.Factory.StartNew(() => Run(thread), Ct, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+                )
+        );
+
+        void Run(int thread)
+        {
+            start.SignalAndWait(Ct);
+            for (var i = 0; i < 4 * tenants.Count; i++)
+            {
+                // All on the same tenant at first, each on another later.
+                var tenant = tenants[(i + thread * (i / tenants.Count)) % tenants.Count];
+                using var parts = app.Parts.CreateDbContextAsync(tenant.Id, Ct).AsTask().GetAwaiter().GetResult();
+                Assert.Equal(tenant.Slug, parts.Parts.Single().Name);
+            }
+        }
+
+        Assert.All(
+            tenants,
+            tenant => Assert.InRange(PartsContext.ModelsBuilt(tenant), 1, cachedModels == 2 ? int.MaxValue : 1)
+        );
+    }
+
+    [Fact]
+    public async Task Who_asks_for_a_model_that_is_being_built_waits_for_it()
+    {
+        await using var app = await PartsApp.StartAsync(servers.Postgres);
+        var tenant = (await app.AddTenantsAsync(1))[0];
+        using var building = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        PartsContext.Building[tenant.Id] = () =>
+        {
+            building.Set();
+            goOn.Wait(Ct);
+        };
+        var asking = Enumerable.Range(0, Threads).Select(_ => Task.Run(ModelAsync, Ct)).ToList();
+        Assert.True(building.Wait(Patience, Ct));
+        Assert.DoesNotContain(asking, task => task.IsCompleted);
+        goOn.Set();
+
+        Assert.Single((await Task.WhenAll(asking)).Distinct<IModel>(ReferenceEqualityComparer.Instance));
+        Assert.Equal(1, PartsContext.ModelsBuilt(tenant));
+
+        async Task<IModel> ModelAsync()
+        {
+            await using var parts = await app.Parts.CreateDbContextAsync(tenant.Id, Ct);
+            return parts.Model;
+        }
+    }
+
+    [Fact]
+    public async Task A_tenant_does_not_wait_for_another_ones_model()
+    {
+        await using var app = await PartsApp.StartAsync(servers.Postgres);
+        var tenants = await app.AddTenantsAsync(2);
+        using var goOn = new ManualResetEventSlim();
+        using var building = new ManualResetEventSlim();
+        PartsContext.Building[tenants[0].Id] = () =>
+        {
+            building.Set();
+            goOn.Wait(Ct);
+        };
+        var slow = Task.Run(() => ReadAsync(tenants[0]), Ct);
+        Assert.True(building.Wait(Patience, Ct));
+        try
+        {
+            await Task.Run(() => ReadAsync(tenants[1]), Ct).WaitAsync(Patience, Ct);
+        }
+        finally
+        {
+            goOn.Set();
+            await slow;
+        }
+
+        async Task ReadAsync(Tenant tenant)
+        {
+            await using var parts = await app.Parts.CreateDbContextAsync(tenant.Id, Ct);
+            Assert.Equal(tenant.Slug, Assert.Single(parts.Parts).Name);
+        }
+    }
+
+    [Fact]
+    public async Task A_model_whose_building_failed_is_built_again()
+    {
+        await using var app = await PartsApp.StartAsync(servers.Postgres);
+        var tenant = (await app.AddTenantsAsync(1))[0];
+        PartsContext.Building[tenant.Id] = () => throw new TimeoutException("The settings cannot be read.");
+        await Assert.ThrowsAsync<TimeoutException>(async () => await app.Parts.CreateDbContextAsync(tenant.Id, Ct));
+        PartsContext.Building.Remove(tenant.Id, out _);
+
+        await using var parts = await app.Parts.CreateDbContextAsync(tenant.Id, Ct);
+        Assert.Equal(tenant.Slug, Assert.Single(parts.Parts).Name);
+        Assert.Equal(2, PartsContext.ModelsBuilt(tenant));
+    }
+}
