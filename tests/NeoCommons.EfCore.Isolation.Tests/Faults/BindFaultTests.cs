@@ -37,6 +37,19 @@ public sealed class BindFaultTests(FaultDatabase databases, ITestOutputHelper ou
 
     public static TheoryData<FaultCase> Exceptions => [.. FaultMatrix.Of(Fault.ClockThrows, Fault.PasswordThrows)];
 
+    /// <summary>One: each place lasts as long as the timeouts of the driver.</summary>
+    public static TheoryData<FaultCase> Silences =>
+        [
+            new FaultCase
+            {
+                Fault = Fault.Silence,
+                Work = Work.Read,
+                Pool = Pool.Littered,
+                Reset = SessionReset.WhenUsed,
+                PrePing = true,
+            },
+        ];
+
     [Theory]
     [MemberData(nameof(Cuts))]
     public Task A_bind_that_is_cut_anywhere_executes_nothing_unbound(FaultCase fault) => StrikeEverywhereAsync(fault);
@@ -53,6 +66,11 @@ public sealed class BindFaultTests(FaultDatabase databases, ITestOutputHelper ou
     [Theory]
     [MemberData(nameof(Exceptions))]
     public Task An_exception_within_the_bind_never_leaves_the_connection_open(FaultCase fault) =>
+        StrikeEverywhereAsync(fault);
+
+    [Theory]
+    [MemberData(nameof(Silences))]
+    public Task A_bind_that_times_out_anywhere_executes_nothing_unbound(FaultCase fault) =>
         StrikeEverywhereAsync(fault);
 
     private async Task StrikeEverywhereAsync(FaultCase fault)
@@ -98,7 +116,7 @@ public sealed class BindFaultTests(FaultDatabase databases, ITestOutputHelper ou
             var work = new FaultWork(app, fault, context, strike.Token);
             var failure = await Record.ExceptionAsync(work.RunAsync);
             struck = strike.HasStruck;
-            await strike.EndAsync(fault.Fault);
+            await strike.EndAsync();
             outcome = failure is null ? "right" : NameOf(failure) ?? Fail(at, failure);
             Assert.True(work.Leaks.Count == 0, at + "leaked " + string.Join(", ", work.Leaks));
         }

@@ -86,17 +86,12 @@ internal sealed class FaultStrike : IDisposable
     /// <summary>Whether it came to the fault.</summary>
     public bool HasStruck => _hasStruck;
 
-    /// <summary>Ends the fault, and whatever it has left half done on the network.</summary>
-    public async Task EndAsync(Fault fault)
+    /// <summary>Ends the fault; what a silence has held is delivered.</summary>
+    public async Task EndAsync()
     {
         if (_hasStruck && _ending is not null)
         {
             await _ending;
-        }
-
-        if (fault == Fault.Silence)
-        {
-            _app.Proxy.Cut();
         }
 
         _app.Proxy.Restore();
