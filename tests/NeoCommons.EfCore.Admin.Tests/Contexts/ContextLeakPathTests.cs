@@ -1,4 +1,6 @@
+using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 
@@ -72,6 +74,30 @@ public sealed class ContextLeakPathTests(TestServers servers)
         // EF refuses the exchange only of a connection that it has opened itself.
         await acme.Database.GetDbConnection().OpenAsync(Ct);
         acme.Database.SetDbConnection(globex.Database.GetDbConnection());
+
+        await Assert.ThrowsAsync<TenantIsolationException>(async () =>
+            _ = async ? await acme.Products.ToListAsync(Ct) : acme.Products.ToList()
+        );
+        await Assert.ThrowsAsync<TenantIsolationException>(async () =>
+            _ = async ? await acme.Products.ExecuteDeleteAsync(Ct) : acme.Products.ExecuteDelete()
+        );
+        Assert.Equal("globex", (await globex.Products.SingleAsync(Ct)).Name);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_command_that_an_interceptor_leads_to_another_connection_executes_nothing(bool async)
+    {
+        var elsewhere = new Elsewhere();
+        await using var app = await TwoTenants.StartAsync(
+            servers.Postgres,
+            configure: b => b.AddTenantDbContext<ShopDbContext>(o => o.AddInterceptors(elsewhere))
+        );
+        await using var globex = await app.Shop.CreateDbContextAsync("globex", Ct);
+        await globex.Database.OpenConnectionAsync(Ct);
+        await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
+        elsewhere.Connection = globex.Database.GetDbConnection();
 
         await Assert.ThrowsAsync<TenantIsolationException>(async () =>
             _ = async ? await acme.Products.ToListAsync(Ct) : acme.Products.ToList()
@@ -208,4 +234,15 @@ public sealed class ContextLeakPathTests(TestServers servers)
 
     private Task<TestApp> StartAsync(IReadOnlyDictionary<string, string?>? settings = null) =>
         TwoTenants.StartOnOneConnectionAsync(servers.Postgres, settings: settings);
+
+    private sealed class Elsewhere : DbCommandInterceptor
+    {
+        public DbConnection? Connection { get; set; }
+
+        public override DbCommand CommandInitialized(CommandEndEventData eventData, DbCommand result)
+        {
+            result.Connection = Connection ?? result.Connection;
+            return result;
+        }
+    }
 }
