@@ -12,7 +12,8 @@ namespace NeoCommons.EfCore.Testing;
 /// </remarks>
 internal sealed class ProxyConnection(Socket client, ProxyTraffic traffic) : IDisposable
 {
-    private const int BufferSize = 16 * 1024;
+    public const int BufferSize = 16 * 1024;
+
     private const int QueueLength = 64;
 
     private readonly Socket _server = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -29,14 +30,14 @@ internal sealed class ProxyConnection(Socket client, ProxyTraffic traffic) : IDi
                     PumpAsync(
                         client,
                         _server,
-                        traffic.ToServer,
+                        ProxyDirection.ToServer,
                         () => Interlocked.Exchange(ref _clientSpoke, 1),
                         n => traffic.CountToServer(n)
                     ),
                     PumpAsync(
                         _server,
                         client,
-                        traffic.ToClient,
+                        ProxyDirection.ToClient,
                         null,
                         n => traffic.CountToClient(n, Interlocked.Exchange(ref _clientSpoke, 0) == 1)
                     )
@@ -79,7 +80,7 @@ internal sealed class ProxyConnection(Socket client, ProxyTraffic traffic) : IDi
         socket.Dispose();
     }
 
-    private async Task PumpAsync(Socket from, Socket to, Gate gate, Action? onRead, Action<int> onWrite)
+    private async Task PumpAsync(Socket from, Socket to, ProxyDirection direction, Action? onRead, Action<int> onWrite)
     {
         var queue = Channel.CreateBounded<Held>(QueueLength);
         var reading = ReadAsync(from, queue.Writer, onRead);
@@ -87,7 +88,7 @@ internal sealed class ProxyConnection(Socket client, ProxyTraffic traffic) : IDi
         {
             await foreach (var held in queue.Reader.ReadAllAsync(_aborted.Token).ConfigureAwait(false))
             {
-                await HoldAsync(held, gate).ConfigureAwait(false);
+                await HoldAsync(held, direction).ConfigureAwait(false);
                 if (held.Count == 0)
                 {
                     to.Shutdown(SocketShutdown.Send);
@@ -116,7 +117,7 @@ internal sealed class ProxyConnection(Socket client, ProxyTraffic traffic) : IDi
         }
     }
 
-    private async Task HoldAsync(Held held, Gate gate)
+    private async Task HoldAsync(Held held, ProxyDirection direction)
     {
         var rest = held.Delay - traffic.Time.GetElapsedTime(held.ReadAt);
         if (rest > TimeSpan.Zero)
@@ -126,7 +127,14 @@ internal sealed class ProxyConnection(Socket client, ProxyTraffic traffic) : IDi
             await Task.Delay(wait, traffic.Time, _aborted.Token).ConfigureAwait(false);
         }
 
+        if (held.Count > 0)
+        {
+            await traffic.PassAsync(direction).ConfigureAwait(false);
+        }
+
+        var gate = direction == ProxyDirection.ToServer ? traffic.ToServer : traffic.ToClient;
         await gate.WaitAsync(_aborted.Token).ConfigureAwait(false);
+        _aborted.Token.ThrowIfCancellationRequested();
         if (held.Broken is { } broken)
         {
             throw broken;
@@ -140,7 +148,8 @@ internal sealed class ProxyConnection(Socket client, ProxyTraffic traffic) : IDi
             while (true)
             {
                 var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
-                var count = await from.ReceiveAsync(buffer.AsMemory(), _aborted.Token).ConfigureAwait(false);
+                var count = await from.ReceiveAsync(buffer.AsMemory(0, traffic.PieceSize), _aborted.Token)
+                    .ConfigureAwait(false);
                 if (count > 0)
                 {
                     onRead?.Invoke();

@@ -10,6 +10,8 @@ internal sealed class ProxyTraffic(TimeProvider time)
     private long _connections;
     private long _latencyTicks;
     private long _jitterTicks;
+    private int _pieceSize = ProxyConnection.BufferSize;
+    private Interruption? _interruption;
 
     public TimeProvider Time => time;
 
@@ -28,6 +30,20 @@ internal sealed class ProxyTraffic(TimeProvider time)
         get => new(Interlocked.Read(ref _jitterTicks));
         set => Interlocked.Exchange(ref _jitterTicks, value.Ticks);
     }
+
+    public int PieceSize
+    {
+        get => Volatile.Read(ref _pieceSize);
+        set => Volatile.Write(ref _pieceSize, value);
+    }
+
+    /// <summary>Waits for one piece of data from now on; null for none. What waited before is given up.</summary>
+    public void Interrupt(Interruption? interruption) =>
+        Interlocked.Exchange(ref _interruption, interruption)?.GiveUp();
+
+    /// <summary>A piece is about to be passed on.</summary>
+    public Task PassAsync(ProxyDirection direction) =>
+        Volatile.Read(ref _interruption)?.PassAsync(direction) ?? Task.CompletedTask;
 
     /// <summary>How long the bytes that arrive now are held.</summary>
     public TimeSpan NextDelay() => Latency + (Jitter * Random.Shared.NextDouble());

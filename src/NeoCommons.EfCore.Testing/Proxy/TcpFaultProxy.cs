@@ -24,7 +24,6 @@ namespace NeoCommons.EfCore.Testing;
 public sealed class TcpFaultProxy : IAsyncDisposable
 {
     private const int PortAttempts = 5;
-
     private readonly Lock _lock = new();
     private readonly ProxyTraffic _traffic;
     private readonly ConcurrentDictionary<ProxyConnection, Task> _connections = new();
@@ -73,6 +72,20 @@ public sealed class TcpFaultProxy : IAsyncDisposable
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(value, TimeSpan.Zero);
             _traffic.Jitter = value;
+        }
+    }
+
+    /// <summary>The most bytes that are passed on at once: longer messages are torn.</summary>
+    /// <value>Default, and at the most: 16,384. Applies to bytes that arrive from now on.</value>
+    /// <exception cref="ArgumentOutOfRangeException">It is less than 1 or more than 16,384.</exception>
+    public int PieceSize
+    {
+        get => _traffic.PieceSize;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, ProxyConnection.BufferSize);
+            _traffic.PieceSize = value;
         }
     }
 
@@ -150,13 +163,31 @@ public sealed class TcpFaultProxy : IAsyncDisposable
         }
     }
 
+    /// <summary>Calls back once, before the n-th piece of data from now on: with n = 1, 2, ... everywhere.</summary>
+    /// <remarks>A piece is what one read from a socket brings, at most <see cref="PieceSize"/>; it waits for the end of the callback.</remarks>
+    /// <param name="number">Which piece, of all connections: 1 for the next.</param>
+    /// <param name="direction">Pieces of which way count.</param>
+    /// <param name="act">What happens: <see cref="Cut"/>, a cancellation, a statement on another connection.</param>
+    /// <returns>Ends as the callback does; canceled by another call or <see cref="Restore"/> before it came to that.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="number"/> is less than 1.</exception>
+    public Task BeforePiece(int number, ProxyDirection direction, Func<Task> act)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(number, 1);
+        ArgumentNullException.ThrowIfNull(act);
+        var interruption = new Interruption(number, direction, act);
+        _traffic.Interrupt(interruption);
+        return interruption.Ended;
+    }
+
     /// <summary>
-    /// Ends every fault: no latency, no jitter, no black hole, new connections accepted. Connections that were cut stay
-    /// cut, and the counters stay.
+    /// Ends every fault: no latency, no jitter, whole pieces, no callback, no black hole, new connections accepted.
+    /// Connections that were cut stay cut, and the counters stay.
     /// </summary>
     public void Restore()
     {
         Latency = Jitter = TimeSpan.Zero;
+        PieceSize = ProxyConnection.BufferSize;
+        _traffic.Interrupt(null);
         _traffic.ToServer.Open();
         _traffic.ToClient.Open();
         lock (_lock)
@@ -179,6 +210,7 @@ public sealed class TcpFaultProxy : IAsyncDisposable
             _listener.Dispose();
         }
 
+        _traffic.Interrupt(null);
         Cut();
         await Task.WhenAll(_connections.Values).ConfigureAwait(false);
     }

@@ -126,8 +126,14 @@ internal sealed class DatabaseConnections(
                 }
 
                 physical.NeedsReset |= source.OwnsReset;
-                opening.EndUse(physical, source);
-                source.Release();
+                try
+                {
+                    opening.EndUse(physical, source);
+                }
+                finally
+                {
+                    source.Release();
+                }
             }
         }
         catch

@@ -111,6 +111,27 @@ public sealed class TransactionScopeTests(TestServers servers)
         Assert.Equal(PostgresErrorCodes.UndefinedTable, refused.SqlState);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_raw_connection_in_a_scope_sees_nothing_of_a_context_whose_connection_Dapper_closed(bool async)
+    {
+        await using var app = await StartAsync();
+        using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
+        await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
+
+        // Dapper opens and closes it, and EF, which would take the path off, is not asked.
+        var connection = acme.Database.GetDbConnection();
+        const string Names = "SELECT \"Name\" FROM \"Products\"";
+        Assert.Equal(
+            "acme",
+            async ? await connection.QuerySingleAsync<string>(Names) : connection.QuerySingle<string>(Names)
+        );
+
+        await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
+        await Assert.ThrowsAsync<PostgresException>(() => raw.QueryAsync<string>(Names));
+    }
+
     [Fact]
     public async Task A_tenants_connection_opened_again_in_a_scope_reads_nothing()
     {

@@ -125,26 +125,4 @@ internal sealed class LibraryDriver : IFuzzDriver
             await _pooler.DisposeAsync();
         }
     }
-
-    private sealed class OneConnection(DatabaseConnection row) : IConnectionRegistry
-    {
-        public ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default) =>
-            ValueTask.FromResult(name == row.Name ? row : null);
-
-        public ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default) =>
-            ValueTask.FromResult<IReadOnlyList<DatabaseConnection>>([row]);
-    }
-
-    private sealed class KnownTenants(IReadOnlyList<Tenant> tenants) : ITenantStore
-    {
-        private readonly Dictionary<TenantId, Tenant> _byId = tenants.ToDictionary(t => t.Id);
-
-        public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default) =>
-            ValueTask.FromResult(_byId.GetValueOrDefault(id));
-
-        public ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default) =>
-            ValueTask.FromResult(tenants.FirstOrDefault(t => t.Slug == slug));
-
-        public IAsyncEnumerable<Tenant> ListAsync(CancellationToken ct = default) => tenants.ToAsyncEnumerable();
-    }
 }
