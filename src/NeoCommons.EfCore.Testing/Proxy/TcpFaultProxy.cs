@@ -179,10 +179,7 @@ public sealed class TcpFaultProxy : IAsyncDisposable
         return interruption.Ended;
     }
 
-    /// <summary>
-    /// Ends every fault: no latency, no jitter, whole pieces, no callback, no black hole, new connections accepted.
-    /// Connections that were cut stay cut, and the counters stay.
-    /// </summary>
+    /// <summary>Ends every fault and callback. Connections that were cut stay cut, and the counters stay.</summary>
     public void Restore()
     {
         Latency = Jitter = TimeSpan.Zero;
