@@ -25,8 +25,11 @@ internal static class PoolerProbe
     private static readonly TimeSpan LongestComparison = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
 
+    // Where everything is slow, opening the second session is too: so many round trips more.
+    private const int RoundTripsOfPatience = 50;
+
     // Under load a session may be given the same backend again by chance.
-    private const int Looks = 8;
+    private const int Looks = 24;
 
     /// <summary>Checks the pool of an open connection, and notes that it was found right.</summary>
     /// <exception cref="ConnectionUnavailableException">What answers is not what the row says, or leads to a schema.</exception>
@@ -109,20 +112,22 @@ internal static class PoolerProbe
     )
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var started = time.GetTimestamp();
+        var isShared = await BackendOfAsync(open, ct).ConfigureAwait(false) != backend;
+        var patience = LongestComparison + (time.GetElapsedTime(started) * RoundTripsOfPatience);
         var other = HoldAsync(source, ending.Token);
-        var isShared = false;
         try
         {
-            var started = time.GetTimestamp();
-            for (var looks = 0; !isShared && looks < Looks; looks += other.IsCompleted ? 1 : 0)
+            for (var looks = 0; !isShared && looks < Looks && time.GetElapsedTime(started) < patience; )
             {
                 await Task.WhenAny(other, Task.Delay(Interval, time, ct)).ConfigureAwait(false);
                 isShared =
                     await BackendOfAsync(open, ct).ConfigureAwait(false) != backend
                     || (other.IsCompletedSuccessfully && other.Result.Backend == backend);
-                if (time.GetElapsedTime(started) > LongestComparison)
+                if (other.IsCompleted)
                 {
-                    break;
+                    looks++;
+                    other = HoldAgainAsync(other, ending.Token);
                 }
             }
         }
@@ -162,15 +167,46 @@ internal static class PoolerProbe
         var connection = await source.Unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
         try
         {
-            // The transaction ends with the connection.
-            await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-            return (connection, await BackendOfAsync(connection, ct).ConfigureAwait(false));
+            return await HoldAsync(connection, ct).ConfigureAwait(false);
         }
         catch
         {
             await connection.DisposeAsync().ConfigureAwait(false);
             throw;
         }
+    }
+
+    // Another transaction, and so, where there is no session, perhaps another backend.
+    private static async Task<(NpgsqlConnection Connection, int Backend)> HoldAgainAsync(
+        Task<(NpgsqlConnection Connection, int Backend)> held,
+        CancellationToken ct
+    )
+    {
+        var (connection, _) = await held.ConfigureAwait(false);
+        try
+        {
+            var rollback = new NpgsqlCommand("ROLLBACK", connection);
+            await using var __ = rollback.ConfigureAwait(false);
+            await rollback.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+            return await HoldAsync(connection, ct).ConfigureAwait(false);
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task<(NpgsqlConnection Connection, int Backend)> HoldAsync(
+        NpgsqlConnection connection,
+        CancellationToken ct
+    )
+    {
+        // It ends with the connection.
+        var begin = new NpgsqlCommand("BEGIN", connection);
+        await using var _ = begin.ConfigureAwait(false);
+        await begin.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        return (connection, await BackendOfAsync(connection, ct).ConfigureAwait(false));
     }
 
     private static async Task<int> BackendOfAsync(NpgsqlConnection connection, CancellationToken ct)
