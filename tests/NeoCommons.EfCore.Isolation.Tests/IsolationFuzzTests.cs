@@ -56,6 +56,19 @@ public sealed class IsolationFuzzTests(TestServers servers, ITestOutputHelper ou
             Tenants = 64,
             Workers = 32,
         },
+        new("search path, tenant roles, reset when used, pooled contexts")
+        {
+            TenantRoles = true,
+            Reset = SessionReset.WhenUsed,
+            PooledContexts = true,
+        },
+        new("qualified names, tenant roles, reset when used, retry")
+        {
+            TenantRoles = true,
+            Binding = SchemaBinding.QualifiedNames,
+            Reset = SessionReset.WhenUsed,
+            Retry = true,
+        },
         new("qualified names behind a transaction pooler")
         {
             Binding = SchemaBinding.QualifiedNames,

@@ -2,14 +2,22 @@ using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>Makes one tenant's schema and its tables on one connection.</summary>
+/// <summary>Makes one tenant's schema, its tables and its role on one connection.</summary>
 /// <remarks>
 /// The schema's comment says whose it is, written together with the schema: only that tells a creation that is resumed
 /// its own tables from somebody else's.
 /// </remarks>
-internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName schema, TenantEntity tenant)
+internal sealed class SchemaCreation(
+    NpgsqlConnection connection,
+    DatabaseConnection database,
+    SchemaName schema,
+    TenantEntity tenant,
+    TenantRights rights
+)
 {
     private const string Mark = "NeoCommons tenant ";
+
+    private TenantId Id => new(tenant.Id);
 
     /// <summary>Creates schema and tables inside the transaction that the caller has begun.</summary>
     /// <param name="migration">Migrates the schema.</param>
@@ -29,6 +37,7 @@ internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName sch
         await migration.BindAsync(ct).ConfigureAwait(false);
         var plan = await migration.PlanAsync(scripts, ct).ConfigureAwait(false);
         await migration.ApplyInTransactionAsync(plan.Pending, ct).ConfigureAwait(false);
+        await rights.GrantInTransactionAsync(connection, database, Id, schema, ct).ConfigureAwait(false);
         return plan;
     }
 
@@ -59,6 +68,7 @@ internal sealed class SchemaCreation(NpgsqlConnection connection, SchemaName sch
             await migration.BindAsync(ct).ConfigureAwait(false);
             var plan = await migration.PlanAsync(scripts, ct).ConfigureAwait(false);
             await migration.ApplyAsync(plan.Pending, ct).ConfigureAwait(false);
+            await rights.GrantAsync(connection, database, Id, schema, ct).ConfigureAwait(false);
             return plan;
         }
         catch when (isNew && !resume)

@@ -13,6 +13,7 @@ internal sealed class TenantProvisioner(
     AdminTenantStore tenants,
     TenantMigrationScripts scripts,
     SearchPath searchPath,
+    TenantRights rights,
     ConnectionOpening opening,
     IOptions<SchemaNaming> naming,
     TimeProvider time,
@@ -38,7 +39,7 @@ internal sealed class TenantProvisioner(
 
             var oneTransaction = database.IsSame(source.Row) && all.All(script => script.IsTransactional);
             var (created, plan) = oneTransaction
-                ? await CreateAtOnceAsync(session, tenant, schema, ct).ConfigureAwait(false)
+                ? await CreateAtOnceAsync(session, source.Row, tenant, schema, ct).ConfigureAwait(false)
                 : await CreateInStepsAsync(session, source, tenant, schema, ct).ConfigureAwait(false);
 
             // The tenant exists: no cancellation may say otherwise.
@@ -82,6 +83,7 @@ internal sealed class TenantProvisioner(
     /// <summary>Row, schema and tables in one transaction of the admin database.</summary>
     private async Task<(Tenant, MigrationPlan)> CreateAtOnceAsync(
         NpgsqlConnection session,
+        DatabaseConnection database,
         NewTenant tenant,
         SchemaName schema,
         CancellationToken ct
@@ -97,7 +99,7 @@ internal sealed class TenantProvisioner(
         var row = await _reservation.ReserveAsync(context, session, tenant, schema, ct).ConfigureAwait(false);
         var migration = new SchemaMigration(session, schema, searchPath, time, hasSession: true);
         await migration.LockAsync(ct).ConfigureAwait(false);
-        var plan = await new SchemaCreation(session, schema, row.Entity)
+        var plan = await new SchemaCreation(session, database, schema, row.Entity, rights)
             .CreateAsync(migration, scripts.All, resume: row.IsResumed, ct)
             .ConfigureAwait(false);
         var created = await TenantReservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false);
@@ -149,7 +151,7 @@ internal sealed class TenantProvisioner(
         CancellationToken ct
     )
     {
-        var creation = new SchemaCreation(connection, schema, row.Entity);
+        var creation = new SchemaCreation(connection, database, schema, row.Entity, rights);
         var hasSession = database.Pooler != PoolerMode.Transaction;
         var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession);
         if (hasSession)

@@ -10,6 +10,7 @@ internal sealed class TenantMigrator(
     TenantDataSources sources,
     TenantMigrationScripts scripts,
     SearchPath searchPath,
+    TenantRights rights,
     ConnectionOpening opening,
     IDbContextFactory<AdminDbContext> contexts,
     TimeProvider time,
@@ -91,7 +92,7 @@ internal sealed class TenantMigrator(
         {
             var connection = await opening.OpenNewAsync(source, pooled: false, ct).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
-            var plan = await MigrateAsync(connection, source.Row, tenant.Schema, all, ct).ConfigureAwait(false);
+            var plan = await MigrateAsync(connection, source.Row, tenant, all, ct).ConfigureAwait(false);
 
             // The schema is migrated: nothing from here on may say otherwise.
             await TryWriteVersionAsync(tenant, plan.To, ct).ConfigureAwait(false);
@@ -124,7 +125,7 @@ internal sealed class TenantMigrator(
     private async Task<MigrationPlan> MigrateAsync(
         NpgsqlConnection connection,
         DatabaseConnection row,
-        SchemaName schema,
+        Tenant tenant,
         IReadOnlyList<MigrationScript> known,
         CancellationToken ct
     )
@@ -133,17 +134,19 @@ internal sealed class TenantMigrator(
         {
             var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
             await using var _ = transaction.ConfigureAwait(false);
-            var inOne = new SchemaMigration(connection, schema, searchPath, time, hasSession: false);
+            var inOne = new SchemaMigration(connection, tenant.Schema, searchPath, time, hasSession: false);
             var all = await PlanAsync(inOne).ConfigureAwait(false);
             MigrationStep.ThrowIfNotTransactional(all.Pending, row);
             await inOne.ApplyInTransactionAsync(all.Pending, ct).ConfigureAwait(false);
+            await rights.GrantInTransactionAsync(connection, row, tenant.Id, tenant.Schema, ct).ConfigureAwait(false);
             await transaction.CommitAsync(ct).ConfigureAwait(false);
             return all;
         }
 
-        var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession: true);
+        var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time, hasSession: true);
         var plan = await PlanAsync(migration).ConfigureAwait(false);
         await migration.ApplyAsync(plan.Pending, ct).ConfigureAwait(false);
+        await rights.GrantAsync(connection, row, tenant.Id, tenant.Schema, ct).ConfigureAwait(false);
         return plan;
 
         async Task<MigrationPlan> PlanAsync(SchemaMigration run)

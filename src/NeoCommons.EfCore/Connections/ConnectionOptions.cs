@@ -62,6 +62,31 @@ public sealed class ConnectionOptions
     /// </summary>
     public bool BindWithFirstCommand { get; set; } = true;
 
+    /// <summary>
+    /// Whether each tenant's connections take on a role that may use the tenant's schema and no other tenant's, so that a
+    /// statement that names another's is refused by PostgreSQL (42501). <value>Default: false.</value> <c>SET ROLE</c>
+    /// travels with the search path: no round trip.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// The role is <c>neocommons_tenant_&lt;id without hyphens&gt;</c>. Provisioning creates it, and so does each migration
+    /// run for tenants that have none yet: migrate all tenants before the application starts with this on, since a session
+    /// whose role is missing fails with 22023. The connection's user needs <c>CREATEROLE</c> for that. It owns the schema's
+    /// objects as before; migrations run as that user.
+    /// </para>
+    /// <para>
+    /// The role may read and write tables, use sequences and call functions; it creates, alters and drops nothing but
+    /// temporary tables. In <see cref="SharedSchemas"/> it reads; grant whatever tenants may write there to
+    /// <c>neocommons_tenants</c>, which all the roles are members of.
+    /// </para>
+    /// <para>
+    /// It stops mistakes. SQL that an attacker writes can say <c>RESET ROLE</c>; and views and <c>SECURITY DEFINER</c>
+    /// functions in the tenant's own schema have the rights of their owner (docs/adr/0011). Behind a pooler in transaction
+    /// mode, which holds no role, contexts are refused.
+    /// </para>
+    /// </remarks>
+    public bool TenantRoles { get; set; }
+
     /// <summary>When a pooled connection is reset between two leases. <value>Default: <see cref="SessionReset.Always"/>.</value></summary>
     public SessionReset SessionReset { get; set; }
 

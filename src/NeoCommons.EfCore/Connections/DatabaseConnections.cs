@@ -64,8 +64,7 @@ internal sealed class DatabaseConnections(
             );
         }
 
-        return await OpenAsync(source, searchPath.To(found.Schema).Statement(inTransaction: false), ct)
-            .ConfigureAwait(false);
+        return await OpenAsync(source, searchPath.To(found).Statement(inTransaction: false), ct).ConfigureAwait(false);
     }
 
     public PoolMetrics GetPoolMetrics(string connectionName)

@@ -26,7 +26,7 @@ internal sealed class PhysicalConnection
     /// </summary>
     public bool NeedsReset { get; set; }
 
-    /// <summary>Whether a lease has left its search path.</summary>
+    /// <summary>Whether a lease has left its search path or its role.</summary>
     public bool IsBound { get; set; }
 
     /// <summary>The physical connection under an open connection.</summary>

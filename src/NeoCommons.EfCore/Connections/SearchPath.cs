@@ -10,54 +10,85 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
 {
-    // By the name's object, which lives as long as its tenant is cached: no lease encodes a statement anew.
-    private readonly ConditionalWeakTable<SchemaName, SessionBinding> _writing = [];
-    private readonly ConditionalWeakTable<SchemaName, SessionBinding> _reading = [];
+    // By the tenant's object, which lives as long as it is cached: no lease encodes a statement anew. Not by its schema:
+    // a tenant in another database may have one of the same name, and has another role.
+    private readonly ConditionalWeakTable<Tenant, SessionBinding?[]> _known = [];
 
     private readonly SessionBinding[] _named =
     [
-        SessionBinding.OfNames(isReadOnly: false, hasSession: true),
-        SessionBinding.OfNames(isReadOnly: true, hasSession: true),
-        SessionBinding.OfNames(isReadOnly: false, hasSession: false),
-        SessionBinding.OfNames(isReadOnly: true, hasSession: false),
+        SessionBinding.OfNames(role: null, isReadOnly: false, hasSession: true),
+        SessionBinding.OfNames(role: null, isReadOnly: true, hasSession: true),
+        SessionBinding.OfNames(role: null, isReadOnly: false, hasSession: false),
+        SessionBinding.OfNames(role: null, isReadOnly: true, hasSession: false),
     ];
 
     private readonly string _rest =
         string.Concat(options.SharedSchemas.Select(s => ", " + SchemaName.Parse(s).Quoted)) + ", pg_temp";
 
-    /// <summary>The path that leads to no schema, as sessions begin.</summary>
-    public SessionBinding Nobody { get; } = SessionBinding.OfPath(SchemaName.Unbound, isReadOnly: false);
+    /// <summary>What takes a tenant off a session: the path that leads to no schema, and no role.</summary>
+    public SessionBinding Nobody { get; } =
+        SessionBinding.OfPath(SchemaName.Unbound, options.TenantRoles ? TenantRole.None : null, isReadOnly: false);
 
     /// <summary>The path that leads to the tenant's schema.</summary>
-    /// <param name="schema">The tenant's schema.</param>
+    /// <param name="tenant">The tenant.</param>
     /// <param name="readOnly">Whether the session is to refuse writes.</param>
     /// <exception cref="TenantIsolationException">The schema is one that tenants share.</exception>
-    public SessionBinding To(SchemaName schema, bool readOnly = false) =>
-        (readOnly ? _reading : _writing).TryGetValue(schema, out var known) ? known : Make(schema, readOnly);
+    public SessionBinding To(Tenant tenant, bool readOnly = false) => Known(tenant, isNamed: false, readOnly);
 
     /// <summary>What binds a session in which each command names the tenant's schema.</summary>
-    /// <param name="schema">The tenant's schema.</param>
+    /// <param name="tenant">The tenant.</param>
     /// <param name="readOnly">Whether the session is to refuse writes.</param>
     /// <param name="pooler">What stands before the database.</param>
-    /// <exception cref="TenantIsolationException">The schema is one that tenants share.</exception>
-    public SessionBinding Named(SchemaName schema, bool readOnly, PoolerMode pooler)
+    /// <exception cref="TenantIsolationException">
+    /// The schema is one that tenants share, or the tenant's role cannot be held.
+    /// </exception>
+    public SessionBinding Named(Tenant tenant, bool readOnly, PoolerMode pooler)
     {
-        ThrowIfShared(schema);
-        return _named[(readOnly ? 1 : 0) + (pooler == PoolerMode.Transaction ? 2 : 0)];
+        if (!options.TenantRoles)
+        {
+            ThrowIfShared(tenant.Schema);
+            return _named[(readOnly ? 1 : 0) + (pooler == PoolerMode.Transaction ? 2 : 0)];
+        }
+
+        if (pooler == PoolerMode.Transaction)
+        {
+            throw new TenantIsolationException(
+                $"NeoCommons:Connections:TenantRoles is on, and the transaction pooler of connection '{tenant.ConnectionName}' "
+                    + "hands a session, role and all, from client to client. Either set TenantRoles to false, or connect "
+                    + "to PostgreSQL itself, or to a pooler in session mode, with 'session' in the row's column pooler.",
+                tenant.Id
+            );
+        }
+
+        return Known(tenant, isNamed: true, readOnly);
     }
 
-    /// <summary>The statement that binds a session of our own, outside of any transaction of the caller's.</summary>
+    /// <summary>The statement that binds a session of our own, which keeps the rights of the login role.</summary>
     /// <param name="schema">The tenant's schema.</param>
     /// <param name="inTransaction">Whether it is to end with the transaction that has begun.</param>
     /// <exception cref="TenantIsolationException">The schema is one that tenants share.</exception>
-    public string BindTo(SchemaName schema, bool inTransaction) => To(schema).Statement(inTransaction)!.Sql;
-
-    private SessionBinding Make(SchemaName schema, bool readOnly)
+    public string BindTo(SchemaName schema, bool inTransaction)
     {
         ThrowIfShared(schema);
-        var binding = SessionBinding.OfPath(schema.Quoted + _rest, readOnly);
-        (readOnly ? _reading : _writing).TryAdd(schema, binding);
-        return binding;
+        return SessionBinding
+            .OfPath(schema.Quoted + _rest, role: null, isReadOnly: false)
+            .Statement(inTransaction)!
+            .Sql;
+    }
+
+    private SessionBinding Known(Tenant tenant, bool isNamed, bool readOnly)
+    {
+        var bindings = _known.GetValue(tenant, static _ => new SessionBinding?[4]);
+        return bindings[(isNamed ? 2 : 0) + (readOnly ? 1 : 0)] ??= Make(tenant, isNamed, readOnly);
+    }
+
+    private SessionBinding Make(Tenant tenant, bool isNamed, bool readOnly)
+    {
+        ThrowIfShared(tenant.Schema);
+        var role = options.TenantRoles ? TenantRole.Of(tenant.Id) : null;
+        return isNamed
+            ? SessionBinding.OfNames(role, readOnly, hasSession: true)
+            : SessionBinding.OfPath(tenant.Schema.Quoted + _rest, role, readOnly);
     }
 
     private void ThrowIfShared(SchemaName schema)

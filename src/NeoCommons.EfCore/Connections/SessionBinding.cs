@@ -3,28 +3,41 @@ namespace NeoCommons.EfCore;
 /// <summary>What ties a session to one tenant, and says whether it may write.</summary>
 internal sealed class SessionBinding
 {
+    private const string Path = "search_path = ";
+    private const string Role = "ROLE ";
     private const string ReadOnlyByDefault = "SET default_transaction_read_only = on";
     private const string ReadOnly = "SET LOCAL transaction_read_only = on";
 
     private readonly SessionStatement? _session;
     private readonly SessionStatement _transaction;
 
-    private SessionBinding(string? path, string pathInTransaction, bool isReadOnly, bool hasSession)
+    private SessionBinding(string? path, string? role, bool isReadOnly, bool hasSession)
     {
         IsReadOnly = isReadOnly;
-        LeadsToTenant = path is not null;
+        StaysInSession = path is not null || role is not null;
+
+        // Where names bind, an earlier lease's path may still be there: whatever is said of the session takes it off.
+        var hasBind = StaysInSession || (isReadOnly && hasSession);
         _session = Join(
-            path is null ? null : "SET search_path = " + path,
+            hasBind ? "SET " + Path + (path ?? SchemaName.Unbound) : null,
+            role is null ? null : "SET " + Role + role,
             isReadOnly && hasSession ? ReadOnlyByDefault : null
         );
-        _transaction = Join("SET LOCAL search_path = " + pathInTransaction, isReadOnly ? ReadOnly : null)!;
+        _transaction = Join(
+            "SET LOCAL " + Path + (path ?? SchemaName.Unbound),
+            role is null ? null : "SET LOCAL " + Role + role,
+            isReadOnly ? ReadOnly : null
+        )!;
         Prefix = hasSession ? null : _transaction.Sql + "; ";
     }
 
     public bool IsReadOnly { get; }
 
-    /// <summary>Whether unqualified names find the tenant's tables.</summary>
-    public bool LeadsToTenant { get; }
+    /// <summary>
+    /// Whether a lease leaves its path or its role in the session. Any other tenant's lease sets its own in their place; a
+    /// session that is used for nobody must be reset.
+    /// </summary>
+    public bool StaysInSession { get; }
 
     /// <summary>
     /// Where no session can be relied on: what stands before a command whose SQL is not EF's own, so that it finds nothing
@@ -33,13 +46,18 @@ internal sealed class SessionBinding
     public string? Prefix { get; }
 
     /// <summary>The session's path is the tenant's.</summary>
-    public static SessionBinding OfPath(string path, bool isReadOnly) => new(path, path, isReadOnly, hasSession: true);
+    /// <param name="path">The path.</param>
+    /// <param name="role">The tenant's role, if it has one.</param>
+    /// <param name="isReadOnly">Whether nothing may be written.</param>
+    public static SessionBinding OfPath(string path, string? role, bool isReadOnly) =>
+        new(path, role, isReadOnly, hasSession: true);
 
     /// <summary>Each command names the tenant's schema; an unqualified name finds nothing.</summary>
+    /// <param name="role">The tenant's role, if it has one; it takes a session of the lease's own.</param>
     /// <param name="isReadOnly">Whether nothing may be written.</param>
     /// <param name="hasSession">Whether the session is the lease's own, and not one of a transaction pooler.</param>
-    public static SessionBinding OfNames(bool isReadOnly, bool hasSession) =>
-        new(null, SchemaName.Unbound, isReadOnly, hasSession);
+    public static SessionBinding OfNames(string? role, bool isReadOnly, bool hasSession) =>
+        new(null, role, isReadOnly, hasSession);
 
     /// <summary>The statement that binds, if it takes one.</summary>
     /// <param name="inTransaction">
@@ -49,9 +67,18 @@ internal sealed class SessionBinding
     /// </param>
     public SessionStatement? Statement(bool inTransaction) => inTransaction ? _transaction : _session;
 
-    private static SessionStatement? Join(string? first, string? second)
+    private static SessionStatement? Join(params ReadOnlySpan<string?> parts)
     {
-        var next = second is null ? null : new SessionStatement(second, 1);
-        return first is null ? next : new SessionStatement(first, 1).Then(next);
+        SessionStatement? all = null;
+        foreach (var part in parts)
+        {
+            if (part is not null)
+            {
+                var next = new SessionStatement(part, 1);
+                all = all is null ? next : all.Then(next);
+            }
+        }
+
+        return all;
     }
 }

@@ -16,8 +16,8 @@ public enum SessionReset
     /// <remarks>
     /// <para>
     /// A lease is marked by raw SQL, by <c>Database.GetDbConnection()</c>, transactions begun through <c>Database</c>, a
-    /// connection that the application opens itself, read-only contexts, tenant roles, functions mapped in the model,
-    /// interceptors of the application, and connections of <see cref="IDatabaseConnections"/>. The next lease of a
+    /// connection that the application opens itself, read-only contexts, functions mapped in the model, interceptors of
+    /// the application, and connections of <see cref="IDatabaseConnections"/>. The next lease of a
     /// marked connection resets it in the same message as its bind. A data source that was handed out
     /// (<see cref="IDatabaseConnections.GetDataSourceAsync"/>) is reset always: nobody sees what its connections do.
     /// </para>

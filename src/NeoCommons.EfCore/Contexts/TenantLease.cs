@@ -44,13 +44,13 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         context.GetService<LeaseEnd>().Begin();
         _binding = _settings.Binding switch
         {
-            SchemaBinding.QualifiedNames => searchPath.Named(tenant.Schema, readOnly, source.Row.Pooler),
+            SchemaBinding.QualifiedNames => searchPath.Named(tenant, readOnly, source.Row.Pooler),
             _ when source.Row.Pooler == PoolerMode.Transaction => throw new TenantIsolationException(
                 $"{context.GetType().Name} is bound by search_path, which the transaction pooler of connection "
                     + $"'{source.Row.Name}' hands from client to client. {PoolerProbe.Remedies}",
                 tenant.Id
             ),
-            _ => searchPath.To(tenant.Schema, readOnly),
+            _ => searchPath.To(tenant, readOnly),
         };
         _leased ??= new LeasedConnection(OnStateChange);
         context
@@ -115,7 +115,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
         if (!_isTouched && FirstCommand.IsSent(Connection))
         {
-            physical.HasBeenReset(isBound: _binding!.LeadsToTenant);
+            physical.HasBeenReset(isBound: _binding!.StaysInSession);
         }
 
         if (physical.Scope is not null && Transaction.Current is not null)

@@ -115,6 +115,29 @@ public sealed class RoundTripTests(TestServers servers)
         Assert.Equal(plain, tenant);
     }
 
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public async Task A_role_of_the_tenant_costs_no_round_trip(string operation, bool isExplicit)
+    {
+        var (plain, tenant) = await CountAsync(operation, isExplicit, ("NeoCommons:Connections:TenantRoles", "true"));
+
+        Assert.Equal(plain, tenant);
+    }
+
+    [Theory]
+    [MemberData(nameof(CasesOfEf))]
+    public async Task A_role_of_the_tenant_costs_no_round_trip_beside_qualified_names(string operation, bool isExplicit)
+    {
+        var (plain, tenant) = await CountAsync(
+            operation,
+            isExplicit,
+            SchemaBinding.QualifiedNames,
+            ("NeoCommons:Connections:TenantRoles", "true")
+        );
+
+        Assert.Equal(plain, tenant);
+    }
+
     private static Task SaveAsync(ShopDbContext shop, int rows)
     {
         for (var i = 0; i < rows; i++)

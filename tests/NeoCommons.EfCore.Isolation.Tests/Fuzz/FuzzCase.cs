@@ -33,5 +33,8 @@ public sealed record FuzzCase(string Name)
     /// <summary>How many statements a connection keeps prepared.</summary>
     public int Prepared { get; init; }
 
+    /// <summary>Whether each tenant has a role.</summary>
+    public bool TenantRoles { get; init; }
+
     public override string ToString() => Name;
 }

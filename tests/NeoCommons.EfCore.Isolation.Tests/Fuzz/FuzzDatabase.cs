@@ -82,6 +82,18 @@ internal sealed class FuzzDatabase
             + $"+ abs(count(*) FILTER (WHERE is_seed) - {Seeds}) FROM {table}";
     }
 
+    /// <summary>What the library's provisioning does, where the fuzz makes its tenants itself.</summary>
+    public async Task CreateRolesAsync(CancellationToken ct)
+    {
+        var sql = Tenants.Select(t =>
+        {
+            var role = $"neocommons_tenant_{t.Id.Value:N}";
+            return $"CREATE ROLE {role}; GRANT USAGE ON SCHEMA {t.Schema.Quoted} TO {role}; "
+                + $"GRANT SELECT, INSERT, UPDATE, DELETE ON {t.Schema.Quoted}.{Table} TO {role};";
+        });
+        await ScalarAsync(string.Concat(sql), ct);
+    }
+
     public async Task<object?> ScalarAsync(string sql, CancellationToken ct)
     {
         await using var connection = new NpgsqlConnection(ConnectionString);

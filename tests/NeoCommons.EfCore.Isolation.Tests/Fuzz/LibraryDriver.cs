@@ -43,6 +43,7 @@ internal sealed class LibraryDriver : IFuzzDriver
             ["NeoCommons:Connections:SessionReset"] = fuzz.Reset.ToString(),
             ["NeoCommons:Connections:BindWithFirstCommand"] = fuzz.Prepend.ToString(),
             ["NeoCommons:Connections:MaxPreparedStatements"] = $"{fuzz.Prepared}",
+            ["NeoCommons:Connections:TenantRoles"] = fuzz.TenantRoles.ToString(),
             ["NeoCommons:Connections:PrePingAfter"] = "00:00:00.005",
         };
         var services = new ServiceCollection();
@@ -96,6 +97,11 @@ internal sealed class LibraryDriver : IFuzzDriver
 
     public static async Task<LibraryDriver> StartAsync(FuzzDatabase database, FuzzCase fuzz, CancellationToken ct)
     {
+        if (fuzz.TenantRoles)
+        {
+            await database.CreateRolesAsync(ct);
+        }
+
         if (!fuzz.BehindPooler)
         {
             return new LibraryDriver(database, fuzz, null);
