@@ -8,5 +8,5 @@ project=${1:?usage: eng/public-api.sh <project folder>}
 file=$project/PublicAPI.Unshipped.txt
 echo '#nullable enable' > "$file"
 found=$(dotnet build "$project" --no-incremental -p:BuildProjectReferences=false 2>&1 |
-  sed -n "s/.*RS0016: Symbol '\(.*\)' is not part of the declared public API.*/\1/p" | LC_ALL=C sort -u)
+  sed -n "s/.*RS0016: Symbol '\(.*\)' is not part of the declared public API.*/\1/p" | LC_ALL=C sort -u || true)
 [[ -z $found ]] || echo "$found" >> "$file"

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Transactions;
 using Npgsql;
 
@@ -189,6 +190,38 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     /// <summary>Lets the statement travel with the next command, if it can.</summary>
     public bool TryPrepend(NpgsqlConnection open, SessionStatement? statement) =>
         statement is not null && options.BindWithFirstCommand && FirstCommand.TryPrepend(open, statement);
+
+    /// <summary>Takes what binds off an open connection, where it would be handed on as it is.</summary>
+    public async ValueTask UnbindAsync(NpgsqlConnection open, SessionStatement nobody, bool async)
+    {
+        try
+        {
+            await ExecuteAsync(open, nobody.Sql, tried: false, async, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (DbException)
+        {
+            // The transaction has failed or the connection is gone: either way nothing more can be executed on it.
+        }
+    }
+
+    /// <summary>Does the same where the connection was closed already, within a <c>TransactionScope</c> that goes on.</summary>
+    public void UnbindHandedOn(PooledDataSource source, SessionStatement nobody)
+    {
+        using var same = source.Source.CreateConnection();
+        try
+        {
+            // The driver gives the scope's connection to whoever opens one in it.
+            same.Open();
+        }
+        catch (Exception e) when (e is DbException or TransactionException or NotSupportedException)
+        {
+            // It is gone, and there is no other in this transaction.
+            return;
+        }
+
+        // Not async: the task has completed.
+        UnbindAsync(same, nobody, async: false).GetAwaiter().GetResult();
+    }
 
     /// <summary>Notes that a connection goes back to the pool.</summary>
     /// <param name="physical">The physical connection.</param>

@@ -19,6 +19,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private LeasedConnection? _leased;
     private PhysicalConnection? _physical;
     private bool _isOpening;
+    private bool _isUnbound;
     private bool _isTouched;
 
     /// <summary>The tenant, or null for a context that was made without one, at design time for instance.</summary>
@@ -27,6 +28,8 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private NpgsqlConnection? Connection => _leased?.Current;
 
     private SessionStatement? Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
+
+    private SessionStatement Nobody => _searchPath!.Nobody.Statement(inTransaction: true)!;
 
     public bool IsReadOnly => _binding is { IsReadOnly: true };
 
@@ -120,29 +123,8 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
         if (physical.Scope is not null && Transaction.Current is not null)
         {
-            await UnbindAsync(async).ConfigureAwait(false);
-        }
-    }
-
-    private async ValueTask UnbindAsync(bool async)
-    {
-        try
-        {
-            var command = Connection!.CreateCommand();
-            await using var _ = command.ConfigureAwait(false);
-            command.CommandText = _searchPath!.Nobody.Statement(inTransaction: true)!.Sql;
-            if (async)
-            {
-                await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            }
-            else
-            {
-                command.ExecuteNonQuery();
-            }
-        }
-        catch (DbException)
-        {
-            // The transaction has failed or the connection is gone: either way nothing more can be executed on it.
+            await _opening!.UnbindAsync(Connection, Nobody, async).ConfigureAwait(false);
+            _isUnbound = true;
         }
     }
 
@@ -265,10 +247,19 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     private void Closed()
     {
-        if (Interlocked.Exchange(ref _physical, null) is { } physical)
+        if (Interlocked.Exchange(ref _physical, null) is not { } physical || _opening is not { } opening)
         {
-            _opening?.EndUse(physical, _source!);
+            return;
         }
+
+        if (physical.Scope is not null && !_isUnbound && Transaction.Current is not null)
+        {
+            // Closed by the application, or by Dapper for it: EF was not asked, and nothing took the path off.
+            opening.UnbindHandedOn(_source!, Nobody);
+        }
+
+        _isUnbound = false;
+        opening.EndUse(physical, _source!);
     }
 
     private void MarkPhysical()

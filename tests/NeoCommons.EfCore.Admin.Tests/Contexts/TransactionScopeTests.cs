@@ -112,11 +112,17 @@ public sealed class TransactionScopeTests(TestServers servers)
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_raw_connection_in_a_scope_sees_nothing_of_a_context_whose_connection_Dapper_closed(bool async)
+    [InlineData(true, false)]
+    [InlineData(false, false)]
+    [InlineData(true, true)]
+    [InlineData(false, true)]
+    public async Task A_raw_connection_in_a_scope_sees_nothing_of_a_context_whose_connection_Dapper_closed(
+        bool async,
+        bool handedOut
+    )
     {
         await using var app = await StartAsync();
+        var source = await app.Databases.GetDataSourceAsync("db1", Ct);
         using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
         await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
 
@@ -128,7 +134,9 @@ public sealed class TransactionScopeTests(TestServers servers)
             async ? await connection.QuerySingleAsync<string>(Names) : connection.QuerySingle<string>(Names)
         );
 
-        await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
+        await using var raw = handedOut
+            ? await source.OpenConnectionAsync(Ct)
+            : await app.Databases.OpenConnectionAsync("db1", Ct);
         await Assert.ThrowsAsync<PostgresException>(() => raw.QueryAsync<string>(Names));
     }
 
