@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Transactions;
 using Npgsql;
 
@@ -12,6 +13,9 @@ namespace NeoCommons.EfCore;
 internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider time)
 {
     private const string Ping = "SELECT 1";
+
+    /// <summary>The <c>TransactionScope</c> that is open here, if one is.</summary>
+    public static string? CurrentScope => Transaction.Current?.TransactionInformation.LocalIdentifier;
 
     // What the driver sends itself when a connection is used again, and does not send after a TransactionScope.
     private static readonly SessionStatement Reset = new(
@@ -190,13 +194,42 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     public bool TryPrepend(NpgsqlConnection open, SessionStatement? statement) =>
         statement is not null && options.BindWithFirstCommand && FirstCommand.TryPrepend(open, statement);
 
+    /// <summary>Takes the search path off, as far as that can be.</summary>
+    public static async ValueTask UnbindAsync(NpgsqlConnection open, SessionStatement nobody, bool async)
+    {
+        try
+        {
+            var command = open.CreateCommand();
+            await using var _ = command.ConfigureAwait(false);
+            command.CommandText = nobody.Sql;
+            if (async)
+            {
+                await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+            else
+            {
+                command.ExecuteNonQuery();
+            }
+        }
+        catch (DbException)
+        {
+            // The transaction has failed or the connection is gone: either way nothing more can be executed on it.
+        }
+    }
+
     /// <summary>Notes that a connection goes back to the pool.</summary>
     /// <param name="physical">The physical connection.</param>
     /// <param name="source">Its pool.</param>
     public void EndUse(PhysicalConnection physical, PooledDataSource source)
     {
         // Within a TransactionScope the driver leaves its reset out.
-        if (!source.OwnsReset && physical.Scope is null)
+        if (physical.Scope is null && CurrentScope is not null)
+        {
+            // What was set before the scope began stays when it ends.
+            physical.NeedsReset = true;
+            source.ClearIfHandedOut();
+        }
+        else if (!source.OwnsReset && physical.Scope is null)
         {
             physical.HasBeenReset(isBound: false);
         }
@@ -207,7 +240,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     /// <summary>The bind, after a reset where one is due and the driver leaves it out.</summary>
     private static SessionStatement? Prepare(PhysicalConnection physical, SessionStatement? bind)
     {
-        var scope = Transaction.Current?.TransactionInformation.LocalIdentifier;
+        var scope = CurrentScope;
 
         // A mark stays until the reset has been answered: what was prepended is dropped if no command follows.
         physical.NeedsReset |=

@@ -73,6 +73,17 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         MarkPhysical();
     }
 
+    /// <summary>Notes that the application takes the connection, and binds it again if a scope that has ended bound it.</summary>
+    public void Take()
+    {
+        Touch();
+        if (IsScopeOver)
+        {
+            // Not async: the task has completed, and its exception is rethrown.
+            KeepBoundAsync(async: false, CancellationToken.None).GetAwaiter().GetResult();
+        }
+    }
+
     /// <summary>Opens the context's connection, bound to the tenant.</summary>
     /// <exception cref="TenantIsolationException">The context has no tenant, or this is not its connection.</exception>
     public async ValueTask OpenAsync(DbConnection connection, bool async, CancellationToken ct)
@@ -118,42 +129,37 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             physical.HasBeenReset(isBound: _binding!.StaysInSession);
         }
 
-        if (physical.Scope is not null && Transaction.Current is not null)
+        if (Transaction.Current is not null)
         {
-            await UnbindAsync(async).ConfigureAwait(false);
-        }
-    }
-
-    private async ValueTask UnbindAsync(bool async)
-    {
-        try
-        {
-            var command = Connection!.CreateCommand();
-            await using var _ = command.ConfigureAwait(false);
-            command.CommandText = _searchPath!.Nobody.Statement(inTransaction: true)!.Sql;
-            if (async)
-            {
-                await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            }
-            else
-            {
-                command.ExecuteNonQuery();
-            }
-        }
-        catch (DbException)
-        {
-            // The transaction has failed or the connection is gone: either way nothing more can be executed on it.
+            var nobody = _searchPath!.Nobody.Statement(inTransaction: true)!;
+            await ConnectionOpening.UnbindAsync(Connection, nobody, async).ConfigureAwait(false);
         }
     }
 
     /// <summary>Whether the next command needs a bind before it that cannot travel with it.</summary>
-    public bool BindsApart => NeedsBind && !_opening!.CanPrepend(Bind!);
+    public bool BindsApart => NeedsBind && (IsBusy || !_opening!.CanPrepend(Again!));
 
-    private bool NeedsBind => _isTouched && _physical is not null && Bind is not null;
+    // Whoever still reads from it would take the answer for his own; the driver refuses what is executed.
+    private bool IsBusy => Connection!.FullState != ConnectionState.Open;
+
+    private bool NeedsBind => _physical is not null && (_isTouched || IsScopeOver) && Again is not null;
+
+    // What a scope's bind has set ends with the scope, and an open connection may outlive it.
+    private bool IsScopeOver => _physical is { Scope: { } scope } && scope != ConnectionOpening.CurrentScope;
+
+    // A connection that was open before the scope is not yet part of it when EF makes its first command there.
+    private SessionStatement? Again =>
+        _binding!.Statement(inTransaction: _physical is { Scope: not null } && !IsScopeOver);
 
     /// <summary>Binds the open connection again, in a round trip of its own.</summary>
     public ValueTask BindApartAsync(bool async, CancellationToken ct) =>
-        _opening!.BindAgainAsync(Connection!, Bind!, async, ct);
+        _opening!.BindAgainAsync(Connection!, Again!, async, ct);
+
+    /// <summary>Binds a connection again that has been open, before the application uses it.</summary>
+    public ValueTask KeepBoundAsync(bool async, CancellationToken ct) =>
+        !NeedsBind || IsBusy || _opening!.TryPrepend(Connection!, Again)
+            ? ValueTask.CompletedTask
+            : BindApartAsync(async, ct);
 
     /// <summary>Lets EF execute a command, with the tenant's schema in its SQL.</summary>
     /// <param name="command">The command.</param>
@@ -178,7 +184,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         // RESET, DISCARD, SET: whatever ran before may have led the session elsewhere.
         if (NeedsBind)
         {
-            _opening!.TryPrepend(Connection!, Bind!);
+            _opening!.TryPrepend(Connection!, Again);
         }
 
         if (isForeign)
