@@ -14,6 +14,9 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
 {
     private const string Ping = "SELECT 1";
 
+    /// <summary>The <c>TransactionScope</c> that is open here, if one is.</summary>
+    public static string? CurrentScope => Transaction.Current?.TransactionInformation.LocalIdentifier;
+
     // What the driver sends itself when a connection is used again, and does not send after a TransactionScope.
     private static readonly SessionStatement Reset = new(
         "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
@@ -229,7 +232,13 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     public void EndUse(PhysicalConnection physical, PooledDataSource source)
     {
         // Within a TransactionScope the driver leaves its reset out.
-        if (!source.OwnsReset && physical.Scope is null)
+        if (physical.Scope is null && CurrentScope is not null)
+        {
+            // What was set before the scope began stays when it ends.
+            physical.NeedsReset = true;
+            source.ClearIfHandedOut();
+        }
+        else if (!source.OwnsReset && physical.Scope is null)
         {
             physical.HasBeenReset(isBound: false);
         }
@@ -240,7 +249,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     /// <summary>The bind, after a reset where one is due and the driver leaves it out.</summary>
     private static SessionStatement? Prepare(PhysicalConnection physical, SessionStatement? bind)
     {
-        var scope = Transaction.Current?.TransactionInformation.LocalIdentifier;
+        var scope = CurrentScope;
 
         // A mark stays until the reset has been answered: what was prepended is dropped if no command follows.
         physical.NeedsReset |=

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using Npgsql;
@@ -33,7 +34,8 @@ internal static class FirstCommand
     /// <summary>Puts the statement before the next command of an open connection; false if that cannot be done.</summary>
     public static bool TryPrepend(NpgsqlConnection open, SessionStatement statement)
     {
-        if (!CanPrepend(statement) || ConnectorOf(open) is not { } connector)
+        // While a reader is open, it would take the answer for its own.
+        if (!CanPrepend(statement) || open.FullState != ConnectionState.Open || ConnectorOf(open) is not { } connector)
         {
             return false;
         }

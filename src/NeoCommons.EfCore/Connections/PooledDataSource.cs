@@ -108,6 +108,18 @@ internal sealed class PooledDataSource
         return Source;
     }
 
+    /// <summary>
+    /// Closes each connection when it comes back, where someone may open it whom we do not see: he would find it as it was
+    /// left.
+    /// </summary>
+    public void ClearIfHandedOut()
+    {
+        if (_handedOut)
+        {
+            Source.Clear();
+        }
+    }
+
     /// <summary>Lets a retired data source that was handed out be disposed before the deadline, when no lease is left.</summary>
     public void EndGrace() => _graceEnded.TrySetResult();
 

@@ -59,12 +59,16 @@ internal sealed class TenantFacade(
     /// <summary>EF's connection; taking the driver's from it touches the lease.</summary>
     private sealed class WatchedConnection(IRelationalConnection inner, TenantLease lease) : IRelationalConnection
     {
+        // A command of EF takes the connection, and is bound, before it opens it.
+        private bool _isTaken;
+
         [AllowNull]
         public DbConnection DbConnection
         {
             get
             {
-                lease.Touch();
+                _isTaken = true;
+                lease.Take();
                 return inner.DbConnection;
             }
             set => SetDbConnection(value, contextOwnsConnection: false);
@@ -93,10 +97,46 @@ internal sealed class TenantFacade(
             inner.SetDbConnection(value, contextOwnsConnection);
         }
 
-        public bool Open(bool errorsExpected = false) => inner.Open(errorsExpected);
+        public bool Open(bool errorsExpected = false)
+        {
+            var wasOpened = inner.Open(errorsExpected);
+            if (wasOpened || _isTaken)
+            {
+                return wasOpened;
+            }
 
-        public Task<bool> OpenAsync(CancellationToken cancellationToken, bool errorsExpected = false) =>
-            inner.OpenAsync(cancellationToken, errorsExpected);
+            try
+            {
+                // Not async: the task has completed, and its exception is rethrown.
+                lease.KeepBoundAsync(async: false, CancellationToken.None).GetAwaiter().GetResult();
+                return false;
+            }
+            catch
+            {
+                inner.Close();
+                throw;
+            }
+        }
+
+        public async Task<bool> OpenAsync(CancellationToken cancellationToken, bool errorsExpected = false)
+        {
+            var wasOpened = await inner.OpenAsync(cancellationToken, errorsExpected).ConfigureAwait(false);
+            if (wasOpened || _isTaken)
+            {
+                return wasOpened;
+            }
+
+            try
+            {
+                await lease.KeepBoundAsync(async: true, cancellationToken).ConfigureAwait(false);
+                return false;
+            }
+            catch
+            {
+                await inner.CloseAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
 
         public bool Close() => inner.Close();
 

@@ -76,6 +76,17 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         MarkPhysical();
     }
 
+    /// <summary>Notes that the application takes the connection, and binds it again if a scope that has ended bound it.</summary>
+    public void Take()
+    {
+        Touch();
+        if (IsScopeOver)
+        {
+            // Not async: the task has completed, and its exception is rethrown.
+            KeepBoundAsync(async: false, CancellationToken.None).GetAwaiter().GetResult();
+        }
+    }
+
     /// <summary>Opens the context's connection, bound to the tenant.</summary>
     /// <exception cref="TenantIsolationException">The context has no tenant, or this is not its connection.</exception>
     public async ValueTask OpenAsync(DbConnection connection, bool async, CancellationToken ct)
@@ -83,11 +94,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         ThrowIfUnbound();
         if (!_leased!.Is(connection))
         {
-            throw new TenantIsolationException(
-                $"The connection of this context was exchanged, and the new one is not bound to tenant '{Tenant!.Slug}'. "
-                    + "Make another context instead of calling SetDbConnection or SetConnectionString.",
-                Tenant.Id
-            );
+            throw LeaseRefusal.Exchanged(Tenant!);
         }
 
         _isOpening = true;
@@ -121,7 +128,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             physical.HasBeenReset(isBound: _binding!.StaysInSession);
         }
 
-        if (physical.Scope is not null && Transaction.Current is not null)
+        if (Transaction.Current is not null)
         {
             await _opening!.UnbindAsync(Connection, Nobody, async).ConfigureAwait(false);
             _isUnbound = true;
@@ -129,13 +136,29 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     }
 
     /// <summary>Whether the next command needs a bind before it that cannot travel with it.</summary>
-    public bool BindsApart => NeedsBind && !_opening!.CanPrepend(Bind!);
+    public bool BindsApart => NeedsBind && (IsBusy || !_opening!.CanPrepend(Again!));
 
-    private bool NeedsBind => _isTouched && _physical is not null && Bind is not null;
+    // Whoever still reads from it would take the answer for his own; the driver refuses what is executed.
+    private bool IsBusy => Connection!.FullState != ConnectionState.Open;
+
+    private bool NeedsBind => _physical is not null && (_isTouched || IsScopeOver) && Again is not null;
+
+    // What a scope's bind has set ends with the scope, and an open connection may outlive it.
+    private bool IsScopeOver => _physical is { Scope: { } scope } && scope != ConnectionOpening.CurrentScope;
+
+    // A connection that was open before the scope is not yet part of it when EF makes its first command there.
+    private SessionStatement? Again =>
+        _binding!.Statement(inTransaction: _physical is { Scope: not null } && !IsScopeOver);
 
     /// <summary>Binds the open connection again, in a round trip of its own.</summary>
     public ValueTask BindApartAsync(bool async, CancellationToken ct) =>
-        _opening!.BindAgainAsync(Connection!, Bind!, async, ct);
+        _opening!.BindAgainAsync(Connection!, Again!, async, ct);
+
+    /// <summary>Binds a connection again that has been open, before the application uses it.</summary>
+    public ValueTask KeepBoundAsync(bool async, CancellationToken ct) =>
+        !NeedsBind || IsBusy || _opening!.TryPrepend(Connection!, Again)
+            ? ValueTask.CompletedTask
+            : BindApartAsync(async, ct);
 
     /// <summary>Lets EF execute a command, with the tenant's schema in its SQL.</summary>
     /// <param name="command">The command.</param>
@@ -149,7 +172,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             || (_physical is null && Connection?.State != ConnectionState.Closed)
         )
         {
-            throw NotBound();
+            throw LeaseRefusal.NotBound(Tenant);
         }
 
         if (isForeign || _settings.Binding == SchemaBinding.QualifiedNames)
@@ -160,7 +183,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         // RESET, DISCARD, SET: whatever ran before may have led the session elsewhere.
         if (NeedsBind)
         {
-            _opening!.TryPrepend(Connection!, Bind!);
+            _opening!.TryPrepend(Connection!, Again);
         }
 
         if (isForeign)
@@ -184,10 +207,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     {
         if (_source is null)
         {
-            throw new TenantIsolationException(
-                "This context has no tenant, so it cannot open a connection. Make contexts with "
-                    + "ITenantDbContextFactory<T>, or inject them where ITenantContext has a tenant."
-            );
+            throw LeaseRefusal.NoTenant();
         }
     }
 
@@ -269,12 +289,4 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             physical.NeedsReset = true;
         }
     }
-
-    private TenantIsolationException NotBound() =>
-        new(
-            "The connection of this context was opened or exchanged behind its back, so it is not bound to "
-                + (Tenant is null ? "a tenant" : $"tenant '{Tenant.Slug}'")
-                + ". Let the context open it, with Database.OpenConnectionAsync() where it must stay open.",
-            Tenant?.Id
-        );
 }

@@ -11,9 +11,7 @@ internal sealed class FuzzReport(int seed)
 
     private readonly ConcurrentDictionary<string, long> _succeeded = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, long> _faults = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, (long Count, Exception First)> _unexpected = new(
-        StringComparer.Ordinal
-    );
+    private readonly ConcurrentDictionary<string, Unexplained> _unexpected = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<string> _samples = new();
     private long _operations;
     private long _cancelled;
@@ -40,7 +38,7 @@ internal sealed class FuzzReport(int seed)
 
     public IReadOnlyDictionary<string, long> Succeeded => _succeeded;
 
-    public IReadOnlyDictionary<string, (long Count, Exception First)> Unexpected => _unexpected;
+    public IReadOnlyDictionary<string, Unexplained> Unexpected => _unexpected;
 
     public void Begin() => Interlocked.Increment(ref _operations);
 
@@ -50,14 +48,18 @@ internal sealed class FuzzReport(int seed)
 
     public void Kill() => Interlocked.Increment(ref _kills);
 
-    public void Fault(string operation, Exception e)
+    /// <summary>Counts a fault.</summary>
+    /// <param name="operation">What it has ended.</param>
+    /// <param name="e">The fault.</param>
+    /// <param name="history">What the context has done, this operation last: the cause may lie in an earlier one.</param>
+    public void Fault(string operation, Exception e, IReadOnlyList<string> history)
     {
         if (ExpectedFaults.Name(e) is not { } name)
         {
             _unexpected.AddOrUpdate(
                 $"{operation}: {e.GetType().Name}: {e.Message}",
-                (1, e),
-                (_, seen) => (seen.Count + 1, seen.First)
+                _ => new Unexplained(1, e, [.. history]),
+                (_, seen) => seen with { Count = seen.Count + 1 }
             );
             return;
         }
@@ -89,9 +91,11 @@ internal sealed class FuzzReport(int seed)
             text.Append("  WRONG ").AppendLine(sample);
         }
 
-        foreach (var (what, (count, first)) in _unexpected)
+        foreach (var (what, (count, first, history)) in _unexpected)
         {
             text.AppendLine(CultureInfo.InvariantCulture, $"  UNEXPECTED {count} x {what}")
+                .AppendLine("    the first one's context:")
+                .AppendJoin("", history.Select(step => $"      {step}{Environment.NewLine}"))
                 .Append("    ")
                 .AppendLine(first.ToString());
         }
@@ -105,4 +109,7 @@ internal sealed class FuzzReport(int seed)
 
         return text.ToString();
     }
+
+    /// <summary>An exception that nobody should see.</summary>
+    internal sealed record Unexplained(long Count, Exception First, IReadOnlyList<string> History);
 }

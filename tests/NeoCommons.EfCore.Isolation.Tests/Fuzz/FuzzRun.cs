@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Storage;
 
 namespace NeoCommons.EfCore.Isolation.Tests.Fuzz;
 
@@ -60,19 +62,26 @@ internal sealed class FuzzRun(FuzzDatabase database, IFuzzDriver driver, int wor
                 await using var context = await driver.CreateAsync(tenant, readOnly, worker, CancellationToken.None);
 
                 // Used again after errors, as applications do.
+                var history = new List<string>();
                 for (var i = random.Next(1, 7); i > 0 && goes(); i--)
                 {
-                    await StepAsync(context, tenant, readOnly, random);
+                    await StepAsync(context, tenant, readOnly, random, history);
                 }
             }
             catch (Exception e)
             {
-                _report.Fault("lease", e);
+                _report.Fault("lease", e, []);
             }
         }
     }
 
-    private async Task StepAsync(CanaryContext context, Tenant tenant, bool readOnly, Random random)
+    private async Task StepAsync(
+        CanaryContext context,
+        Tenant tenant,
+        bool readOnly,
+        Random random,
+        List<string> history
+    )
     {
         var operation = Draw(random, readOnly);
         using var cancel = random.Next(4) == 0 ? new CancellationTokenSource(random.Next(4)) : null;
@@ -83,11 +92,19 @@ internal sealed class FuzzRun(FuzzDatabase database, IFuzzDriver driver, int wor
             context.ChangeTracker.Clear();
             await operation.ExecuteAsync(step);
             _report.Success(operation.Name);
+            Note("done");
         }
         catch (Exception e)
         {
-            _report.Fault(operation.Name, e);
+            Note($"{e.GetType().Name}: {e.Message}");
+            _report.Fault(operation.Name, e, history);
         }
+
+        // EF's service, since Database.GetDbConnection() would tell the library that the application has it.
+        void Note(string outcome) =>
+            history.Add(
+                $"{operation.Name}: {outcome}; {context.GetService<IRelationalConnection>().DbConnection.State} now"
+            );
     }
 
     private FuzzOperation Draw(Random random, bool readOnly)

@@ -19,10 +19,13 @@ internal sealed class LibraryDriver : IFuzzDriver
     private readonly FuzzCase _case;
 
     private readonly PgBouncerServer? _pooler;
+    private readonly CancellationTokenSource _over = new();
+    private readonly Task _keepingRunning;
 
     private LibraryDriver(FuzzDatabase database, FuzzCase fuzz, PgBouncerServer? pooler)
     {
         _pooler = pooler;
+        _keepingRunning = pooler is null ? Task.CompletedTask : KeepRunningAsync(pooler, _over.Token);
         _case = fuzz;
         var row = new DatabaseConnection
         {
@@ -126,9 +129,27 @@ internal sealed class LibraryDriver : IFuzzDriver
     public async ValueTask DisposeAsync()
     {
         await _services.DisposeAsync();
+        await _over.CancelAsync();
+        await _keepingRunning;
+        _over.Dispose();
         if (_pooler is not null)
         {
             await _pooler.DisposeAsync();
         }
+    }
+
+    // As its service manager would: versions before 1.21 end when a cancel request and the death of a backend coincide
+    // (pgbouncer#822), and all that was left of the run would be refused.
+    private static async Task KeepRunningAsync(PgBouncerServer pooler, CancellationToken ct)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(50), ct);
+                await pooler.StartAgainAsync(ct);
+            }
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested) { }
     }
 }
