@@ -23,16 +23,16 @@ internal sealed record TenantContextSettings
 
     public bool HasModelPerSchema => CachedModels > 0;
 
+    /// <summary>What models and compiled queries are made of: contexts that agree in it share EF's services.</summary>
+    public (SchemaBinding, int, Type?) Models => (Binding, CachedModels, ModelsOf);
+
     public bool Equals(TenantContextSettings? other) =>
         ReferenceEquals(this, other)
         || other is not null
-            && Binding == other.Binding
-            && CachedModels == other.CachedModels
-            && ModelsOf == other.ModelsOf
+            && Models == other.Models
             && AllowsEntitiesOfOtherTenants == other.AllowsEntitiesOfOtherTenants
             && HasInterceptors == other.HasInterceptors
             && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
 
-    public override int GetHashCode() =>
-        SharedSchemas.Aggregate(HashCode.Combine(Binding, CachedModels, ModelsOf), HashCode.Combine);
+    public override int GetHashCode() => SharedSchemas.Aggregate(Models.GetHashCode(), HashCode.Combine);
 }

@@ -121,12 +121,12 @@ internal sealed class TenantOptionsExtension(TenantContextSettings settings, Ten
         public override string LogFragment => "using schema per tenant ";
 
         // One internal service provider serves all tenant contexts of an application that are set up alike. It caches
-        // models, and what is in a model, and whether it is refused, depends on the settings.
-        public override int GetServiceProviderHashCode() => extension.Settings.GetHashCode();
+        // models; whether one is refused is asked anew.
+        public override int GetServiceProviderHashCode() => extension.Settings.Models.GetHashCode();
 
         public override bool ShouldUseSameServiceProvider(DbContextOptionsExtensionInfo other) =>
             other is TenantExtensionInfo { Extension: TenantOptionsExtension known }
-            && known.Settings.Equals(extension.Settings);
+            && known.Settings.Models == extension.Settings.Models;
 
         public override void PopulateDebugInfo(IDictionary<string, string> debugInfo) =>
             debugInfo["NeoCommons:SchemaPerTenant"] = "1";
