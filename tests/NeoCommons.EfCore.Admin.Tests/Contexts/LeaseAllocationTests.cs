@@ -12,6 +12,7 @@ public sealed class LeaseAllocationTests(TestServers servers)
     private const int Leases = 5_000;
 
     private const int Budget = 512;
+    private const int Rows = 50;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -53,6 +54,57 @@ public sealed class LeaseAllocationTests(TestServers servers)
 
         TestContext.Current.TestOutputHelper?.WriteLine($"{reset}: EF {ofEf} bytes, a tenant's {ours} bytes a lease");
         Assert.InRange(ours - ofEf, long.MinValue, Budget);
+    }
+
+    [Theory]
+    [InlineData(QueryTrackingBehavior.NoTracking)]
+    [InlineData(QueryTrackingBehavior.TrackAll)]
+    public async Task To_note_whose_an_entity_is_allocates_nothing(QueryTrackingBehavior tracking)
+    {
+        await using var noting = await StartAsync(_ => { });
+        await using var other = await StartAsync(o => o.AllowEntitiesOfOtherTenants());
+        var (with, without) = (long.MaxValue, long.MaxValue);
+        for (var i = 0; i < Leases / 10; i++)
+        {
+            with = Math.Min(with, Read(noting));
+            without = Math.Min(without, Read(other));
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"{tracking}: {with} bytes with the guard, {without} without");
+
+        // For the query, whatever the number of its entities.
+        Assert.InRange(with - without, long.MinValue, Rows - 1);
+
+        long Read(TestApp app)
+        {
+            using var shop = app.Shop.CreateDbContextAsync("acme", Ct).Result;
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            Assert.Equal(Rows + 1, shop.Products.AsTracking(tracking).ToList().Count);
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+    }
+
+    private async Task<TestApp> StartAsync(Action<DbContextOptionsBuilder> configure)
+    {
+        var app = await TwoTenants.StartAsync(
+            servers.Postgres,
+            configure: b => b.AddPooledTenantDbContext<ShopDbContext>(configure)
+        );
+        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
+        for (var i = 0; i < Rows; i++)
+        {
+            shop.Products.Add(
+                new Product
+                {
+                    Sku = $"many {i}",
+                    Name = "acme",
+                    Price = i,
+                }
+            );
+        }
+
+        await shop.SaveChangesAsync(Ct);
+        return app;
     }
 
     // Synchronous, so that all of it happens on this thread.
