@@ -5,14 +5,12 @@ namespace NeoCommons.EfCore;
 
 /// <summary>The tenant of each entity, without keeping the entity alive.</summary>
 /// <remarks>
-/// What <see cref="ConditionalWeakTable{TKey, TValue}"/> does, for less: the weak handles of entities that were collected
-/// serve the next ones, so that noting an entity makes no handle. A hash table with chains, as long as twice the entities
-/// that lived at its last sweep. Thread-safe.
+/// What <see cref="ConditionalWeakTable{TKey, TValue}"/> does, for a tenth: to note an entity is to append it, the weak
+/// handles of those that were collected serve the next ones, and only who looks for one pays for an index. Thread-safe.
 /// </remarks>
 internal sealed class EntityOwnerTable
 {
     private const int FirstLength = 1_024;
-    private const int None = -1;
 
     private readonly Lock _lock = new();
     private Place[] _places = new Place[FirstLength];
@@ -20,31 +18,19 @@ internal sealed class EntityOwnerTable
     // Where the chain of a hash begins, plus one: an array begins as zeros.
     private int[] _chains = new int[FirstLength];
     private int _used;
-    private int _free = None;
+    private int _indexed;
 
     /// <summary>Notes the tenant of an entity that has none yet.</summary>
     public void Add(object entity, Tenant owner)
     {
-        var hash = RuntimeHelpers.GetHashCode(entity);
         lock (_lock)
         {
-            if (_free == None && _used == _places.Length)
+            if (_used == _places.Length)
             {
-                Sweep();
+                Compact();
             }
 
-            var at = _free;
-            if (at == None)
-            {
-                at = _used++;
-            }
-            else
-            {
-                _free = _places[at].Next;
-            }
-
-            _places[at].Take(entity, hash, owner);
-            Chain(at);
+            _places[_used++].Take(entity, owner);
         }
     }
 
@@ -53,7 +39,8 @@ internal sealed class EntityOwnerTable
         var hash = RuntimeHelpers.GetHashCode(entity);
         lock (_lock)
         {
-            for (var at = ChainOf(hash) - 1; at != None; at = _places[at].Next)
+            Index();
+            for (var at = ChainOf(hash) - 1; at >= 0; at = _places[at].Next)
             {
                 ref readonly var place = ref _places[at];
                 if (place.Hash == hash && ReferenceEquals(place.Entity, entity))
@@ -68,29 +55,37 @@ internal sealed class EntityOwnerTable
 
     private ref int ChainOf(int hash) => ref _chains[hash & (_chains.Length - 1)];
 
-    private void Chain(int at)
+    private void Index()
     {
-        ref var chain = ref ChainOf(_places[at].Hash);
-        _places[at].Next = chain - 1;
-        chain = at + 1;
+        for (; _indexed < _used; _indexed++)
+        {
+            ref var place = ref _places[_indexed];
+            if (place.Entity is { } living)
+            {
+                place.Hash = RuntimeHelpers.GetHashCode(living);
+                ref var chain = ref ChainOf(place.Hash);
+                place.Next = chain - 1;
+                chain = _indexed + 1;
+            }
+        }
     }
 
-    /// <summary>Frees the places of the dead, and makes room where they were too few.</summary>
-    private void Sweep()
+    /// <summary>Drops the dead, and makes room where they were too few.</summary>
+    private void Compact()
     {
         var living = 0;
-        foreach (ref var place in _places.AsSpan())
+        for (var at = 0; at < _used; at++)
         {
-            if (place.Entity is null)
+            if (_places[at].Entity is not null)
             {
-                place.Owner = null;
-            }
-            else
-            {
+                // Not copied: each place keeps a handle of its own.
+                (_places[living], _places[at]) = (_places[at], _places[living]);
                 living++;
             }
         }
 
+        _used = living;
+        _indexed = 0;
         if (living > _places.Length / 2)
         {
             Array.Resize(ref _places, _places.Length * 2);
@@ -100,37 +95,23 @@ internal sealed class EntityOwnerTable
         {
             Array.Clear(_chains);
         }
-
-        _free = None;
-        for (var at = _used - 1; at >= 0; at--)
-        {
-            if (_places[at].Owner is null)
-            {
-                _places[at].Next = _free;
-                _free = at;
-            }
-            else
-            {
-                Chain(at);
-            }
-        }
     }
 
     private struct Place
     {
         private GCHandle _entity;
 
-        public int Hash { get; private set; }
+        public int Hash { get; set; }
 
         public int Next { get; set; }
 
-        public Tenant? Owner { get; set; }
+        public Tenant? Owner { get; private set; }
 
         public readonly object? Entity => _entity.IsAllocated ? _entity.Target : null;
 
-        public void Take(object entity, int hash, Tenant owner)
+        public void Take(object entity, Tenant owner)
         {
-            (Hash, Owner) = (hash, owner);
+            Owner = owner;
             if (_entity.IsAllocated)
             {
                 _entity.Target = entity;

@@ -1,6 +1,5 @@
 using System.Linq.Expressions;
 using System.Reflection;
-using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Infrastructure;
@@ -18,7 +17,7 @@ internal sealed class EntityOwners : IInstantiationBindingInterceptor
 {
     private const int Tables = 16;
 
-    // Each has a lock.
+    // Each thread notes in one of them; each has a lock.
     private static readonly EntityOwnerTable[] Known =
     [
         .. Enumerable.Range(0, Tables).Select(_ => new EntityOwnerTable()),
@@ -32,7 +31,18 @@ internal sealed class EntityOwners : IInstantiationBindingInterceptor
     private static TenantLease? _lease;
 
     /// <summary>The tenant whose context has materialised the entity; null where none has.</summary>
-    public static Tenant? Of(object entity) => TableOf(entity).Find(entity);
+    public static Tenant? Of(object entity)
+    {
+        foreach (var table in Known)
+        {
+            if (table.Find(entity) is { } owner)
+            {
+                return owner;
+            }
+        }
+
+        return null;
+    }
 
     public InstantiationBinding ModifyBinding(
         InstantiationBindingInterceptionData interceptionData,
@@ -44,7 +54,7 @@ internal sealed class EntityOwners : IInstantiationBindingInterceptor
     {
         if (LeaseOf(context.Context).Tenant is { } owner)
         {
-            TableOf(entity).Add(entity, owner);
+            Known[Environment.CurrentManagedThreadId % Tables].Add(entity, owner);
         }
 
         return entity;
@@ -61,10 +71,6 @@ internal sealed class EntityOwners : IInstantiationBindingInterceptor
 
         return _lease;
     }
-
-    // Other bits than those that the table looks at.
-    private static EntityOwnerTable TableOf(object entity) =>
-        Known[(RuntimeHelpers.GetHashCode(entity) >> 20) & (Tables - 1)];
 
     private sealed class Noting(InstantiationBinding inner) : InstantiationBinding(inner.ParameterBindings)
     {
