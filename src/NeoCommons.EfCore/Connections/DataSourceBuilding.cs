@@ -151,7 +151,8 @@ internal static class DataSourceBuilding
             Timeout = (int)row.PoolTimeout.TotalSeconds,
             Pooling = pooled,
             // What an unpooled session does, a migration for one, is never part of the caller's transaction.
-            Enlist = pooled,
+            // Nor is a session whose reset is ours, which no transaction that has begun can take: ConnectionOpening refuses.
+            Enlist = pooled && !ownsReset,
             PersistSecurityInfo = false,
         };
         if (pooled)

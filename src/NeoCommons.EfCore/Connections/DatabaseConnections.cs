@@ -34,6 +34,15 @@ internal sealed class DatabaseConnections(
     public async ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default)
     {
         var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
+        try
+        {
+            source.ThrowIfInScope(null);
+        }
+        catch
+        {
+            source.Release();
+            throw;
+        }
 
         // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context
         // has just closed.

@@ -1,3 +1,4 @@
+using System.Transactions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -117,6 +118,21 @@ internal sealed class PooledDataSource
         if (_handedOut)
         {
             Source.Clear();
+        }
+    }
+
+    /// <summary>Refuses what would join a <c>TransactionScope</c> without the driver's reset.</summary>
+    /// <exception cref="TenantIsolationException">There is a scope, and the reset is ours.</exception>
+    public void ThrowIfInScope(TenantId? tenant)
+    {
+        if (OwnsReset && Transaction.Current is not null)
+        {
+            throw new TenantIsolationException(
+                "A session whose reset is left out (SessionReset.WhenUsed) cannot be part of a TransactionScope: when that ends, "
+                    + "the session falls back to the path that it had before, which may be another tenant's. Begin a transaction "
+                    + "with Database.BeginTransactionAsync(), or set NeoCommons:Connections:SessionReset to Always.",
+                tenant
+            );
         }
     }
 

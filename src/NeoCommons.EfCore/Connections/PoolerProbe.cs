@@ -124,10 +124,24 @@ internal static class PoolerProbe
                 isShared =
                     await BackendOfAsync(open, ct).ConfigureAwait(false) != backend
                     || (other.IsCompletedSuccessfully && other.Result.Backend == backend);
-                if (other.IsCompleted)
+                if (other.IsFaulted)
                 {
+                    // One that does not answer waits for this session's; one that fails says nothing.
+                    throw Refusal(
+                        source.Row,
+                        "whether its pooler keeps sessions could not be found out, since a second session failed: "
+                            + $"{other.Exception.GetBaseException().Message} Let the pooler accept more clients"
+                    );
+                }
+
+                if (!isShared && other.IsCompletedSuccessfully)
+                {
+                    // Poolers give the backend that was given back last: now it is the other one's.
                     looks++;
-                    other = HoldAgainAsync(other, ending.Token);
+                    var held = other.Result.Connection;
+                    await ExecuteAsync(held, "ROLLBACK", ending.Token).ConfigureAwait(false);
+                    isShared = await BackendOfAsync(open, ct).ConfigureAwait(false) != backend;
+                    other = HoldAsync(held, ending.Token);
                 }
             }
         }
@@ -156,7 +170,7 @@ internal static class PoolerProbe
         {
             await (await other.ConfigureAwait(false)).Connection.DisposeAsync().ConfigureAwait(false);
         }
-        catch (Exception e) when (e is OperationCanceledException or NpgsqlException) { }
+        catch (Exception e) when (e is OperationCanceledException or NpgsqlException or ObjectDisposedException) { }
     }
 
     private static async Task<(NpgsqlConnection Connection, int Backend)> HoldAsync(
@@ -176,37 +190,21 @@ internal static class PoolerProbe
         }
     }
 
-    // Another transaction, and so, where there is no session, perhaps another backend.
-    private static async Task<(NpgsqlConnection Connection, int Backend)> HoldAgainAsync(
-        Task<(NpgsqlConnection Connection, int Backend)> held,
-        CancellationToken ct
-    )
-    {
-        var (connection, _) = await held.ConfigureAwait(false);
-        try
-        {
-            var rollback = new NpgsqlCommand("ROLLBACK", connection);
-            await using var __ = rollback.ConfigureAwait(false);
-            await rollback.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-            return await HoldAsync(connection, ct).ConfigureAwait(false);
-        }
-        catch
-        {
-            await connection.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
-    }
-
     private static async Task<(NpgsqlConnection Connection, int Backend)> HoldAsync(
         NpgsqlConnection connection,
         CancellationToken ct
     )
     {
         // It ends with the connection.
-        var begin = new NpgsqlCommand("BEGIN", connection);
-        await using var _ = begin.ConfigureAwait(false);
-        await begin.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        await ExecuteAsync(connection, "BEGIN", ct).ConfigureAwait(false);
         return (connection, await BackendOfAsync(connection, ct).ConfigureAwait(false));
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct)
+    {
+        var command = new NpgsqlCommand(sql, connection);
+        await using var _ = command.ConfigureAwait(false);
+        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
     private static async Task<int> BackendOfAsync(NpgsqlConnection connection, CancellationToken ct)

@@ -22,6 +22,10 @@ public enum SessionReset
     /// (<see cref="IDatabaseConnections.GetDataSourceAsync"/>) is reset always: nobody sees what its connections do.
     /// </para>
     /// <para>
+    /// A <c>TransactionScope</c> is refused with <see cref="TenantIsolationException"/>: a session that falls back when it ends
+    /// falls back to what the lease before has left. <c>Database.BeginTransactionAsync()</c> works.
+    /// </para>
+    /// <para>
     /// What is not seen: triggers, rules and defaults of the tenant's own tables that change the session, and EF services
     /// resolved from the context (<c>GetService&lt;IRelationalConnection&gt;()</c>). Keep <see cref="Always"/> where they do
     /// that.

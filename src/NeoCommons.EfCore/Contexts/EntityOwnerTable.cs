@@ -91,10 +91,26 @@ internal sealed class EntityOwnerTable
             Array.Resize(ref _places, _places.Length * 2);
             _chains = new int[_places.Length];
         }
+        else if (living < _places.Length / 8 && _places.Length > FirstLength)
+        {
+            Shrink();
+        }
         else
         {
             Array.Clear(_chains);
         }
+    }
+
+    private void Shrink()
+    {
+        var length = _places.Length / 2;
+        for (var at = length; at < _places.Length; at++)
+        {
+            _places[at].Free();
+        }
+
+        Array.Resize(ref _places, length);
+        _chains = new int[length];
     }
 
     private struct Place
@@ -108,6 +124,14 @@ internal sealed class EntityOwnerTable
         public Tenant? Owner { get; private set; }
 
         public readonly object? Entity => _entity.IsAllocated ? _entity.Target : null;
+
+        public void Free()
+        {
+            if (_entity.IsAllocated)
+            {
+                _entity.Free();
+            }
+        }
 
         public void Take(object entity, Tenant owner)
         {

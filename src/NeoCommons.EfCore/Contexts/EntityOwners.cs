@@ -65,8 +65,8 @@ internal sealed class EntityOwners : IInstantiationBindingInterceptor
         var last = _context ??= new WeakReference<DbContext>(context);
         if (_lease is null || !last.TryGetTarget(out var known) || !ReferenceEquals(known, context))
         {
-            last.SetTarget(context);
             _lease = context.GetService<TenantLease>();
+            last.SetTarget(context);
         }
 
         return _lease;

@@ -40,6 +40,8 @@ internal sealed class LeasedConnection(StateChangeEventHandler onStateChange)
     {
         if (_connection is not null)
         {
+            // Who still has it finds it closed for good.
+            _connection.Dispose();
             _connection.StateChange -= onStateChange;
         }
 

@@ -12,9 +12,6 @@ internal sealed record TenantContextSettings
     /// <summary>Whether a context may save what another tenant's context has read.</summary>
     public bool AllowsEntitiesOfOtherTenants { get; init; }
 
-    /// <summary>Whether interceptors of the application see the connection: what they do to it is not known.</summary>
-    public bool HasInterceptors { get; init; }
-
     /// <summary>How many models of tenants are kept; 0 where all tenants have one.</summary>
     public int CachedModels { get; init; }
 
@@ -31,7 +28,6 @@ internal sealed record TenantContextSettings
         || other is not null
             && Models == other.Models
             && AllowsEntitiesOfOtherTenants == other.AllowsEntitiesOfOtherTenants
-            && HasInterceptors == other.HasInterceptors
             && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
 
     public override int GetHashCode() => SharedSchemas.Aggregate(Models.GetHashCode(), HashCode.Combine);

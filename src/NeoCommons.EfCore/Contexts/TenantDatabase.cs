@@ -1,3 +1,4 @@
+using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.EntityFrameworkCore.Update;
 
@@ -40,15 +41,21 @@ internal sealed class TenantDatabase(
             );
         }
 
+        if (lease.Settings.AllowsEntitiesOfOtherTenants)
+        {
+            return;
+        }
+
         for (var i = 0; i < entries.Count; i++)
         {
             var entry = entries[i];
-            if (EntityOwners.Of(entry.ToEntityEntry().Entity) is { } owner && owner.Id != tenant.Id)
+            var isShared = entry.EntityType.GetSchema() is { } schema && lease.Settings.SharedSchemas.Contains(schema);
+            if (!isShared && EntityOwners.Of(entry.ToEntityEntry().Entity) is { } owner && owner.Id != tenant.Id)
             {
                 throw new TenantIsolationException(
                     $"This {entry.EntityType.DisplayName()} was read by a context of tenant '{owner.Slug}', and a context of tenant "
-                        + $"'{tenant.Slug}' was to save it. Nothing was saved. Read it from '{tenant.Slug}', or copy its values into a "
-                        + "new object; where tenants do hand on their objects, AddTenantDbContext<T>(o => o.AllowEntitiesOfOtherTenants()).",
+                        + $"'{tenant.Slug}' was to save it. Nothing was saved. Read it from '{tenant.Slug}', or make a new object, with "
+                        + "new; where tenants do hand on their objects, AddTenantDbContext<T>(o => o.AllowEntitiesOfOtherTenants()).",
                     tenant.Id,
                     owner.Id
                 );

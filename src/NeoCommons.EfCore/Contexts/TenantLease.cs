@@ -12,6 +12,7 @@ namespace NeoCommons.EfCore;
 internal sealed class TenantLease(IDbContextOptions options) : IResettableService, IDisposable
 {
     private readonly TenantContextSettings _settings = options.FindExtension<TenantOptionsExtension>()!.Settings;
+    private readonly bool _hasInterceptors = TenantOptionsExtension.HasInterceptors(options);
     private PooledDataSource? _source;
     private ConnectionOpening? _opening;
     private SearchPath? _searchPath;
@@ -21,6 +22,8 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private bool _isOpening;
     private bool _isUnbound;
     private bool _isTouched;
+
+    public TenantContextSettings Settings => _settings;
 
     /// <summary>The tenant, or null for a context that was made without one, at design time for instance.</summary>
     public Tenant? Tenant { get; private set; }
@@ -63,7 +66,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _searchPath = searchPath;
         _opening = opening;
         _source = source;
-        _isTouched = readOnly || _settings.HasInterceptors;
+        _isTouched = readOnly || _hasInterceptors;
     }
 
     /// <summary>
@@ -92,6 +95,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public async ValueTask OpenAsync(DbConnection connection, bool async, CancellationToken ct)
     {
         ThrowIfUnbound();
+        _source!.ThrowIfInScope(Tenant!.Id);
         if (!_leased!.Is(connection))
         {
             throw LeaseRefusal.Exchanged(Tenant!);
@@ -175,6 +179,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             throw LeaseRefusal.NotBound(Tenant);
         }
 
+        _source!.ThrowIfInScope(Tenant!.Id);
         if (isForeign || _settings.Binding == SchemaBinding.QualifiedNames)
         {
             Qualify(command, isForeign);
@@ -198,7 +203,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         if (Tenant is not null)
         {
             Qualify(command, isForeign: false);
-            Touch();
+            Take();
         }
     }
 
@@ -257,9 +262,10 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         {
             Closed();
         }
-        else if (!_isOpening && _opening is { } opening)
+        else if (!_isOpening && _opening is { } opening && _leased!.Is(Connection))
         {
             // Opened by the application, or by Dapper for it.
+            _source!.ThrowIfInScope(Tenant!.Id);
             _physical = opening.Bind(Connection!, _source!, Bind);
             Touch();
         }

@@ -25,6 +25,14 @@ internal sealed class TenantOptionsExtension(TenantContextSettings settings, Ten
 
     private Tenant? Tenant => tenant;
 
+    /// <summary>Whether the application has interceptors that see the connection: what they do to it is not known.</summary>
+    public static bool HasInterceptors(IDbContextOptions options) =>
+        options
+            .FindExtension<CoreOptionsExtension>()
+            ?.Interceptors?.Any(i =>
+                i is IDbCommandInterceptor or IDbConnectionInterceptor or IDbTransactionInterceptor
+            ) == true;
+
     public DbContextOptionsExtensionInfo Info => new TenantExtensionInfo(this);
 
     public void ApplyServices(IServiceCollection services)

@@ -1,5 +1,4 @@
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -151,11 +150,6 @@ public static class TenantDbContextBuilderExtensions
             new TenantOptionsExtension(new TenantContextSettings { SharedSchemas = [.. connections.SharedSchemas] })
         );
         configure(provider, options);
-        if (SeeConnections(options.Options.FindExtension<CoreOptionsExtension>()?.Interceptors))
-        {
-            options.Change(settings => settings with { HasInterceptors = true });
-        }
-
         if (!options.Options.GetExtension<TenantOptionsExtension>().Settings.AllowsEntitiesOfOtherTenants)
         {
             ((IDbContextOptionsBuilderInfrastructure)options).AddOrUpdateExtension(new SaveGuardExtension());
@@ -169,8 +163,4 @@ public static class TenantDbContextBuilderExtensions
         options.ReplaceService<IRelationalCommandBuilderFactory, TenantCommandFactory>();
         return options.Options;
     }
-
-    private static bool SeeConnections(IEnumerable<IInterceptor>? interceptors) =>
-        interceptors?.Any(i => i is IDbCommandInterceptor or IDbConnectionInterceptor or IDbTransactionInterceptor)
-        == true;
 }

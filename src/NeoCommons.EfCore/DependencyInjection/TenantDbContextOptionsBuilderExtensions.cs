@@ -99,7 +99,7 @@ public static class TenantDbContextOptionsBuilderExtensions
         return options;
     }
 
-    internal static DbContextOptionsBuilder Change(
+    private static DbContextOptionsBuilder Change(
         this DbContextOptionsBuilder options,
         Func<TenantContextSettings, TenantContextSettings> change
     )

@@ -173,7 +173,6 @@ public sealed class LeakPathTests(TestServers servers)
 
     [Theory]
     [InlineData(SessionReset.Always)]
-    [InlineData(SessionReset.WhenUsed)]
     public async Task A_lease_in_a_scope_writes_where_the_one_before_only_read(SessionReset reset)
     {
         await using var app = await StartAsync(reset);

@@ -139,6 +139,28 @@ public sealed class PooledContextTests(TestServers servers)
         Assert.InRange(seen.Count, 1, 64);
     }
 
+    [Theory]
+    [InlineData(SessionReset.Always)]
+    [InlineData(SessionReset.WhenUsed)]
+    public async Task A_connection_kept_from_a_returned_context_is_closed_for_good(SessionReset reset)
+    {
+        await using var app = await TwoTenants.StartAsync(
+            servers.Postgres,
+            settings: new Dictionary<string, string?> { ["NeoCommons:Connections:SessionReset"] = reset.ToString() },
+            configure: b => b.AddPooledTenantDbContext<ShopDbContext>()
+        );
+        System.Data.Common.DbConnection kept;
+        await using (var acme = await app.Shop.CreateDbContextAsync("acme", Ct))
+        {
+            kept = acme.Database.GetDbConnection();
+            Assert.Equal("acme", (await acme.Products.SingleAsync(Ct)).Name);
+        }
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => kept.OpenAsync(Ct));
+        await using var again = await app.Shop.CreateDbContextAsync("globex", Ct);
+        Assert.Equal("globex", (await again.Products.SingleAsync(Ct)).Name);
+    }
+
     [Fact]
     public void A_pool_without_room_is_refused() =>
         Assert.Throws<ArgumentOutOfRangeException>(() =>

@@ -140,6 +140,21 @@ public sealed class SaveGuardTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_saver_that_may_saves_what_a_guarded_context_has_read()
+    {
+        await using var app = await StartAsync(b =>
+            b.AddTenantDbContext<ShopDbContext>().AddTenantDbContext<AllowingShop>(o => o.AllowEntitiesOfOtherTenants())
+        );
+        var ofAcme = await ReadAsync(app, "acme", tracked: false);
+        await using var globex = await app.Get<ITenantDbContextFactory<AllowingShop>>()
+            .CreateDbContextAsync("globex", Ct);
+
+        globex.Update(ofAcme);
+
+        Assert.Equal(1, await globex.SaveChangesAsync(Ct));
+    }
+
+    [Fact]
     public async Task Lazy_loading_proxies_are_noted_too()
     {
         await using var app = await StartAsync(b =>
@@ -163,5 +178,10 @@ public sealed class SaveGuardTests(TestServers servers)
     {
         await using var shop = await app.Shop.CreateDbContextAsync(slug, Ct);
         return tracked ? await shop.Products.SingleAsync(Ct) : await shop.Products.AsNoTracking().SingleAsync(Ct);
+    }
+
+    private sealed class AllowingShop(DbContextOptions<AllowingShop> options) : DbContext(options)
+    {
+        public DbSet<Product> Products => Set<Product>();
     }
 }

@@ -108,12 +108,6 @@ public sealed class SessionResetTests(TestServers servers)
             await using var connection = await source.OpenConnectionAsync(Ct);
             await connection.ExecuteAsync(Litter);
         },
-        ["a transaction scope"] = async app =>
-        {
-            using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
-            await InAcmeAsync(app, shop => shop.Database.ExecuteSqlRawAsync(Litter, Ct));
-            scope.Complete();
-        },
     };
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
@@ -148,6 +142,49 @@ public sealed class SessionResetTests(TestServers servers)
         await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
         Assert.Equal("", await raw.ExecuteScalarAsync<string>(Look));
         await Assert.ThrowsAsync<PostgresException>(() => raw.QueryAsync("SELECT * FROM \"Products\""));
+    }
+
+    // What it would fall back to when the scope ends is what the lease before has left.
+    [Fact]
+    public async Task A_transaction_scope_is_refused()
+    {
+        await using var app = await StartAsync();
+        await using (var globex = await app.Shop.CreateDbContextAsync("globex", Ct))
+        {
+            Assert.Equal("globex", (await globex.Products.AsNoTracking().SingleAsync(Ct)).Name);
+        }
+
+        await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
+        await using var open = await app.Shop.CreateDbContextAsync("acme", Ct);
+        using (new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
+        {
+            await Assert.ThrowsAsync<TenantIsolationException>(() => acme.Products.SingleAsync(Ct));
+            Assert.Throws<TenantIsolationException>(() => acme.Database.OpenConnection());
+            await Assert.ThrowsAsync<TenantIsolationException>(() =>
+                acme.Database.GetDbConnection().QueryAsync("SELECT * FROM \"Products\"")
+            );
+            await Assert.ThrowsAsync<TenantIsolationException>(async () =>
+                await app.Databases.OpenConnectionAsync("db1", Ct)
+            );
+        }
+
+        await open.Database.OpenConnectionAsync(Ct);
+        using (new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
+        {
+            // Opened before it, it is not part of it: nothing is written as if it were.
+            open.Products.Add(
+                new Product
+                {
+                    Sku = "2",
+                    Name = "acme",
+                    Price = 1,
+                }
+            );
+            await Assert.ThrowsAsync<TenantIsolationException>(() => open.SaveChangesAsync(Ct));
+        }
+
+        await open.Database.CloseConnectionAsync();
+        Assert.Equal("acme", (await acme.Products.AsNoTracking().SingleAsync(Ct)).Name);
     }
 
     [Fact]

@@ -111,6 +111,7 @@ public sealed record FaultCase
     /// <summary>Whether there is such a thing: synchronous operations of EF take no token, for one.</summary>
     public bool IsPossible =>
         (Async || !(NeedsToken || Work == Work.TenantConnection))
+        && (Work != Work.Scope || Reset == SessionReset.Always)
         && (Pool == Pool.New || Fault is not (Fault.PasswordThrows or Fault.CancelledAtPassword));
 
     public override string ToString() =>

@@ -78,9 +78,13 @@ internal sealed class LibraryDriver : IFuzzDriver
 
     // Behind a transaction pooler there are no raw connections of a tenant; and what the driver has prepared is its own.
     public Doors Doors =>
-        _pooler is not null ? Doors.All & ~(Doors.Raw | Doors.Discard)
-        : _case.Prepared > 0 ? Doors.All & ~Doors.Discard
-        : Doors.All;
+        (
+            _pooler is not null ? Doors.All & ~(Doors.Raw | Doors.Discard)
+            : _case.Prepared > 0 ? Doors.All & ~Doors.Discard
+            : Doors.All
+        )
+        // Refused: the driver's reset is left out.
+        & (_pooler is null && _case.Reset == SessionReset.WhenUsed ? ~Doors.Scope : Doors.All);
 
     public string Table =>
         _case.Binding == SchemaBinding.SearchPath ? FuzzDatabase.Table : $"\"$tenant\".{FuzzDatabase.Table}";
