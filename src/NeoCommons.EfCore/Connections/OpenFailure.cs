@@ -55,7 +55,7 @@ internal static class OpenFailure
             ? new ConnectionUnavailableException(
                 row.Name,
                 f.Reason,
-                $"Connection '{row.Name}' is unavailable: {f.Text}.",
+                $"Connection '{row.Name}' is unavailable: {EndOf(f.Text)}",
                 e
             )
             : null;

@@ -31,9 +31,18 @@ internal sealed class TenantCommand(RelationalCommandBuilderDependencies depende
         }
 
         lease.ThrowIfUnbound();
-        var command = base.CreateDbCommand(parameterObject, commandId, commandMethod);
-        lease.Pass(command, IsForeign(parameterObject.CommandSource));
-        return command;
+        try
+        {
+            var command = base.CreateDbCommand(parameterObject, commandId, commandMethod);
+            lease.Pass(command, IsForeign(parameterObject.CommandSource));
+            return command;
+        }
+        catch when (commandMethod == DbCommandMethod.ExecuteReader)
+        {
+            // For a reader EF has opened the connection by now, and would close it with the command that it does not get.
+            parameterObject.Connection.Close();
+            throw;
+        }
     }
 
     public override int ExecuteNonQuery(RelationalCommandParameterObject parameterObject)

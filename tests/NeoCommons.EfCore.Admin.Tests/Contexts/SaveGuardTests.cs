@@ -183,5 +183,8 @@ public sealed class SaveGuardTests(TestServers servers)
     private sealed class AllowingShop(DbContextOptions<AllowingShop> options) : DbContext(options)
     {
         public DbSet<Product> Products => Set<Product>();
+
+        protected override void OnModelCreating(ModelBuilder modelBuilder) =>
+            modelBuilder.Entity<Product>().ToTable("Products", table => table.ExcludeFromMigrations());
     }
 }

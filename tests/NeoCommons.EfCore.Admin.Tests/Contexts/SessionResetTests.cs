@@ -180,7 +180,8 @@ public sealed class SessionResetTests(TestServers servers)
                     Price = 1,
                 }
             );
-            await Assert.ThrowsAsync<TenantIsolationException>(() => open.SaveChangesAsync(Ct));
+            var refused = await Assert.ThrowsAsync<DbUpdateException>(() => open.SaveChangesAsync(Ct));
+            Assert.IsType<TenantIsolationException>(refused.InnerException);
         }
 
         await open.Database.CloseConnectionAsync();
