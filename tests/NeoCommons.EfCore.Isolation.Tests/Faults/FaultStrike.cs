@@ -91,7 +91,7 @@ internal sealed class FaultStrike : IDisposable
     {
         if (_hasStruck && _ending is not null)
         {
-            await _ending;
+            await _ending.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         }
 
         _app.Proxy.Restore();
