@@ -34,16 +34,6 @@ internal sealed class DatabaseConnections(
     public async ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default)
     {
         var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
-        try
-        {
-            source.ThrowIfInScope(null);
-        }
-        catch
-        {
-            source.Release();
-            throw;
-        }
-
         // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context
         // has just closed.
         var bind = Transaction.Current is null ? null : searchPath.Nobody.Statement(inTransaction: true);
@@ -115,6 +105,7 @@ internal sealed class DatabaseConnections(
         var ended = false;
         try
         {
+            source.ThrowIfInScope(null);
             connection = source.Source.CreateConnection();
             var physical = await opening.OpenAsync(connection, source, bind, async: true, ct).ConfigureAwait(false);
             connection.StateChange += EndLease;

@@ -11,7 +11,6 @@ namespace NeoCommons.EfCore;
 /// <summary>Which tenant a context belongs to, from its creation to its disposal: a service of the context's own scope.</summary>
 internal sealed class TenantLease(IDbContextOptions options) : IResettableService, IDisposable
 {
-    private readonly TenantContextSettings _settings = options.FindExtension<TenantOptionsExtension>()!.Settings;
     private readonly bool _hasInterceptors = TenantOptionsExtension.HasInterceptors(options);
     private PooledDataSource? _source;
     private ConnectionOpening? _opening;
@@ -23,7 +22,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private bool _isUnbound;
     private bool _isTouched;
 
-    public TenantContextSettings Settings => _settings;
+    public TenantContextSettings Settings { get; } = options.FindExtension<TenantOptionsExtension>()!.Settings;
 
     /// <summary>The tenant, or null for a context that was made without one, at design time for instance.</summary>
     public Tenant? Tenant { get; private set; }
@@ -48,7 +47,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     )
     {
         context.GetService<LeaseEnd>().Begin();
-        _binding = _settings.Binding switch
+        _binding = Settings.Binding switch
         {
             SchemaBinding.QualifiedNames => searchPath.Named(tenant, readOnly, source.Row.Pooler),
             _ when source.Row.Pooler == PoolerMode.Transaction => throw new TenantIsolationException(
@@ -180,7 +179,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
 
         _source!.ThrowIfInScope(Tenant!.Id);
-        if (isForeign || _settings.Binding == SchemaBinding.QualifiedNames)
+        if (isForeign || Settings.Binding == SchemaBinding.QualifiedNames)
         {
             Qualify(command, isForeign);
         }
