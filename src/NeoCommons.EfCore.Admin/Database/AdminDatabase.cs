@@ -34,6 +34,12 @@ internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
             settings.Pooling = pooled;
             settings.Enlist = pooled;
             settings.SearchPath = SchemaName.Unbound;
+            if (!settings.ShouldSerialize("GSS Encryption Mode"))
+            {
+                // As for registered connections: see DataSourceBuilding.
+                settings.GssEncryptionMode = GssEncryptionMode.Disable;
+            }
+
             settings.ApplicationName ??= connections.Value.ApplicationName;
             if (settings.SslMode is not (SslMode.VerifyCA or SslMode.VerifyFull))
             {

@@ -145,6 +145,10 @@ internal static class DataSourceBuilding
             Database = row.Database,
             Username = row.Username,
             SslMode = row.SslMode,
+            // Kerberos is for logins without a password, and ours have one. The driver's Prefer makes each failed handshake
+            // two: a wrong password counts twice, and a synchronous open that has timed out may read on without a timeout
+            // (under a millisecond is left, which becomes 0; Npgsql 10.0.3, NpgsqlReadBuffer.Timeout).
+            GssEncryptionMode = GssEncryptionMode.Disable,
             ApplicationName = options.ApplicationName,
             // A pooler refuses the parameter; PoolerProbe makes sure that the role's own path leads nowhere too.
             SearchPath = row.Pooler == PoolerMode.None ? SchemaName.Unbound : null,

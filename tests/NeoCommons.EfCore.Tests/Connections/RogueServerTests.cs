@@ -36,6 +36,18 @@ public sealed class RogueServerTests(TestServers servers)
         Assert.Equal(0, rogue.Clients);
     }
 
+    /// <remarks>
+    /// A second handshake doubles each wrong password, and after a time-out it would read without one: Npgsql retries
+    /// without GSS encryption, with what is left of the timeout rounded down to whole milliseconds, and 0 means for ever.
+    /// </remarks>
+    [Fact]
+    public async Task A_handshake_that_fails_is_not_repeated()
+    {
+        await using var rogue = RogueServer.AskingInClear();
+        await AssertRefusedAsync(rogue, SslMode.Disable);
+        Assert.Equal(1, rogue.Clients);
+    }
+
     [Theory]
     [InlineData("Password")]
     [InlineData("MD5")]
