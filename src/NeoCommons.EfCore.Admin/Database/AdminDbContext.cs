@@ -23,6 +23,18 @@ public class AdminDbContext : DbContext
     /// <summary>The tenants.</summary>
     public DbSet<TenantEntity> Tenants => Set<TenantEntity>();
 
+    /// <summary>What was done to tenants, when, and by whom.</summary>
+    public DbSet<TenantEventEntity> TenantEvents => Set<TenantEventEntity>();
+
+    /// <summary>Schemas that wait for a tenant.</summary>
+    public DbSet<WarmSchemaEntity> WarmSchemas => Set<WarmSchemaEntity>();
+
+    /// <summary>The migrations of many tenants, past and present.</summary>
+    public DbSet<MigrationRunEntity> MigrationRuns => Set<MigrationRunEntity>();
+
+    /// <summary>The tenants of each run.</summary>
+    public DbSet<TenantMigrationEntity> TenantMigrations => Set<TenantMigrationEntity>();
+
     /// <inheritdoc/>
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
@@ -30,5 +42,9 @@ public class AdminDbContext : DbContext
         modelBuilder.HasDefaultSchema(SchemaNaming.AdminSchema);
         modelBuilder.ApplyConfiguration(new DatabaseConnectionMapping());
         modelBuilder.ApplyConfiguration(new TenantMapping());
+        modelBuilder.ApplyConfiguration(new TenantEventMapping());
+        modelBuilder.ApplyConfiguration(new WarmSchemaMapping());
+        modelBuilder.ApplyConfiguration(new MigrationRunMapping());
+        modelBuilder.ApplyConfiguration(new TenantMigrationMapping());
     }
 }

@@ -56,6 +56,18 @@ public class DatabaseConnectionEntity
     /// <summary>Whether the connection may be used.</summary>
     public bool IsActive { get; set; } = true;
 
+    /// <summary>The most tenants that are placed here; an explicit choice of the connection is bound by it too.</summary>
+    public int MaxTenants { get; set; } = 1_000;
+
+    /// <summary>
+    /// The most relations (tables, indexes, sequences, views) the database may hold when a tenant is placed here. Each
+    /// costs a server process that visits it about 7 kB, and a dump or drop of many runs out of locks.
+    /// </summary>
+    public int MaxRelations { get; set; } = 50_000;
+
+    /// <summary>Whether new tenants may be placed here without naming the connection.</summary>
+    public bool AcceptsTenants { get; set; } = true;
+
     /// <summary>When the row was made. Set by the database.</summary>
     public DateTimeOffset CreatedAt { get; private set; }
 

@@ -64,6 +64,13 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
             .HasDefaultValueSql("'none'")
             .HasSentinel(PoolerMode.None);
         builder.Property(c => c.IsActive).HasColumnName("is_active").HasDefaultValue(true).HasSentinel(true);
+        builder.Property(c => c.MaxTenants).HasColumnName("max_tenants").HasDefaultValue(1000).HasSentinel(1000);
+        builder.Property(c => c.MaxRelations).HasColumnName("max_relations").HasDefaultValue(50000).HasSentinel(50000);
+        builder
+            .Property(c => c.AcceptsTenants)
+            .HasColumnName("accepts_tenants")
+            .HasDefaultValue(true)
+            .HasSentinel(true);
         builder.Property(c => c.CreatedAt).HasColumnName("created_at").HasDefaultValueSql("now()");
         builder
             .Property(c => c.UpdatedAt)
@@ -85,6 +92,8 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
         Check("pool_size", "pool_min_size >= 0 AND pool_max_size BETWEEN greatest(pool_min_size, 1) AND 10000");
         Check("pool_timeout_seconds", "pool_timeout_seconds BETWEEN 1 AND 1024");
         Check("pool_recycle_seconds", "pool_recycle_seconds >= 0");
+        Check("max_tenants", "max_tenants >= 0");
+        Check("max_relations", "max_relations >= 0");
         Check("pooler", "pooler IN ('none', 'session', 'transaction')");
 
         void Check(string name, string sql) => table.HasCheckConstraint("ck_database_connections_" + name, sql);

@@ -33,6 +33,18 @@ public class TenantEntity
     /// <summary>The id of the last migration applied to the schema, or null where that is not known.</summary>
     public string? SchemaVersion { get; set; }
 
+    /// <summary>The kind of tenant, which decides which contexts it has; null: those that are for every tenant.</summary>
+    public string? TenantType { get; set; }
+
+    /// <summary>Until when the schema is being migrated, unless its runner says otherwise; null or past: it is not.</summary>
+    public DateTimeOffset? MigratingUntil { get; set; }
+
+    /// <summary>When the tenant was archived, or null.</summary>
+    public DateTimeOffset? ArchivedAt { get; set; }
+
+    /// <summary>From when on an archived tenant may be deleted, or null.</summary>
+    public DateTimeOffset? RetainedUntil { get; set; }
+
     /// <summary>When the row was made. Set by the database.</summary>
     public DateTimeOffset CreatedAt { get; private set; }
 

@@ -45,6 +45,10 @@ internal sealed class TenantMapping : IEntityTypeConfiguration<TenantEntity>
         builder.Property(t => t.RegionId).HasColumnName("region_id");
         builder.Property(t => t.Limits).HasColumnName("limits").HasColumnType("jsonb").HasDefaultValueSql("'{}'");
         builder.Property(t => t.SchemaVersion).HasColumnName("schema_version");
+        builder.Property(t => t.TenantType).HasColumnName("tenant_type");
+        builder.Property(t => t.MigratingUntil).HasColumnName("migrating_until");
+        builder.Property(t => t.ArchivedAt).HasColumnName("archived_at");
+        builder.Property(t => t.RetainedUntil).HasColumnName("retained_until");
         builder.Property(t => t.CreatedAt).HasColumnName("created_at").HasDefaultValueSql("now()");
         builder
             .Property(t => t.UpdatedAt)
@@ -63,6 +67,7 @@ internal sealed class TenantMapping : IEntityTypeConfiguration<TenantEntity>
         Check("schema_name", SchemaRule);
         Check("schema_name_is_a_tenants", "schema_name NOT IN ('admin', 'shared', 'tenant_template')");
         Check("status", "status IN ('provisioning', 'active', 'suspended', 'archived')");
+        Check("tenant_type", "length(tenant_type) BETWEEN 1 AND 50");
         Check("limits", "jsonb_typeof(limits) = 'object'");
 
         void Check(string name, string sql) => table.HasCheckConstraint("ck_tenants_" + name, sql);

@@ -187,5 +187,7 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
             Status = row.Status,
             RegionId = row.RegionId,
             SchemaVersion = row.SchemaVersion,
+            TenantType = row.TenantType,
+            MigratingUntil = row.MigratingUntil,
         };
 }

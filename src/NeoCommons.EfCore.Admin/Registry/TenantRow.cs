@@ -17,13 +17,15 @@ internal sealed class TenantRow
     public required string Status { get; init; }
     public string? RegionId { get; init; }
     public string? SchemaVersion { get; init; }
+    public string? TenantType { get; init; }
+    public DateTimeOffset? MigratingUntil { get; init; }
 
     public static IQueryable<TenantRow> Query(AdminDbContext db) =>
         db.Database.SqlQuery<TenantRow>(
             $"""
             SELECT t.id AS "Id", t.slug AS "Slug", t.name AS "Name", t.schema_name AS "SchemaName",
                 c.connection_name AS "ConnectionName", t.status AS "Status", t.region_id AS "RegionId",
-                t.schema_version AS "SchemaVersion"
+                t.schema_version AS "SchemaVersion", t.tenant_type AS "TenantType", t.migrating_until AS "MigratingUntil"
             FROM admin.tenants t JOIN admin.database_connections c ON c.id = t.connection_id
             """
         );
@@ -40,5 +42,7 @@ internal sealed class TenantRow
             Status = StatusOf(Status),
             RegionId = RegionId,
             SchemaVersion = SchemaVersion,
+            TenantType = TenantType,
+            MigratingUntil = MigratingUntil,
         };
 }

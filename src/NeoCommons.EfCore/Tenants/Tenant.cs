@@ -27,4 +27,10 @@ public sealed record Tenant
 
     /// <summary>The id of the last migration applied to the tenant's schema, or null where that is not known.</summary>
     public string? SchemaVersion { get; init; }
+
+    /// <summary>The kind of tenant, which decides which contexts it has; null: those that are for every tenant.</summary>
+    public string? TenantType { get; init; }
+
+    /// <summary>Until when the tenant's schema is being migrated, as far as is known; null or past: it is not.</summary>
+    public DateTimeOffset? MigratingUntil { get; init; }
 }

@@ -11,7 +11,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace NeoCommons.EfCore.Admin.Database.Migrations
 {
     [DbContext(typeof(AdminDbContext))]
-    internal sealed partial class AdminDbContextModelSnapshot : ModelSnapshot
+    partial class AdminDbContextModelSnapshot : ModelSnapshot
     {
         protected override void BuildModel(ModelBuilder modelBuilder)
         {
@@ -30,6 +30,12 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("id")
                         .HasDefaultValueSql("gen_random_uuid()");
+
+                    b.Property<bool>("AcceptsTenants")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(true)
+                        .HasColumnName("accepts_tenants");
 
                     b.Property<string>("ConnectionName")
                         .IsRequired()
@@ -69,6 +75,18 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("boolean")
                         .HasDefaultValue(true)
                         .HasColumnName("is_active");
+
+                    b.Property<int>("MaxRelations")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("integer")
+                        .HasDefaultValue(50000)
+                        .HasColumnName("max_relations");
+
+                    b.Property<int>("MaxTenants")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("integer")
+                        .HasDefaultValue(1000)
+                        .HasColumnName("max_tenants");
 
                     b.Property<int>("PoolMaxSize")
                         .ValueGeneratedOnAdd()
@@ -152,6 +170,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
 
                             t.HasCheckConstraint("ck_database_connections_host", "length(host) BETWEEN 1 AND 253 AND host !~ '[,/@\\s]'");
 
+                            t.HasCheckConstraint("ck_database_connections_max_relations", "max_relations >= 0");
+
+                            t.HasCheckConstraint("ck_database_connections_max_tenants", "max_tenants >= 0");
+
                             t.HasCheckConstraint("ck_database_connections_pool_recycle_seconds", "pool_recycle_seconds >= 0");
 
                             t.HasCheckConstraint("ck_database_connections_pool_size", "pool_min_size >= 0 AND pool_max_size BETWEEN greatest(pool_min_size, 1) AND 10000");
@@ -168,6 +190,57 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         });
                 });
 
+            modelBuilder.Entity("NeoCommons.EfCore.Admin.MigrationRunEntity", b =>
+                {
+                    b.Property<Guid>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("uuid")
+                        .HasColumnName("id")
+                        .HasDefaultValueSql("gen_random_uuid()");
+
+                    b.Property<int?>("ErrorBudget")
+                        .HasColumnType("integer")
+                        .HasColumnName("error_budget");
+
+                    b.Property<DateTimeOffset?>("FinishedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("finished_at");
+
+                    b.Property<DateTimeOffset>("StartedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("started_at")
+                        .HasDefaultValueSql("now()");
+
+                    b.Property<string>("StartedBy")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("started_by");
+
+                    b.Property<string>("Status")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("status");
+
+                    b.Property<string>("Target")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("target");
+
+                    b.HasKey("Id")
+                        .HasName("pk_migration_runs");
+
+                    b.HasIndex("Status")
+                        .IsUnique()
+                        .HasDatabaseName("ux_migration_runs_running")
+                        .HasFilter("status = 'running'");
+
+                    b.ToTable("migration_runs", "admin", t =>
+                        {
+                            t.HasCheckConstraint("ck_migration_runs_status", "status IN ('running', 'completed', 'failed', 'stopped')");
+                        });
+                });
+
             modelBuilder.Entity("NeoCommons.EfCore.Admin.TenantEntity", b =>
                 {
                     b.Property<Guid>("Id")
@@ -175,6 +248,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("id")
                         .HasDefaultValueSql("gen_random_uuid()");
+
+                    b.Property<DateTimeOffset?>("ArchivedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("archived_at");
 
                     b.Property<Guid>("ConnectionId")
                         .HasColumnType("uuid")
@@ -193,6 +270,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnName("limits")
                         .HasDefaultValueSql("'{}'");
 
+                    b.Property<DateTimeOffset?>("MigratingUntil")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("migrating_until");
+
                     b.Property<string>("Name")
                         .IsRequired()
                         .HasColumnType("text")
@@ -201,6 +282,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                     b.Property<string>("RegionId")
                         .HasColumnType("text")
                         .HasColumnName("region_id");
+
+                    b.Property<DateTimeOffset?>("RetainedUntil")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("retained_until");
 
                     b.Property<string>("SchemaName")
                         .IsRequired()
@@ -223,6 +308,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("text")
                         .HasColumnName("status")
                         .HasDefaultValueSql("'active'");
+
+                    b.Property<string>("TenantType")
+                        .HasColumnType("text")
+                        .HasColumnName("tenant_type");
 
                     b.Property<DateTimeOffset>("UpdatedAt")
                         .ValueGeneratedOnAddOrUpdate()
@@ -254,6 +343,163 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                             t.HasCheckConstraint("ck_tenants_slug", "slug ~ '^[a-z0-9][a-z0-9_-]{0,38}[a-z0-9]$' AND slug !~ '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$'");
 
                             t.HasCheckConstraint("ck_tenants_status", "status IN ('provisioning', 'active', 'suspended', 'archived')");
+
+                            t.HasCheckConstraint("ck_tenants_tenant_type", "length(tenant_type) BETWEEN 1 AND 50");
+                        });
+                });
+
+            modelBuilder.Entity("NeoCommons.EfCore.Admin.TenantEventEntity", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityAlwaysColumn(b.Property<long>("Id"));
+
+                    b.Property<string>("Action")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("action");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("actor");
+
+                    b.Property<DateTimeOffset>("At")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at")
+                        .HasDefaultValueSql("now()");
+
+                    b.Property<string>("Details")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("jsonb")
+                        .HasColumnName("details")
+                        .HasDefaultValueSql("'{}'");
+
+                    b.Property<string>("Slug")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("slug");
+
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.HasKey("Id")
+                        .HasName("pk_tenant_events");
+
+                    b.HasIndex("TenantId", "Id")
+                        .HasDatabaseName("ix_tenant_events_tenant_id");
+
+                    b.ToTable("tenant_events", "admin", t =>
+                        {
+                            t.HasCheckConstraint("ck_tenant_events_details", "jsonb_typeof(details) = 'object'");
+                        });
+                });
+
+            modelBuilder.Entity("NeoCommons.EfCore.Admin.TenantMigrationEntity", b =>
+                {
+                    b.Property<Guid>("RunId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("run_id");
+
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<int?>("DurationMs")
+                        .HasColumnType("integer")
+                        .HasColumnName("duration_ms");
+
+                    b.Property<string>("Error")
+                        .HasColumnType("text")
+                        .HasColumnName("error");
+
+                    b.Property<string>("FromVersion")
+                        .HasColumnType("text")
+                        .HasColumnName("from_version");
+
+                    b.Property<int>("Ring")
+                        .HasColumnType("integer")
+                        .HasColumnName("ring");
+
+                    b.Property<long?>("Runner")
+                        .HasColumnType("bigint")
+                        .HasColumnName("runner");
+
+                    b.Property<DateTimeOffset?>("StartedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("started_at");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("state");
+
+                    b.Property<string>("ToVersion")
+                        .HasColumnType("text")
+                        .HasColumnName("to_version");
+
+                    b.HasKey("RunId", "TenantId")
+                        .HasName("pk_tenant_migrations");
+
+                    b.HasIndex("TenantId")
+                        .HasDatabaseName("ix_tenant_migrations_tenant_id");
+
+                    b.HasIndex("RunId", "State", "Ring")
+                        .HasDatabaseName("ix_tenant_migrations_run_id_state_ring");
+
+                    b.ToTable("tenant_migrations", "admin", t =>
+                        {
+                            t.HasCheckConstraint("ck_tenant_migrations_state", "state IN ('pending', 'running', 'done', 'failed')");
+                        });
+                });
+
+            modelBuilder.Entity("NeoCommons.EfCore.Admin.WarmSchemaEntity", b =>
+                {
+                    b.Property<Guid>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("uuid")
+                        .HasColumnName("id")
+                        .HasDefaultValueSql("gen_random_uuid()");
+
+                    b.Property<Guid>("ConnectionId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("connection_id");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("now()");
+
+                    b.Property<string>("SchemaName")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("schema_name");
+
+                    b.Property<string>("SchemaVersion")
+                        .HasColumnType("text")
+                        .HasColumnName("schema_version");
+
+                    b.Property<string>("TenantType")
+                        .HasColumnType("text")
+                        .HasColumnName("tenant_type");
+
+                    b.HasKey("Id")
+                        .HasName("pk_warm_schemas");
+
+                    b.HasIndex("ConnectionId", "SchemaName")
+                        .IsUnique()
+                        .HasDatabaseName("ux_warm_schemas_connection_id_schema_name");
+
+                    b.ToTable("warm_schemas", "admin", t =>
+                        {
+                            t.HasCheckConstraint("ck_warm_schemas_schema_name", "octet_length(convert_to(schema_name, 'UTF8')) BETWEEN 1 AND 63 AND schema_name !~ '[\\u0001-\\u001f\\u007f-\\u009f]' AND lower(schema_name COLLATE \"C\") NOT LIKE 'pg\\_%' AND lower(schema_name COLLATE \"C\") NOT IN ('public', 'information_schema', '$user', 'neocommons_no_tenant')");
                         });
                 });
 
@@ -265,6 +511,37 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .OnDelete(DeleteBehavior.Restrict)
                         .IsRequired()
                         .HasConstraintName("fk_tenants_database_connections");
+
+                    b.Navigation("Connection");
+                });
+
+            modelBuilder.Entity("NeoCommons.EfCore.Admin.TenantMigrationEntity", b =>
+                {
+                    b.HasOne("NeoCommons.EfCore.Admin.MigrationRunEntity", null)
+                        .WithMany()
+                        .HasForeignKey("RunId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_tenant_migrations_migration_runs");
+
+                    b.HasOne("NeoCommons.EfCore.Admin.TenantEntity", "Tenant")
+                        .WithMany()
+                        .HasForeignKey("TenantId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_tenant_migrations_tenants");
+
+                    b.Navigation("Tenant");
+                });
+
+            modelBuilder.Entity("NeoCommons.EfCore.Admin.WarmSchemaEntity", b =>
+                {
+                    b.HasOne("NeoCommons.EfCore.Admin.DatabaseConnectionEntity", "Connection")
+                        .WithMany()
+                        .HasForeignKey("ConnectionId")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_warm_schemas_database_connections");
 
                     b.Navigation("Connection");
                 });
