@@ -17,9 +17,9 @@ internal sealed class MigrationRunMapping : IEntityTypeConfiguration<MigrationRu
         );
         builder.HasKey(r => r.Id).HasName("pk_migration_runs");
 
-        // Whoever comes while a run goes on joins it.
+        // Whoever comes while a run to the same target goes on joins it.
         builder
-            .HasIndex(r => r.Status)
+            .HasIndex(r => r.Target)
             .IsUnique()
             .HasFilter("status = 'running'")
             .HasDatabaseName("ux_migration_runs_running");

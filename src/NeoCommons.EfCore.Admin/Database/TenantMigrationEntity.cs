@@ -12,6 +12,9 @@ public class TenantMigrationEntity
     /// <summary>The tenant.</summary>
     public TenantEntity? Tenant { get; set; }
 
+    /// <summary>The connection that leads to the tenant's schema.</summary>
+    public Guid ConnectionId { get; set; }
+
     /// <summary>The ring: the next one is begun when all tenants of this one are done. The first is 0.</summary>
     public int Ring { get; set; }
 

@@ -29,16 +29,19 @@ internal sealed class TenantMigrationMapping : IEntityTypeConfiguration<TenantMi
             .OnDelete(DeleteBehavior.Cascade)
             .HasConstraintName("fk_tenant_migrations_tenants");
         builder.HasIndex(m => m.TenantId).HasDatabaseName("ix_tenant_migrations_tenant_id");
+        // What a runner asks for: the next pending one of a ring, in the databases of a server.
         builder
             .HasIndex(m => new
             {
                 m.RunId,
                 m.State,
                 m.Ring,
+                m.ConnectionId,
             })
-            .HasDatabaseName("ix_tenant_migrations_run_id_state_ring");
+            .HasDatabaseName("ix_tenant_migrations_run_id_state_ring_connection_id");
         builder.Property(m => m.RunId).HasColumnName("run_id");
         builder.Property(m => m.TenantId).HasColumnName("tenant_id");
+        builder.Property(m => m.ConnectionId).HasColumnName("connection_id");
         builder.Property(m => m.Ring).HasColumnName("ring");
         builder
             .Property(m => m.State)

@@ -135,6 +135,7 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                 {
                     run_id = table.Column<Guid>(type: "uuid", nullable: false),
                     tenant_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    connection_id = table.Column<Guid>(type: "uuid", nullable: false),
                     ring = table.Column<int>(type: "integer", nullable: false),
                     state = table.Column<string>(type: "text", nullable: false),
                     runner = table.Column<long>(type: "bigint", nullable: true),
@@ -186,7 +187,7 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                 name: "ux_migration_runs_running",
                 schema: "admin",
                 table: "migration_runs",
-                column: "status",
+                column: "target",
                 unique: true,
                 filter: "status = 'running'");
 
@@ -197,10 +198,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                 columns: new[] { "tenant_id", "id" });
 
             migrationBuilder.CreateIndex(
-                name: "ix_tenant_migrations_run_id_state_ring",
+                name: "ix_tenant_migrations_run_id_state_ring_connection_id",
                 schema: "admin",
                 table: "tenant_migrations",
-                columns: new[] { "run_id", "state", "ring" });
+                columns: new[] { "run_id", "state", "ring", "connection_id" });
 
             migrationBuilder.CreateIndex(
                 name: "ix_tenant_migrations_tenant_id",

@@ -230,7 +230,7 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                     b.HasKey("Id")
                         .HasName("pk_migration_runs");
 
-                    b.HasIndex("Status")
+                    b.HasIndex("Target")
                         .IsUnique()
                         .HasDatabaseName("ux_migration_runs_running")
                         .HasFilter("status = 'running'");
@@ -411,6 +411,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("tenant_id");
 
+                    b.Property<Guid>("ConnectionId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("connection_id");
+
                     b.Property<int?>("DurationMs")
                         .HasColumnType("integer")
                         .HasColumnName("duration_ms");
@@ -450,8 +454,8 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                     b.HasIndex("TenantId")
                         .HasDatabaseName("ix_tenant_migrations_tenant_id");
 
-                    b.HasIndex("RunId", "State", "Ring")
-                        .HasDatabaseName("ix_tenant_migrations_run_id_state_ring");
+                    b.HasIndex("RunId", "State", "Ring", "ConnectionId")
+                        .HasDatabaseName("ix_tenant_migrations_run_id_state_ring_connection_id");
 
                     b.ToTable("tenant_migrations", "admin", t =>
                         {
