@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using NeoCommons.EfCore.Admin.Tests.Shop;
+using NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 using NeoCommons.EfCore.Testing;
 using Npgsql;
 
@@ -121,6 +122,9 @@ public sealed class TestApp : IAsyncDisposable
             },
             Ct
         );
+
+    internal Task<IReadOnlyList<TenantMigrationResult>> MigrateAllAsync(MigrateAllOptions? options = null) =>
+        MigrationReports.MigrateAllAsync(Services, options);
 
     public Task ReloadAsync() => Get<IRegistryReload>().ReloadAsync(Ct);
 

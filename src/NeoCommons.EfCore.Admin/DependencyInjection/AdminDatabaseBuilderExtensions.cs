@@ -83,6 +83,11 @@ public static class AdminDatabaseBuilderExtensions
 
         services.TryAddSingleton<TenantMigrationScripts>();
         services.TryAddSingleton<TenantRights>();
+        services.TryAddSingleton<TenantMigration>();
+        services.TryAddSingleton<FleetPlanning>();
+        services.TryAddSingleton<MigrationRuns>();
+        services.TryAddSingleton<MigrationClaims>();
+        services.TryAddSingleton<MigrationRunner>();
         services.TryAddSingleton<ITenantMigrator, TenantMigrator>();
         services.TryAddSingleton<ITenantProvisioner, TenantProvisioner>();
         return builder;

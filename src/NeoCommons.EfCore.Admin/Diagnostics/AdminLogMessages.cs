@@ -69,4 +69,14 @@ internal static partial class AdminLogMessages
         "The pool of connection {Connection} could not read its types again after a migration; new types may be unknown to it until the process restarts"
     )]
     public static partial void TypesNotReloaded(ILogger logger, Exception exception, string connection);
+
+    [LoggerMessage(6008, LogLevel.Warning, "The migration of tenant {Tenant} is tried again: {Reason}")]
+    public static partial void MigrationRetried(ILogger logger, string tenant, string reason);
+
+    [LoggerMessage(
+        6009,
+        LogLevel.Warning,
+        "The admin database could not be told how the migration run stands; what is migrated is migrated, and another runner may go on"
+    )]
+    public static partial void RunNotHeardOf(ILogger logger, Exception exception);
 }

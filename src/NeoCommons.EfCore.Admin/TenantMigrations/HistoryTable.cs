@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace NeoCommons.EfCore.Admin;
@@ -11,18 +12,22 @@ namespace NeoCommons.EfCore.Admin;
 /// </remarks>
 internal sealed partial record HistoryTable
 {
-    private readonly string _id;
+    private static readonly string EfVersion = ProductInfo.GetVersion();
+
     private readonly string _version;
 
     private HistoryTable(string table, string id, string version)
     {
         Table = table;
-        _id = id;
+        IdColumn = id;
         _version = version;
     }
 
     /// <summary>The quoted name of the table, without a schema.</summary>
     public string Table { get; }
+
+    /// <summary>The quoted name of the column with the migration's id.</summary>
+    public string IdColumn { get; }
 
     /// <summary>Takes the quoted schema as $1.</summary>
     public string ExistsSql =>
@@ -40,16 +45,19 @@ internal sealed partial record HistoryTable
     }
 
     public string CreateSql(SchemaName schema) =>
-        $"CREATE TABLE IF NOT EXISTS {schema.Quoted}.{Table} ({_id} character varying(150) PRIMARY KEY, "
+        $"CREATE TABLE IF NOT EXISTS {schema.Quoted}.{Table} ({IdColumn} character varying(150) PRIMARY KEY, "
         + $"{_version} character varying(32) NOT NULL)";
 
-    public string SelectSql(SchemaName schema) => $"SELECT {_id} FROM {schema.Quoted}.{Table} ORDER BY {_id}";
+    public string SelectSql(SchemaName schema) => $"SELECT {IdColumn} FROM {schema.Quoted}.{Table} ORDER BY {IdColumn}";
 
-    /// <summary>Takes the id as $1 and EF's version as $2.</summary>
-    public string InsertSql(SchemaName schema) =>
-        $"INSERT INTO {schema.Quoted}.{Table} ({_id}, {_version}) VALUES ($1, $2)";
+    /// <summary>Records a migration as applied.</summary>
+    public string InsertSql(SchemaName schema, string id) =>
+        $"INSERT INTO {schema.Quoted}.{Table} ({IdColumn}, {_version}) VALUES ({Literal(id)}, {Literal(EfVersion)})";
 
-    public override string ToString() => $"{Table} ({_id}, {_version})";
+    public override string ToString() => $"{Table} ({IdColumn}, {_version})";
+
+    private static string Literal(string text) =>
+        string.Concat("'", text.Replace("'", "''", StringComparison.Ordinal), "'");
 
     private static string Quote(string name) =>
         string.Concat("\"", name.Trim('"').Replace("\"", "\"\"", StringComparison.Ordinal), "\"");

@@ -34,19 +34,46 @@ public interface ITenantMigrator
     /// </exception>
     Task<TenantMigrationResult> MigrateAsync(TenantId tenant, CancellationToken ct = default);
 
-    /// <summary>Migrates every active and suspended tenant; one that fails does not stop the others.</summary>
-    /// <param name="options">How many at a time.</param>
-    /// <param name="progress">Gets each tenant's result as it is done.</param>
+    /// <summary>Finds what a run over all active and suspended tenants would do; changes nothing.</summary>
+    /// <remarks>One query per database, whatever the number of its tenants.</remarks>
+    /// <exception cref="InvalidOperationException">As for one tenant.</exception>
+    /// <exception cref="ConnectionUnavailableException">
+    /// The admin database cannot be used. A tenant's database that cannot be is told in the plan.
+    /// </exception>
+    Task<FleetPlan> PlanAsync(CancellationToken ct = default);
+
+    /// <summary>
+    /// Migrates every active and suspended tenant that has something to do; one that fails does not stop the others.
+    /// </summary>
+    /// <remarks>
+    /// The run is kept in <c>admin.migration_runs</c>, and each of its tenants in <c>admin.tenant_migrations</c>. Whoever
+    /// calls this while a run to the same target goes on, in this process or another, shares its work; a run whose
+    /// processes have died is gone on with. Where there is nothing to do, none is begun.
+    /// </remarks>
+    /// <param name="options">How many at a time, in which order, and when to stop.</param>
+    /// <param name="progress">Gets each tenant's result as it is done, and once a second how the run stands.</param>
     /// <param name="ct">
     /// Cancels: no further tenant is begun, those being migrated are rolled back, and
-    /// <see cref="OperationCanceledException"/> is thrown. Run again to go on: tenants that are done cost one query.
+    /// <see cref="OperationCanceledException"/> is thrown. Call again to go on.
     /// </param>
-    /// <returns>A result per tenant, ordered by slug.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The parallelism is under 1.</exception>
+    /// <returns>How the run stands at the end.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
     /// <exception cref="InvalidOperationException">As for one tenant; no tenant is touched.</exception>
-    Task<IReadOnlyList<TenantMigrationResult>> MigrateAllAsync(
+    Task<MigrationRun> MigrateAllAsync(
         MigrateAllOptions? options = null,
-        IProgress<TenantMigrationResult>? progress = null,
+        IProgress<MigrationProgress>? progress = null,
         CancellationToken ct = default
     );
+
+    /// <summary>How a run stands, whichever process works at it.</summary>
+    /// <param name="run">The run; null: the newest.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <returns>The run, or null where there is none.</returns>
+    Task<MigrationRun?> GetStatusAsync(Guid? run = null, CancellationToken ct = default);
+
+    /// <summary>The pending migrations of a tenant as one SQL script, to be read, or executed with psql.</summary>
+    /// <remarks>It checks that it runs where it should, and records what it does, as the migrator itself would.</remarks>
+    /// <returns>The script; a comment where nothing is pending.</returns>
+    /// <exception cref="TenantNotFoundException">There is no such tenant.</exception>
+    Task<string> GenerateScriptAsync(TenantId tenant, CancellationToken ct = default);
 }

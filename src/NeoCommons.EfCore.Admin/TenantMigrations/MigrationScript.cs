@@ -8,7 +8,7 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed record MigrationScript(HistoryTable History, IReadOnlyList<MigrationStep> Steps)
 {
     /// <summary>Whether all of it fits into one transaction.</summary>
-    public bool IsTransactional => Steps.All(step => step.Statements.All(s => s.IsTransactional));
+    public bool IsTransactional => Steps.All(step => step.IsTransactional);
 
     public static MigrationScript Of(DbContext context, MigrationRules rules)
     {

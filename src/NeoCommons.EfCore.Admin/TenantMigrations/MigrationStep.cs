@@ -10,6 +10,9 @@ internal sealed partial record MigrationStep(
     IReadOnlyList<MigrationStatement> Statements
 )
 {
+    /// <summary>Whether a transaction can hold all of it.</summary>
+    public bool IsTransactional => Statements.All(s => s.IsTransactional);
+
     /// <summary>Whether the driver may have to read the types of the database again.</summary>
     public bool MayChangeTypes => Statements.Any(s => Types().IsMatch(s.Sql));
 
@@ -17,7 +20,7 @@ internal sealed partial record MigrationStep(
     /// <exception cref="InvalidOperationException">A step has a statement that no transaction may hold.</exception>
     public static void ThrowIfNotTransactional(IEnumerable<MigrationStep> steps, DatabaseConnection row)
     {
-        if (steps.FirstOrDefault(step => step.Statements.Any(s => !s.IsTransactional)) is { } odd)
+        if (steps.FirstOrDefault(step => !step.IsTransactional) is { } odd)
         {
             throw new InvalidOperationException(
                 $"Migration '{odd.Id}' of {odd.Context} has a statement that cannot run in a transaction, and behind the "

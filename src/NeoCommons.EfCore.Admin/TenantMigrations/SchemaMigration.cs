@@ -1,4 +1,3 @@
-using Microsoft.EntityFrameworkCore.Infrastructure;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
@@ -13,18 +12,23 @@ internal sealed class SchemaMigration(
     SchemaName schema,
     SearchPath searchPath,
     TimeProvider time,
-    bool hasSession
+    bool hasSession,
+    TimeSpan lockTimeout = default
 )
 {
-    private static readonly string EfVersion = ProductInfo.GetVersion();
+    private static readonly bool CanSplit =
+        !AppContext.TryGetSwitch("Npgsql.EnableSqlRewriting", out var isEnabled) || isEnabled;
 
     private readonly HashSet<HistoryTable> _histories = [];
+
+    /// <summary>The name of the schema's lock, which is hashed.</summary>
+    public static string LockKey(SchemaName schema) => "neocommons.migrate:" + schema.Value;
 
     /// <summary>Waits for the schema's lock, which other migrations and the creation of the schema take too.</summary>
     /// <remarks>The lock is the session's: it ends with the connection, which therefore must not be a pooled one.</remarks>
     public Task LockAsync(CancellationToken ct)
     {
-        var key = "neocommons.migrate:" + schema.Value;
+        var key = LockKey(schema);
         return hasSession
             ? AdvisoryLock.AcquireAsync(connection, key, time, ct)
             : AdvisoryLock.AcquireForTransactionAsync(connection, key, time, ct);
@@ -35,20 +39,25 @@ internal sealed class SchemaMigration(
     public async Task BindAsync(CancellationToken ct)
     {
         var command = new NpgsqlCommand(
-            searchPath.BindTo(schema, inTransaction: !hasSession) + "; SELECT current_schema()",
+            FormattableString.Invariant(
+                $"{searchPath.BindTo(schema, !hasSession)}; SET {(hasSession ? "" : "LOCAL ")}lock_timeout = {(int)lockTimeout.TotalMilliseconds}; SELECT current_schema()"
+            ),
             connection
         );
         await using var _ = command.ConfigureAwait(false);
         var current = await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
         if (current != schema.Value)
         {
-            throw new TenantIsolationException(
-                $"Schema '{schema}' does not exist in database '{connection.Database}', or its role may not use it: objects "
-                    + $"would be created in {(current is null ? "no schema" : $"'{current}'")} instead, so nothing was "
-                    + "done. Create the tenant with ITenantProvisioner, or correct schema_name in admin.tenants."
-            );
+            throw NoSchema(schema, $"in database '{connection.Database}'", current);
         }
     }
+
+    public static TenantIsolationException NoSchema(SchemaName schema, string where, string? current) =>
+        new(
+            $"Schema '{schema}' does not exist {where}, or its role may not use it: objects would be created in "
+                + $"{(current is null ? "no schema" : $"'{current}'")} instead, so nothing was done. Create the tenant with "
+                + "ITenantProvisioner, or correct schema_name in admin.tenants."
+        );
 
     /// <summary>Compares the scripts with the schema's histories; changes nothing.</summary>
     public async Task<MigrationPlan> PlanAsync(IEnumerable<MigrationScript> scripts, CancellationToken ct)
@@ -77,57 +86,66 @@ internal sealed class SchemaMigration(
     {
         foreach (var step in steps)
         {
-            await BindAsync(ct).ConfigureAwait(false);
-            foreach (var statement in step.Statements)
-            {
-                await ExecuteAsync(statement.Sql, ct).ConfigureAwait(false);
-            }
-
-            await RecordAsync(step, ct).ConfigureAwait(false);
+            await ExecuteAsync(step, [.. step.Statements.Select(s => s.Sql), .. Record(step)], ct)
+                .ConfigureAwait(false);
         }
     }
 
     /// <summary>Executes the steps in as few transactions as their statements allow: one, as a rule.</summary>
-    public async Task ApplyAsync(IEnumerable<MigrationStep> steps, CancellationToken ct)
+    /// <remarks>A step with statements that no transaction may hold runs apart: see <see cref="SuppressedStep"/>.</remarks>
+    public async Task ApplyAsync(IReadOnlyList<MigrationStep> steps, CancellationToken ct)
     {
-        NpgsqlTransaction? transaction = null;
+        for (var next = 0; next < steps.Count; )
+        {
+            if (!steps[next].IsTransactional)
+            {
+                await new SuppressedStep(this, connection, schema, steps[next]).RunAsync(ct).ConfigureAwait(false);
+                next++;
+                continue;
+            }
+
+            var together = steps.Skip(next).TakeWhile(s => s.IsTransactional).ToList();
+            var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+            await using var _ = transaction.ConfigureAwait(false);
+            await ApplyInTransactionAsync(together, ct).ConfigureAwait(false);
+            await transaction.CommitAsync(ct).ConfigureAwait(false);
+            next += together.Count;
+        }
+    }
+
+    /// <summary>Executes statements of a step, bound to the schema, in one message: the driver takes them apart.</summary>
+    /// <remarks>
+    /// The step before may have left another search path, as a pasted dump does. No command timeout: a large table takes
+    /// as long as it takes, and the token ends it.
+    /// </remarks>
+    public async Task ExecuteAsync(MigrationStep step, IEnumerable<string> statements, CancellationToken ct)
+    {
+        IEnumerable<string> all = [searchPath.BindTo(schema, inTransaction: !hasSession), .. statements];
         try
         {
-            foreach (var step in steps)
+            foreach (var sql in CanSplit ? [string.Join("\n;\n", all)] : all)
             {
-                // The step before may have left another search path, as a pasted dump does.
-                await BindAsync(ct).ConfigureAwait(false);
-                foreach (var statement in step.Statements)
-                {
-                    if (statement.IsTransactional)
-                    {
-                        transaction ??= await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-                    }
-                    else if (transaction is not null)
-                    {
-                        await transaction.CommitAsync(ct).ConfigureAwait(false);
-                        transaction = null;
-                    }
-
-                    await ExecuteAsync(statement.Sql, ct).ConfigureAwait(false);
-                }
-
-                transaction ??= await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-                await RecordAsync(step, ct).ConfigureAwait(false);
-            }
-
-            if (transaction is not null)
-            {
-                await transaction.CommitAsync(ct).ConfigureAwait(false);
+                var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+                await using var _ = command.ConfigureAwait(false);
+                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
             }
         }
-        finally
+        catch (PostgresException e)
         {
-            if (transaction is not null)
-            {
-                await transaction.DisposeAsync().ConfigureAwait(false);
-            }
+            e.Data["Migration"] = step.Id;
+            throw;
         }
+    }
+
+    /// <summary>What records a step as applied.</summary>
+    public IEnumerable<string> Record(MigrationStep step)
+    {
+        if (_histories.Add(step.History))
+        {
+            yield return step.History.CreateSql(schema);
+        }
+
+        yield return step.History.InsertSql(schema, step.Id);
     }
 
     private async Task<IReadOnlyList<string>> ReadHistoryAsync(HistoryTable history, CancellationToken ct)
@@ -154,32 +172,5 @@ internal sealed class SchemaMigration(
         }
 
         return ids;
-    }
-
-    private async Task RecordAsync(MigrationStep step, CancellationToken ct)
-    {
-        if (_histories.Add(step.History))
-        {
-            await ExecuteAsync(step.History.CreateSql(schema), ct).ConfigureAwait(false);
-        }
-
-        var command = new NpgsqlCommand(step.History.InsertSql(schema), connection)
-        {
-            Parameters =
-            {
-                new() { Value = step.Id },
-                new() { Value = EfVersion },
-            },
-        };
-        await using var _ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-    }
-
-    // No command timeout: a large table takes as long as it takes, and the token ends it.
-    private async Task ExecuteAsync(string sql, CancellationToken ct)
-    {
-        var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
-        await using var _ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 }

@@ -21,6 +21,8 @@ public sealed record TenantMigrationResult
     /// <summary>The migrations that this run applied, in order.</summary>
     public IReadOnlyList<string> Applied { get; init; } = [];
 
+    internal bool MayChangeTypes { get; init; }
+
     /// <summary>How long it took, waiting for the schema's lock included.</summary>
     public TimeSpan Duration { get; init; }
 

@@ -1,19 +1,18 @@
-using System.Collections.Concurrent;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
-using Npgsql;
+using Microsoft.Extensions.Options;
 
 namespace NeoCommons.EfCore.Admin;
 
 internal sealed class TenantMigrator(
     ITenantStore tenants,
     TenantDataSources sources,
-    TenantMigrationScripts scripts,
-    SearchPath searchPath,
-    TenantRights rights,
+    TenantMigration migration,
+    FleetPlanning planning,
+    MigrationRuns runs,
+    MigrationClaims claims,
+    MigrationRunner runner,
     ConnectionOpening opening,
-    IDbContextFactory<AdminDbContext> contexts,
-    TimeProvider time,
+    IOptions<ConnectionOptions> connections,
     ILogger<TenantMigrator> log
 ) : ITenantMigrator
 {
@@ -21,161 +20,122 @@ internal sealed class TenantMigrator(
     {
         var found =
             await tenants.FindAsync(tenant, ct).ConfigureAwait(false) ?? throw new TenantNotFoundException(tenant);
-        return CanBeMigrated(found)
-            ? await MigrateAsync(found, ct).ConfigureAwait(false)
-            : throw new TenantUnavailableException(found);
+        if (found.Status is not (TenantStatus.Active or TenantStatus.Suspended))
+        {
+            throw new TenantUnavailableException(found);
+        }
+
+        using var apart = AmbientTransaction.Suppress();
+        var worker = new WorkerConnection(sources, opening);
+        await using var _ = worker.ConfigureAwait(false);
+        await claims.BeginAloneAsync(found.Id, ct).ConfigureAwait(false);
+        TenantMigrationResult? result = null;
+        try
+        {
+            result = await migration.RunAsync(worker, found, new MigrateAllOptions(), ct).ConfigureAwait(false);
+            if (result.MayChangeTypes)
+            {
+                await TypeReload.TryAsync(worker.Source, log, ct).ConfigureAwait(false);
+            }
+
+            return result;
+        }
+        finally
+        {
+            await TryEndAsync(found, result).ConfigureAwait(false);
+        }
     }
 
-    public async Task<IReadOnlyList<TenantMigrationResult>> MigrateAllAsync(
+    public async Task<FleetPlan> PlanAsync(CancellationToken ct = default)
+    {
+        using var apart = AmbientTransaction.Suppress();
+        return await planning.PlanAsync(ct).ConfigureAwait(false);
+    }
+
+    public async Task<MigrationRun> MigrateAllAsync(
         MigrateAllOptions? options = null,
-        IProgress<TenantMigrationResult>? progress = null,
+        IProgress<MigrationProgress>? progress = null,
         CancellationToken ct = default
     )
     {
         options ??= new MigrateAllOptions();
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.Parallelism, 1, nameof(options));
+        options.Validate();
+        using var apart = AmbientTransaction.Suppress();
+        var plan = await planning.PlanAsync(ct).ConfigureAwait(false);
+        await TryWriteVersionsAsync(plan, ct).ConfigureAwait(false);
 
-        // What is wrong with the migrations themselves is wrong for every tenant: say it once, before the first.
-        _ = scripts.All;
-        var results = new ConcurrentBag<TenantMigrationResult>();
-        var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Parallelism, CancellationToken = ct };
-        await Parallel
-            .ForEachAsync(
-                tenants.ListAsync(ct),
-                parallel,
-                async (tenant, token) =>
-                {
-                    if (CanBeMigrated(tenant))
-                    {
-                        var result = await TryMigrateAsync(tenant, token).ConfigureAwait(false);
-                        results.Add(result);
-                        progress?.Report(result);
-                    }
-                }
-            )
-            .ConfigureAwait(false);
-        return [.. results.OrderBy(r => r.Slug, StringComparer.Ordinal)];
+        // A role may lack a right where no migration is pending; the run grants it.
+        var queue = plan.Tenants.Where(t =>
+            t.State is PlannedTenantState.Pending or PlannedTenantState.Unknown || connections.Value.TenantRoles
+        );
+        var queued = RingOrder.Of([.. queue], options.Rings);
+        var none = new MigrationRun { Status = MigrationRunStatus.Completed, Target = plan.Target };
+        var rest = plan.Tenants.ExceptBy(queued.Select(q => q.Id), t => t.TenantId);
+        foreach (var tenant in rest)
+        {
+            progress?.Report(new MigrationProgress { Run = none, Tenant = Untouched(tenant) });
+        }
+
+        if (queued.Count == 0)
+        {
+            return none;
+        }
+
+        var run = await runs.JoinAsync(plan.Target ?? "", options.ErrorBudget, queued, ct).ConfigureAwait(false);
+        return await runner.RunAsync(run, options, progress, ct).ConfigureAwait(false);
     }
 
-    private static bool CanBeMigrated(Tenant tenant) => tenant.Status is TenantStatus.Active or TenantStatus.Suspended;
+    public Task<MigrationRun?> GetStatusAsync(Guid? run = null, CancellationToken ct = default) =>
+        runs.FindAsync(run, ct);
 
-    private async Task<TenantMigrationResult> TryMigrateAsync(Tenant tenant, CancellationToken ct)
+    public async Task<string> GenerateScriptAsync(TenantId tenant, CancellationToken ct = default)
     {
-        var started = time.GetTimestamp();
+        var found =
+            await tenants.FindAsync(tenant, ct).ConfigureAwait(false) ?? throw new TenantNotFoundException(tenant);
+        using var apart = AmbientTransaction.Suppress();
+        var worker = new WorkerConnection(sources, opening);
+        await using var _ = worker.ConfigureAwait(false);
+        return await migration.ScriptAsync(worker, found, ct).ConfigureAwait(false);
+    }
+
+    private static TenantMigrationResult Untouched(PlannedTenant tenant) =>
+        new()
+        {
+            TenantId = tenant.TenantId,
+            Slug = tenant.Slug,
+            Status =
+                tenant.State == PlannedTenantState.Ahead ? TenantMigrationStatus.Ahead : TenantMigrationStatus.UpToDate,
+            From = tenant.Version,
+            To = tenant.Version,
+        };
+
+    /// <summary>What the histories say and the registry does not: migrated by hand, or by one who could not write it.</summary>
+    private async Task TryWriteVersionsAsync(FleetPlan plan, CancellationToken ct)
+    {
+        var differing = plan
+            .Tenants.Where(t => t.State != PlannedTenantState.Unknown && t.Version != t.RegisteredVersion)
+            .Select(t => new QueuedTenant(t.TenantId, t.Version))
+            .ToList();
         try
         {
-            return await MigrateAsync(tenant, ct).ConfigureAwait(false);
+            await runs.WriteVersionsAsync(differing, ct).ConfigureAwait(false);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            AdminLogMessages.MigrationFailed(log, e, tenant.Slug);
-            return new TenantMigrationResult
-            {
-                TenantId = tenant.Id,
-                Slug = tenant.Slug,
-                Status = TenantMigrationStatus.Failed,
-                From = tenant.SchemaVersion,
-                To = tenant.SchemaVersion,
-                Duration = time.GetElapsedTime(started),
-                Error = e,
-            };
+            AdminLogMessages.VersionNotWritten(log, e, $"{differing.Count} tenants", "what their schemas say");
         }
     }
 
-    private async Task<TenantMigrationResult> MigrateAsync(Tenant tenant, CancellationToken ct)
+    // The schema is as it is: nothing from here on may say otherwise, and no token keeps it from being written.
+    private async Task TryEndAsync(Tenant tenant, TenantMigrationResult? result)
     {
-        var started = time.GetTimestamp();
-        using var apart = AmbientTransaction.Suppress();
-        var all = scripts.All;
-        var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
         try
         {
-            var connection = await opening.OpenNewAsync(source, pooled: false, ct).ConfigureAwait(false);
-            await using var _ = connection.ConfigureAwait(false);
-            var plan = await MigrateAsync(connection, source.Row, tenant, all, ct).ConfigureAwait(false);
-
-            // The schema is migrated: nothing from here on may say otherwise.
-            await TryWriteVersionAsync(tenant, plan.To, ct).ConfigureAwait(false);
-            await TypeReload.TryAsync(source, plan.Pending, log, ct).ConfigureAwait(false);
-            if (plan.Pending.Count > 0)
-            {
-                AdminLogMessages.TenantMigrated(log, tenant.Slug, plan.From ?? "nothing", plan.To!);
-            }
-
-            return new TenantMigrationResult
-            {
-                TenantId = tenant.Id,
-                Slug = tenant.Slug,
-                Status =
-                    plan.IsAhead ? TenantMigrationStatus.Ahead
-                    : plan.Pending.Count > 0 ? TenantMigrationStatus.Migrated
-                    : TenantMigrationStatus.UpToDate,
-                From = plan.From,
-                To = plan.To,
-                Applied = [.. plan.Pending.Select(s => s.Id)],
-                Duration = time.GetElapsedTime(started),
-            };
-        }
-        finally
-        {
-            source.Release();
-        }
-    }
-
-    private async Task<MigrationPlan> MigrateAsync(
-        NpgsqlConnection connection,
-        DatabaseConnection row,
-        Tenant tenant,
-        IReadOnlyList<MigrationScript> known,
-        CancellationToken ct
-    )
-    {
-        if (row.Pooler == PoolerMode.Transaction)
-        {
-            var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-            await using var _ = transaction.ConfigureAwait(false);
-            var inOne = new SchemaMigration(connection, tenant.Schema, searchPath, time, hasSession: false);
-            var all = await PlanAsync(inOne).ConfigureAwait(false);
-            MigrationStep.ThrowIfNotTransactional(all.Pending, row);
-            await inOne.ApplyInTransactionAsync(all.Pending, ct).ConfigureAwait(false);
-            await rights.GrantInTransactionAsync(connection, row, tenant.Id, tenant.Schema, ct).ConfigureAwait(false);
-            await transaction.CommitAsync(ct).ConfigureAwait(false);
-            return all;
-        }
-
-        var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time, hasSession: true);
-        var plan = await PlanAsync(migration).ConfigureAwait(false);
-        await migration.ApplyAsync(plan.Pending, ct).ConfigureAwait(false);
-        await rights.GrantAsync(connection, row, tenant.Id, tenant.Schema, ct).ConfigureAwait(false);
-        return plan;
-
-        async Task<MigrationPlan> PlanAsync(SchemaMigration run)
-        {
-            await run.LockAsync(ct).ConfigureAwait(false);
-            await run.BindAsync(ct).ConfigureAwait(false);
-            return await run.PlanAsync(known, ct).ConfigureAwait(false);
-        }
-    }
-
-    private async Task TryWriteVersionAsync(Tenant tenant, string? version, CancellationToken ct)
-    {
-        if (version == tenant.SchemaVersion)
-        {
-            return;
-        }
-
-        try
-        {
-            var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-            await using var _ = context.ConfigureAwait(false);
-            await context
-                .Tenants.Where(t => t.Id == tenant.Id.Value)
-                .ExecuteUpdateAsync(set => set.SetProperty(t => t.SchemaVersion, version), ct)
-                .ConfigureAwait(false);
+            await claims.EndAloneAsync(tenant.Id, result, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            AdminLogMessages.VersionNotWritten(log, e, tenant.Slug, version ?? "nothing");
+            AdminLogMessages.VersionNotWritten(log, e, tenant.Slug, result?.To ?? "nothing");
         }
     }
 }

@@ -6,18 +6,16 @@ namespace NeoCommons.EfCore.Admin;
 internal static class TypeReload
 {
     /// <summary>Reads the types again if a step may have changed them; the migration stands, whatever becomes of it.</summary>
-    public static async Task TryAsync(
+    public static Task TryAsync(
         PooledDataSource source,
         IEnumerable<MigrationStep> applied,
         ILogger log,
         CancellationToken ct
-    )
-    {
-        if (!applied.Any(step => step.MayChangeTypes))
-        {
-            return;
-        }
+    ) => applied.Any(step => step.MayChangeTypes) ? TryAsync(source, log, ct) : Task.CompletedTask;
 
+    /// <summary>Reads the types again.</summary>
+    public static async Task TryAsync(PooledDataSource source, ILogger log, CancellationToken ct)
+    {
         try
         {
             await source.Source.ReloadTypesAsync(ct).ConfigureAwait(false);

@@ -29,8 +29,8 @@ public sealed class PooledMigrationTests(TestServers servers)
 
         // Twice at the same time: the second one waits for the lock of the first.
         var runs = await Task.WhenAll(
-            app.Migrator.MigrateAllAsync(new MigrateAllOptions { Parallelism = 4 }, ct: Ct),
-            app.Migrator.MigrateAllAsync(new MigrateAllOptions { Parallelism = 4 }, ct: Ct)
+            app.MigrateAllAsync(new() { Parallelism = 4, ParallelismPerServer = 4 }),
+            app.MigrateAllAsync(new() { Parallelism = 4, ParallelismPerServer = 4 })
         );
 
         Assert.All(runs.SelectMany(r => r), result => Assert.Null(result.Error));

@@ -50,7 +50,7 @@ public sealed class TenantRoleGrantTests(TestServers servers)
     {
         await using var app = await StartAsync(TenantRoles.Settings(on: false));
         var role = TenantRoles.NameOf((await app.CreateTenantAsync("acme")).Id);
-        await app.Migrator.MigrateAllAsync(ct: Ct);
+        await app.MigrateAllAsync();
 
         Assert.Equal(0L, await app.DirectAsync("db1", $"SELECT count(*) FROM pg_roles WHERE rolname = '{role}'"));
     }
@@ -113,7 +113,7 @@ public sealed class TenantRoleGrantTests(TestServers servers)
 
         await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
         await RefusedAsync(() => acme.Database.ExecuteSqlRawAsync("DELETE FROM tenant_globex.\"Orders\"", Ct));
-        Assert.All(await app.Migrator.MigrateAllAsync(ct: Ct), result => Assert.Null(result.Error));
+        Assert.All(await app.MigrateAllAsync(), result => Assert.Null(result.Error));
     }
 
     [Fact]
@@ -163,7 +163,7 @@ public sealed class TenantRoleGrantTests(TestServers servers)
             Assert.Equal("22023", closed.SqlState);
         }
 
-        var results = await next.Services.GetRequiredService<ITenantMigrator>().MigrateAllAsync(ct: Ct);
+        var results = await MigrationReports.MigrateAllAsync(next.Services);
         Assert.All(results, r => Assert.Null(r.Error));
         Assert.All(
             results,
@@ -186,8 +186,7 @@ public sealed class TenantRoleGrantTests(TestServers servers)
             settings,
             b => b.AddTenantDbContext<IndexedContext>().AddTenantDbContext<NotesContext>()
         );
-        var migrator = next.Services.GetRequiredService<ITenantMigrator>();
-        Assert.Null(Assert.Single(await migrator.MigrateAllAsync(ct: Ct)).Error);
+        Assert.Null(Assert.Single(await MigrationReports.MigrateAllAsync(next.Services)).Error);
 
         await using (var raw = await app.Databases.OpenTenantConnectionAsync(acme.Id, Ct))
         {
@@ -197,14 +196,14 @@ public sealed class TenantRoleGrantTests(TestServers servers)
 
         // What was taken away is given again.
         await app.DirectAsync("db1", $"REVOKE ALL ON tenant_acme.notes FROM {TenantRoles.NameOf(acme.Id)}");
-        Assert.Null(Assert.Single(await migrator.MigrateAllAsync(ct: Ct)).Error);
+        Assert.Null(Assert.Single(await MigrationReports.MigrateAllAsync(next.Services)).Error);
         await using (var raw = await app.Databases.OpenTenantConnectionAsync(acme.Id, Ct))
         {
             Assert.Equal(1, await raw.ExecuteAsync("DELETE FROM notes"));
         }
 
         var before = await CatalogAsync();
-        Assert.Null(Assert.Single(await migrator.MigrateAllAsync(ct: Ct)).Error);
+        Assert.Null(Assert.Single(await MigrationReports.MigrateAllAsync(next.Services)).Error);
         Assert.Equal(before, await CatalogAsync());
 
         async Task<object?> CatalogAsync() =>
@@ -254,7 +253,7 @@ public sealed class TenantRoleGrantTests(TestServers servers)
                 + $"REVOKE ALL ON SCHEMA tenant_acme FROM {role}"
         );
 
-        var error = Assert.Single(await app.Migrator.MigrateAllAsync(ct: Ct)).Error;
+        var error = Assert.Single(await app.MigrateAllAsync()).Error;
         Assert.Contains($"GRANT USAGE ON SCHEMA tenant_acme TO {role}", error?.Message);
     }
 

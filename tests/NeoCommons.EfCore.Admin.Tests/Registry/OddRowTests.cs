@@ -24,7 +24,7 @@ public sealed class OddRowTests(TestServers servers)
         await app.CreateTenantAsync("globex");
         await app.AdminAsync("UPDATE admin.tenants SET created_at = '0044-03-15 BC' WHERE slug = 'acme'");
         await app.ReloadAsync();
-        Assert.Equal(2, (await app.Migrator.MigrateAllAsync(ct: Ct)).Count);
+        Assert.Equal(2, (await app.MigrateAllAsync()).Count);
     }
 
     [Fact]

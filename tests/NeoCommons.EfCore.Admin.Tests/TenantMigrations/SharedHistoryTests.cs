@@ -31,7 +31,7 @@ public sealed class SharedHistoryTests(TestServers servers)
         await app.AdminAsync(
             "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
         );
-        Assert.Equal(TenantMigrationStatus.Failed, Assert.Single(await app.Migrator.MigrateAllAsync(ct: Ct)).Status);
+        Assert.Equal(TenantMigrationStatus.Failed, Assert.Single(await app.MigrateAllAsync()).Status);
         Assert.Equal(
             DBNull.Value,
             await app.DirectAsync(
@@ -59,7 +59,7 @@ public sealed class SharedHistoryTests(TestServers servers)
         await app.AdminAsync(
             "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
         );
-        Assert.Equal(TenantMigrationStatus.Migrated, Assert.Single(await app.Migrator.MigrateAllAsync(ct: Ct)).Status);
+        Assert.Equal(TenantMigrationStatus.Migrated, Assert.Single(await app.MigrateAllAsync()).Status);
     }
 
     [Fact]

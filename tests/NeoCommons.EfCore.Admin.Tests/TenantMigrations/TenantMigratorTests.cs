@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -15,8 +14,8 @@ public sealed class TenantMigratorTests(TestServers servers)
         await using var app = await StartAsync();
         var tenants = await AdoptAsync(app, "acme", "globex");
 
-        var first = await app.Migrator.MigrateAllAsync(ct: Ct);
-        var second = await app.Migrator.MigrateAllAsync(ct: Ct);
+        var first = await app.MigrateAllAsync();
+        var second = await app.MigrateAllAsync();
 
         Assert.All(
             first,
@@ -59,16 +58,14 @@ public sealed class TenantMigratorTests(TestServers servers)
     {
         await using var app = await StartAsync();
         await AdoptAsync(app, "acme", "bad-one", "globex");
-        var reported = new ConcurrentBag<TenantMigrationResult>();
 
-        var results = await app.Migrator.MigrateAllAsync(progress: new Reporter(reported.Add), ct: Ct);
+        var results = await app.MigrateAllAsync();
 
         Assert.Equal(
             [TenantMigrationStatus.Migrated, TenantMigrationStatus.Failed, TenantMigrationStatus.Migrated],
             results.Select(r => r.Status)
         );
         Assert.Equal("this schema is bad", Assert.IsType<PostgresException>(results[1].Error).MessageText);
-        Assert.Equal(results.Order(BySlug.Instance), reported.Order(BySlug.Instance));
         Assert.Equal(DBNull.Value, await app.DirectAsync("db1", "SELECT to_regclass('\"tenant_bad-one\".runs')::text"));
         await Assert.ThrowsAsync<PostgresException>(() => app.Migrator.MigrateAsync(results[1].TenantId, Ct));
     }
@@ -82,7 +79,7 @@ public sealed class TenantMigratorTests(TestServers servers)
         var runs = await Task.WhenAll(
             Enumerable
                 .Range(0, 6)
-                .Select(_ => Task.Run(() => app.Migrator.MigrateAllAsync(new() { Parallelism = 8 }, ct: Ct)))
+                .Select(_ => Task.Run(() => app.MigrateAllAsync(new() { Parallelism = 8, ParallelismPerServer = 8 })))
         );
 
         Assert.All(runs.SelectMany(r => r), r => Assert.Null(r.Error));
@@ -156,7 +153,15 @@ public sealed class TenantMigratorTests(TestServers servers)
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Ct);
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
-            app.Migrator.MigrateAllAsync(new() { Parallelism = 2 }, new Reporter(_ => cancel.Cancel()), cancel.Token)
+            app.Migrator.MigrateAllAsync(
+                new() { Parallelism = 2 },
+                new MigrationReports(p =>
+                {
+                    if (p.Tenant is not null)
+                        cancel.Cancel();
+                }),
+                cancel.Token
+            )
         );
 
         var done = 0;
@@ -177,7 +182,7 @@ public sealed class TenantMigratorTests(TestServers servers)
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
         );
-        var rest = await app.Migrator.MigrateAllAsync(ct: Ct);
+        var rest = await app.MigrateAllAsync();
         Assert.Equal(tenants.Count - done, rest.Count(r => r.Status == TenantMigrationStatus.Migrated));
         Assert.All(rest, r => Assert.Equal(LedgerContext.Third, r.To));
     }
@@ -221,7 +226,7 @@ public sealed class TenantMigratorTests(TestServers servers)
         await app.AdminAsync("UPDATE admin.tenants SET status = 'provisioning' WHERE slug = 'half'");
         await app.ReloadAsync();
 
-        var results = await app.Migrator.MigrateAllAsync(ct: Ct);
+        var results = await app.MigrateAllAsync();
 
         Assert.Equal(["acme", "suspended"], results.Select(r => r.Slug));
         await Assert.ThrowsAsync<TenantUnavailableException>(() => app.Migrator.MigrateAsync(tenants[1].Id, Ct));
@@ -249,18 +254,5 @@ public sealed class TenantMigratorTests(TestServers servers)
         }
 
         return tenants;
-    }
-
-    private sealed class Reporter(Action<TenantMigrationResult> report) : IProgress<TenantMigrationResult>
-    {
-        public void Report(TenantMigrationResult value) => report(value);
-    }
-
-    private sealed class BySlug : IComparer<TenantMigrationResult>
-    {
-        public static readonly BySlug Instance = new();
-
-        public int Compare(TenantMigrationResult? x, TenantMigrationResult? y) =>
-            string.CompareOrdinal(x?.Slug, y?.Slug);
     }
 }

@@ -1,0 +1,14 @@
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>What a run over all tenants would do.</summary>
+public sealed record FleetPlan
+{
+    /// <summary>The last migration that it would apply; null where there is none.</summary>
+    public string? Target { get; init; }
+
+    /// <summary>Every active and suspended tenant, ordered by slug.</summary>
+    public required IReadOnlyList<PlannedTenant> Tenants { get; init; }
+
+    /// <summary>Those that have something to do.</summary>
+    public IEnumerable<PlannedTenant> Pending => Tenants.Where(t => t.State == PlannedTenantState.Pending);
+}

@@ -1,0 +1,168 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>The runs in the admin database: begun, looked at, and ended.</summary>
+internal sealed class MigrationRuns(AdminDatabase database)
+{
+    private const int Chunk = 5_000;
+
+    /// <summary>Begins a run, or joins the one that goes on to the same target, and adds tenants to it.</summary>
+    public async Task<Guid> JoinAsync(
+        string target,
+        int? errorBudget,
+        IReadOnlyList<QueuedTenant> tenants,
+        CancellationToken ct
+    )
+    {
+        var connection = await database.Source.OpenConnectionAsync(ct).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var __ = transaction.ConfigureAwait(false);
+
+        // The row's lock keeps the run from ending before the tenants are in it.
+        var join = new NpgsqlCommand(
+            """
+            INSERT INTO admin.migration_runs (status, target, started_by, error_budget) VALUES ('running', $1, $2, $3)
+            ON CONFLICT (target) WHERE status = 'running' DO UPDATE SET target = EXCLUDED.target RETURNING id
+            """,
+            connection
+        )
+        {
+            Parameters =
+            {
+                new() { Value = target },
+                new() { Value = $"{Environment.UserName}@{Environment.MachineName}" },
+                new() { Value = (object?)errorBudget ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Integer },
+            },
+        };
+        await using var ___ = join.ConfigureAwait(false);
+        var run = (Guid)(await join.ExecuteScalarAsync(ct).ConfigureAwait(false))!;
+        foreach (var chunk in tenants.Chunk(Chunk))
+        {
+            var add = new NpgsqlCommand(
+                """
+                INSERT INTO admin.tenant_migrations AS m (run_id, tenant_id, connection_id, ring, state, from_version)
+                SELECT $1, t.id, t.connection_id, q.ring, 'pending', q.version
+                FROM unnest($2::uuid[], $3::int[], $4::text[]) AS q (id, ring, version) JOIN admin.tenants t ON t.id = q.id
+                ON CONFLICT (run_id, tenant_id) DO UPDATE SET state = 'pending', runner = NULL WHERE m.state = 'failed'
+                """,
+                connection
+            )
+            {
+                Parameters =
+                {
+                    new() { Value = run },
+                    new() { Value = chunk.Select(t => t.Id.Value).ToArray() },
+                    new() { Value = chunk.Select(t => t.Ring).ToArray() },
+                    new() { Value = chunk.Select(t => t.Version).ToArray() },
+                },
+            };
+            await using var ____ = add.ConfigureAwait(false);
+            await add.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        }
+
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
+        return run;
+    }
+
+    /// <summary>The connections that the run has work on, by server.</summary>
+    public async Task<IReadOnlyList<Guid[]>> ServersAsync(Guid run, CancellationToken ct)
+    {
+        var command = database.Source.CreateCommand(
+            """
+            SELECT array_agg(c.id) FROM admin.database_connections c WHERE c.id IN (
+                SELECT connection_id FROM admin.tenant_migrations WHERE run_id = $1 AND state IN ('pending', 'running'))
+            GROUP BY lower(c.host), c.port
+            """
+        );
+        await using var _ = command.ConfigureAwait(false);
+        command.Parameters.Add(new() { Value = run });
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        var servers = new List<Guid[]>();
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
+        {
+            servers.Add(reader.GetFieldValue<Guid[]>(0));
+        }
+
+        return servers;
+    }
+
+    /// <summary>Ends the run if nothing is left to do.</summary>
+    public async Task FinishAsync(Guid run, CancellationToken ct)
+    {
+        var batch = database.Source.CreateBatch();
+        await using var _ = batch.ConfigureAwait(false);
+
+        // Two statements: the second sees what those have added who held the lock.
+        batch.Add("SELECT FROM admin.migration_runs WHERE id = $1 FOR UPDATE", run);
+        batch.Add(
+            """
+            UPDATE admin.migration_runs r SET finished_at = clock_timestamp(), status = CASE WHEN EXISTS (
+                SELECT FROM admin.tenant_migrations WHERE run_id = $1 AND state = 'failed') THEN 'failed' ELSE 'completed' END
+            WHERE id = $1 AND status = 'running' AND NOT EXISTS (
+                SELECT FROM admin.tenant_migrations WHERE run_id = $1 AND state IN ('pending', 'running'))
+            """,
+            run
+        );
+        await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    /// <summary>The run, or the newest one; null where there is none.</summary>
+    public async Task<MigrationRun?> FindAsync(Guid? run, CancellationToken ct)
+    {
+        var command = database.Source.CreateCommand(
+            $"""
+            SELECT r.id, r.status, r.target, r.started_at, r.finished_at,
+                count(*) FILTER (WHERE m.state = 'pending'), count(*) FILTER (WHERE m.state = 'running'),
+                count(*) FILTER (WHERE m.state = 'done'), count(*) FILTER (WHERE m.state = 'failed'),
+                count(*) FILTER (WHERE m.state = 'running' AND {MigrationClaims.IsAlive})
+            FROM admin.migration_runs r LEFT JOIN admin.tenant_migrations m ON m.run_id = r.id
+            WHERE r.id = coalesce($1, (SELECT id FROM admin.migration_runs ORDER BY started_at DESC LIMIT 1))
+            GROUP BY r.id
+            """
+        );
+        await using var _ = command.ConfigureAwait(false);
+        command.Parameters.Add(new() { Value = (object?)run ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        return await reader.ReadAsync(ct).ConfigureAwait(false)
+            ? new MigrationRun
+            {
+                Id = reader.GetGuid(0),
+                Status = Enum.Parse<MigrationRunStatus>(reader.GetString(1), ignoreCase: true),
+                Target = reader.GetString(2),
+                StartedAt = reader.GetFieldValue<DateTimeOffset>(3),
+                FinishedAt = reader.GetFieldValue<DateTimeOffset?>(4),
+                Pending = (int)reader.GetInt64(5),
+                Running = (int)reader.GetInt64(6),
+                Done = (int)reader.GetInt64(7),
+                Failed = (int)reader.GetInt64(8),
+                Workers = (int)reader.GetInt64(9),
+            }
+            : null;
+    }
+
+    /// <summary>Writes versions that the schemas have and the registry does not know; one statement.</summary>
+    public async Task WriteVersionsAsync(IReadOnlyList<QueuedTenant> tenants, CancellationToken ct)
+    {
+        if (tenants.Count == 0)
+        {
+            return;
+        }
+
+        var batch = database.Source.CreateBatch();
+        await using var _ = batch.ConfigureAwait(false);
+        batch.Add(
+            """
+            UPDATE admin.tenants t SET schema_version = v.version FROM unnest($1::uuid[], $2::text[]) AS v (id, version)
+            WHERE t.id = v.id AND t.schema_version IS DISTINCT FROM v.version
+            """,
+            tenants.Select(t => t.Id.Value).ToArray(),
+            tenants.Select(t => t.Version).ToArray()
+        );
+        await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,7 @@
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>A tenant on its way into a run.</summary>
+/// <param name="Id">The tenant.</param>
+/// <param name="Version">The last migration that its schema has, or null.</param>
+/// <param name="Ring">Its ring.</param>
+internal readonly record struct QueuedTenant(TenantId Id, string? Version, int Ring = 0);

@@ -1,0 +1,165 @@
+using System.Text.RegularExpressions;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>A migration with statements that no transaction may hold, such as CREATE INDEX CONCURRENTLY.</summary>
+/// <remarks>
+/// How far it got is a row in a table of the schema, written in the same transaction as the statements before it, and
+/// gone when the migration is recorded: killed anywhere, it goes on there. The statement that was under way then is
+/// begun again, unless it turns out to have been finished; an index that it left invalid is dropped first.
+/// </remarks>
+internal sealed partial class SuppressedStep(
+    SchemaMigration migration,
+    NpgsqlConnection connection,
+    SchemaName schema,
+    MigrationStep step
+)
+{
+    private readonly string _progress = $"{schema.Quoted}.\"__NeoCommonsMigrationProgress\"";
+
+    public async Task RunAsync(CancellationToken ct)
+    {
+        var reached = await ReadProgressAsync(ct).ConfigureAwait(false);
+        var next = reached ?? 0;
+        if (reached is null)
+        {
+            await InTransactionAsync(
+                    [
+                        $"CREATE TABLE IF NOT EXISTS {_progress} (migration text PRIMARY KEY, statements int NOT NULL)",
+                        $"INSERT INTO {_progress} VALUES ({Id}, 0)",
+                    ],
+                    ct
+                )
+                .ConfigureAwait(false);
+        }
+
+        while (true)
+        {
+            var together = step.Statements.Skip(next).TakeWhile(s => s.IsTransactional).Select(s => s.Sql).ToList();
+            next += together.Count;
+            if (next == step.Statements.Count)
+            {
+                await InTransactionAsync([.. together, .. migration.Record(step), $"DROP TABLE {_progress}"], ct)
+                    .ConfigureAwait(false);
+                return;
+            }
+
+            if (together.Count > 0)
+            {
+                await InTransactionAsync([.. together, Reached(next)], ct).ConfigureAwait(false);
+            }
+
+            await AloneAsync(step.Statements[next].Sql, wasBegun: next == reached, ct).ConfigureAwait(false);
+            next++;
+            await InTransactionAsync([Reached(next)], ct).ConfigureAwait(false);
+        }
+    }
+
+    private string Id => $"'{step.Id.Replace("'", "''", StringComparison.Ordinal)}'";
+
+    private string Reached(int statements) =>
+        FormattableString.Invariant($"UPDATE {_progress} SET statements = {statements} WHERE migration = {Id}");
+
+    private async Task AloneAsync(string sql, bool wasBegun, CancellationToken ct)
+    {
+        if (Index().Match(sql) is { Success: true } match)
+        {
+            var index = match.Groups["name"].Value;
+            var isValid = await IsValidAsync(index, ct).ConfigureAwait(false);
+            if (isValid is true && wasBegun)
+            {
+                return;
+            }
+
+            if (isValid is false)
+            {
+                await StatementAsync($"DROP INDEX CONCURRENTLY {schema.Quoted}.{index}", ct).ConfigureAwait(false);
+            }
+        }
+
+        try
+        {
+            await StatementAsync(sql, ct).ConfigureAwait(false);
+        }
+        catch (PostgresException e) when (wasBegun && IsDoneAlready(e.SqlState))
+        {
+            // It was finished, and whoever did so was killed before it could note that.
+        }
+    }
+
+    private static bool IsDoneAlready(string state) =>
+        state
+            is PostgresErrorCodes.DuplicateObject
+                or PostgresErrorCodes.DuplicateTable
+                or PostgresErrorCodes.DuplicateColumn
+                or PostgresErrorCodes.UndefinedObject
+                or PostgresErrorCodes.UndefinedTable;
+
+    private async Task<int?> ReadProgressAsync(CancellationToken ct)
+    {
+        var exists = new NpgsqlCommand("SELECT to_regclass($1) IS NOT NULL", connection)
+        {
+            Parameters = { new() { Value = _progress } },
+        };
+        await using var _ = exists.ConfigureAwait(false);
+        if (await exists.ExecuteScalarAsync(ct).ConfigureAwait(false) is not true)
+        {
+            return null;
+        }
+
+        var read = new NpgsqlCommand($"SELECT statements FROM {_progress} WHERE migration = {Id}", connection);
+        await using var __ = read.ConfigureAwait(false);
+        return await read.ExecuteScalarAsync(ct).ConfigureAwait(false) as int?;
+    }
+
+    private async Task<bool?> IsValidAsync(string index, CancellationToken ct)
+    {
+        var command = new NpgsqlCommand(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)",
+            connection
+        )
+        {
+            Parameters = { new() { Value = schema.Quoted + "." + index } },
+        };
+        await using var _ = command.ConfigureAwait(false);
+        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as bool?;
+    }
+
+    private async Task InTransactionAsync(IEnumerable<string> statements, CancellationToken ct)
+    {
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
+        await migration.ExecuteAsync(step, statements, ct).ConfigureAwait(false);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// One statement that is to be a transaction of its own, so it travels alone. It waits for other transactions as long
+    /// as they last: that is how an index is built concurrently.
+    /// </summary>
+    private async Task StatementAsync(string sql, CancellationToken ct)
+    {
+        await migration.BindAsync(ct).ConfigureAwait(false);
+        foreach (var statement in new[] { "SET lock_timeout = 0", sql })
+        {
+            var command = new NpgsqlCommand(statement, connection) { CommandTimeout = 0 };
+            await using var _ = command.ConfigureAwait(false);
+            try
+            {
+                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+            }
+            catch (PostgresException e)
+            {
+                e.Data["Migration"] = step.Id;
+                throw;
+            }
+        }
+    }
+
+    [GeneratedRegex(
+        """^\s*CREATE\s+(UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(IF\s+NOT\s+EXISTS\s+)?(?<name>"([^"]|"")+"|[\w$]+)\s+ON\b""",
+        RegexOptions.IgnoreCase
+    )]
+    private static partial Regex Index();
+}

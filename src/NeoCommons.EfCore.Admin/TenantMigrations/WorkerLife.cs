@@ -1,0 +1,58 @@
+using System.Data;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>A session of the admin database whose advisory locks say that these workers are alive.</summary>
+internal sealed class WorkerLife(AdminDatabase database, long[] workers) : IAsyncDisposable
+{
+    private NpgsqlConnection? _session;
+
+    /// <summary>Takes the locks, or sees to it that they are still held.</summary>
+    public async Task BeginAsync(CancellationToken ct)
+    {
+        if (_session is { State: ConnectionState.Open } session)
+        {
+            try
+            {
+                await ExecuteAsync(session, "SELECT 1", ct).ConfigureAwait(false);
+                return;
+            }
+            catch (NpgsqlException)
+            {
+                // Lost: others may give our tenants to somebody else, who will wait for the schema's lock and find it done.
+            }
+        }
+
+        await DisposeAsync().ConfigureAwait(false);
+        _session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
+        await ExecuteAsync(_session, "SELECT pg_advisory_lock(worker) FROM unnest($1) AS worker", ct, workers)
+            .ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_session is { } session)
+        {
+            _session = null;
+            await session.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static async Task ExecuteAsync(
+        NpgsqlConnection session,
+        string sql,
+        CancellationToken ct,
+        long[]? values = null
+    )
+    {
+        var command = new NpgsqlCommand(sql, session);
+        await using var _ = command.ConfigureAwait(false);
+        if (values is not null)
+        {
+            command.Parameters.Add(new() { Value = values });
+        }
+
+        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+}
