@@ -64,6 +64,13 @@ internal static partial class AdminLogMessages
     public static partial void VersionNotWritten(ILogger logger, Exception exception, string tenant, string version);
 
     [LoggerMessage(
+        6050,
+        LogLevel.Information,
+        "The shared tables behind connection {Connection} were migrated from {From} to {To}"
+    )]
+    public static partial void SharedMigrated(ILogger logger, string connection, string from, string to);
+
+    [LoggerMessage(
         6007,
         LogLevel.Warning,
         "The pool of connection {Connection} could not read its types again after a migration; new types may be unknown to it until the process restarts"

@@ -13,7 +13,8 @@ internal sealed class SchemaMigration(
     SchemaName schema,
     SearchPath searchPath,
     TimeProvider time,
-    bool hasSession
+    bool hasSession,
+    bool isShared = false
 )
 {
     private static readonly string EfVersion = ProductInfo.GetVersion();
@@ -35,7 +36,8 @@ internal sealed class SchemaMigration(
     public async Task BindAsync(CancellationToken ct)
     {
         var command = new NpgsqlCommand(
-            searchPath.BindTo(schema, inTransaction: !hasSession) + "; SELECT current_schema()",
+            (isShared ? searchPath.BindToShared(!hasSession) : searchPath.BindTo(schema, inTransaction: !hasSession))
+                + "; SELECT current_schema()",
             connection
         );
         await using var _ = command.ConfigureAwait(false);
