@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore.Design;
@@ -58,35 +57,14 @@ public sealed class SampleTests(ShopApp shop)
     [Fact]
     public async Task Ef_tools_work_with_the_program_as_it_is_and_start_no_server()
     {
-        // The tools run what is built: the sample beside this test.
-        var configuration = AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal)
-            ? "Release"
-            : "Debug";
-        var start = new ProcessStartInfo(
-            "dotnet",
-            [
-                .. "ef migrations has-pending-model-changes --context ShopDbContext --no-build".Split(' '),
-                "--configuration",
-                configuration,
-            ]
-        )
-        {
-            WorkingDirectory = Path.GetDirectoryName(PathOf("Program.cs")),
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
-        start.Environment.Remove("ADMIN_DATABASE_URL");
-        start.Environment.Remove("DB_ENCRYPTION_KEY");
+        var checking = await EfTools.RunAsync(
+            Path.GetDirectoryName(PathOf("Program.cs"))!,
+            "migrations has-pending-model-changes --context ShopDbContext"
+        );
 
-        using var tools = Process.Start(start)!;
-        var errors = tools.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var output = await tools.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await tools.WaitForExitAsync(TestContext.Current.CancellationToken);
-
-        Assert.True(tools.ExitCode == 0, output + await errors);
-        Assert.Contains("No changes", output, StringComparison.Ordinal);
-        Assert.DoesNotContain("throwaway", output, StringComparison.Ordinal);
+        Assert.True(checking.ExitCode == 0, checking.Output);
+        Assert.Contains("No changes", checking.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("throwaway", checking.Output, StringComparison.Ordinal);
     }
 
     private static string PathOf(string file, [CallerFilePath] string here = "") =>

@@ -82,6 +82,7 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<IRegistryReload>(s => s.GetRequiredService<RegistryRefresh>());
 
         services.TryAddSingleton<TenantMigrationScripts>();
+        services.TryAddSingleton<SharedMigration>();
         services.TryAddSingleton<TenantRights>();
         services.TryAddSingleton<TenantMigration>();
         services.TryAddSingleton<FleetPlanning>();

@@ -64,6 +64,13 @@ internal static partial class AdminLogMessages
     public static partial void VersionNotWritten(ILogger logger, Exception exception, string tenant, string version);
 
     [LoggerMessage(
+        6050,
+        LogLevel.Information,
+        "The shared tables behind connection {Connection} were migrated from {From} to {To}"
+    )]
+    public static partial void SharedMigrated(ILogger logger, string connection, string from, string to);
+
+    [LoggerMessage(
         6007,
         LogLevel.Warning,
         "The pool of connection {Connection} could not read its types again after a migration; new types may be unknown to it until the process restarts"
@@ -79,4 +86,11 @@ internal static partial class AdminLogMessages
         "The admin database could not be told how the migration run stands; what is migrated is migrated, and another runner may go on"
     )]
     public static partial void RunNotHeardOf(ILogger logger, Exception exception);
+
+    [LoggerMessage(
+        6010,
+        LogLevel.Error,
+        "The shared tables behind connection {Connection} could not be migrated, so none of its tenants is"
+    )]
+    public static partial void SharedNotMigrated(ILogger logger, Exception exception, string connection);
 }

@@ -15,6 +15,9 @@ public sealed record NewTenant
     /// <summary>The id. <value>Default: null, a new one.</value></summary>
     public TenantId? Id { get; init; }
 
+    /// <summary>The type, which decides which contexts the tenant has (<c>ForTenantTypes</c>). <value>Default: null, none.</value></summary>
+    public string? TenantType { get; init; }
+
     /// <summary>The region. <value>Default: null, that of the connection.</value></summary>
     public string? RegionId { get; init; }
 }

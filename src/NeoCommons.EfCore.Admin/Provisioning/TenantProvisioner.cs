@@ -12,6 +12,7 @@ internal sealed class TenantProvisioner(
     AdminConnectionRegistry registry,
     AdminTenantStore tenants,
     TenantMigrationScripts scripts,
+    SharedMigration shared,
     SearchPath searchPath,
     TenantRights rights,
     ConnectionOpening opening,
@@ -27,7 +28,7 @@ internal sealed class TenantProvisioner(
         ArgumentNullException.ThrowIfNull(tenant);
         ThrowIfInvalid(tenant.Name);
         var schema = naming.Value.ForTenant(tenant.Slug);
-        var all = scripts.All;
+        var all = scripts.For(tenant.TenantType);
         using var apart = AmbientTransaction.Suppress();
         var source = await AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
         try
@@ -37,6 +38,7 @@ internal sealed class TenantProvisioner(
             await using var _ = session.ConfigureAwait(false);
             await _reservation.LockSlugAsync(session, tenant.Slug, ct).ConfigureAwait(false);
 
+            await shared.EnsureAsync(source, ct).ConfigureAwait(false);
             var oneTransaction = database.IsSame(source.Row) && all.All(script => script.IsTransactional);
             var (created, plan) = oneTransaction
                 ? await CreateAtOnceAsync(session, source.Row, tenant, schema, ct).ConfigureAwait(false)
@@ -100,7 +102,7 @@ internal sealed class TenantProvisioner(
         var migration = new SchemaMigration(session, schema, searchPath, time, hasSession: true);
         await migration.LockAsync(ct).ConfigureAwait(false);
         var plan = await new SchemaCreation(session, database, schema, row.Entity, rights)
-            .CreateAsync(migration, scripts.All, resume: row.IsResumed, ct)
+            .CreateAsync(migration, scripts.For(tenant.TenantType), resume: row.IsResumed, ct)
             .ConfigureAwait(false);
         var created = await TenantReservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
@@ -151,20 +153,21 @@ internal sealed class TenantProvisioner(
         CancellationToken ct
     )
     {
+        var all = scripts.For(row.Entity.TenantType);
         var creation = new SchemaCreation(connection, database, schema, row.Entity, rights);
         var hasSession = database.Pooler != PoolerMode.Transaction;
         var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession);
         if (hasSession)
         {
             await migration.LockAsync(ct).ConfigureAwait(false);
-            return await creation.CreateOrUndoAsync(migration, scripts.All, row.IsResumed, ct).ConfigureAwait(false);
+            return await creation.CreateOrUndoAsync(migration, all, row.IsResumed, ct).ConfigureAwait(false);
         }
 
-        MigrationStep.ThrowIfNotTransactional(scripts.All.SelectMany(script => script.Steps), database);
+        MigrationStep.ThrowIfNotTransactional(all.SelectMany(script => script.Steps), database);
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);
         await migration.LockAsync(ct).ConfigureAwait(false);
-        var plan = await creation.CreateAsync(migration, scripts.All, row.IsResumed, ct).ConfigureAwait(false);
+        var plan = await creation.CreateAsync(migration, all, row.IsResumed, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
         return plan;
     }

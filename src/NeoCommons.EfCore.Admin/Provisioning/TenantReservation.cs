@@ -71,6 +71,7 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
             SchemaName = schema.Value,
             Connection = connection,
             RegionId = tenant.RegionId ?? connection.RegionId,
+            TenantType = tenant.TenantType,
             Status = TenantStatus.Provisioning,
         };
         context.Tenants.Add(row);
@@ -147,6 +148,15 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
                 tenant.Slug,
                 $"Tenant '{tenant.Slug}' was begun with id {known.Id}, and {id} was asked for. Leave the id out, or repeat "
                     + "the one that it was begun with."
+            );
+        }
+
+        if (tenant.TenantType != known.TenantType)
+        {
+            throw new TenantConflictException(
+                tenant.Slug,
+                $"Tenant '{tenant.Slug}' was begun with type '{known.TenantType}', and '{tenant.TenantType}' was asked for. Repeat "
+                    + "the type that it was begun with."
             );
         }
 

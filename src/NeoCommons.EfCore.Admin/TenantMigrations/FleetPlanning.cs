@@ -18,14 +18,17 @@ internal sealed class FleetPlanning(
     {
         // What is wrong with the migrations themselves is wrong for every tenant: say it once, before the first.
         var all = scripts.All;
-        var databases = new Dictionary<string, List<Tenant>>(StringComparer.Ordinal);
+
+        // Tenants of different types may have different contexts.
+        var databases = new Dictionary<(string Connection, string? Type), List<Tenant>>();
         await foreach (var tenant in tenants.ListAsync(ct).ConfigureAwait(false))
         {
             if (tenant.Status is TenantStatus.Active or TenantStatus.Suspended)
             {
-                if (!databases.TryGetValue(tenant.ConnectionName, out var there))
+                var key = (tenant.ConnectionName, scripts.IsOwnType(tenant) ? tenant.TenantType : null);
+                if (!databases.TryGetValue(key, out var there))
                 {
-                    databases[tenant.ConnectionName] = there = [];
+                    databases[key] = there = [];
                 }
 
                 there.Add(tenant);
@@ -38,7 +41,10 @@ internal sealed class FleetPlanning(
                 databases,
                 new ParallelOptions { MaxDegreeOfParallelism = DatabasesAtATime, CancellationToken = ct },
                 async (database, token) =>
-                    planned.Add(await PlanAsync(database.Key, database.Value, all, token).ConfigureAwait(false))
+                    planned.Add(
+                        await PlanAsync(database.Key.Connection, database.Value, scripts.For(database.Key.Type), token)
+                            .ConfigureAwait(false)
+                    )
             )
             .ConfigureAwait(false);
         return new FleetPlan

@@ -4,9 +4,11 @@ using Microsoft.EntityFrameworkCore.Migrations.Operations;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>What a tenant's migration must not do, found when its SQL is generated: before the first tenant.</summary>
+/// <summary>What a migration must not do, found when its SQL is generated: before the first tenant.</summary>
 /// <remarks>What is in <c>migrationBuilder.Sql</c> is the application's own text, and is not read.</remarks>
-internal sealed class MigrationRules(ConnectionOptions options)
+/// <param name="options">Which schemas are shared.</param>
+/// <param name="ofSharedContexts">Whether the migrations are those of shared tables, and not a tenant's.</param>
+internal sealed class MigrationRules(ConnectionOptions options, bool ofSharedContexts = false)
 {
     private const string Extension = "Npgsql:PostgresExtension:";
 
@@ -19,15 +21,24 @@ internal sealed class MigrationRules(ConnectionOptions options)
         "Npgsql:CollationDefinition:",
     ];
 
-    private static readonly string[] SchemaProperties = ["Schema", "NewSchema", "PrincipalSchema"];
+    private static readonly string[] SchemaProperties = ["Schema", "NewSchema"];
 
     /// <exception cref="InvalidOperationException">An operation would reach beyond the tenant's schema.</exception>
     public void ThrowIfBroken(string context, string migration, IEnumerable<MigrationOperation> operations)
     {
         foreach (var operation in operations.SelectMany(Flatten))
         {
-            if (SchemasOf(operation).FirstOrDefault(s => !options.SharedSchemas.Contains(s)) is { } schema)
+            if (SchemasOf(operation).FirstOrDefault(s => !MayChange(s)) is { } schema)
             {
+                if (schema == options.SchemaOfSharedContexts)
+                {
+                    throw new InvalidOperationException(
+                        $"{operation.GetType().Name} in migration '{migration}' of {context} changes schema '{schema}', whose tables "
+                            + "are migrated once per database, with the context that AddSharedDbContext has added. Map their "
+                            + "entities with IsShared() in the tenants' context, and remove the operation from the migration."
+                    );
+                }
+
                 throw new InvalidOperationException(
                     $"{operation.GetType().Name} in migration '{migration}' of {context} names schema '{schema}': it would "
                         + "touch the same objects for every tenant. Remove the schema from the migration and the model, so "
@@ -73,7 +84,8 @@ internal sealed class MigrationRules(ConnectionOptions options)
             var dot = name.IndexOf('.', StringComparison.Ordinal);
             if (dot < 0)
             {
-                if (prefix == Extension)
+                // The path of a shared context's migrations leads to the shared schema.
+                if (prefix == Extension && !ofSharedContexts)
                 {
                     throw new InvalidOperationException(
                         $"Migration '{migration}' of {context} creates extension '{name}' without naming a schema: a "
@@ -88,10 +100,7 @@ internal sealed class MigrationRules(ConnectionOptions options)
 
             // Extensions hold no tenant's data: a schema where the driver looks for types is good enough for them.
             var schema = name[..dot];
-            if (
-                !options.SharedSchemas.Contains(schema)
-                && !(prefix == Extension && options.TypeSchemas.Contains(schema))
-            )
+            if (!MayChange(schema) && !(prefix == Extension && options.TypeSchemas.Contains(schema)))
             {
                 throw new InvalidOperationException(
                     $"Migration '{migration}' of {context} creates '{name}' ({prefix.TrimEnd(':')}) in schema '{schema}', "
@@ -101,12 +110,22 @@ internal sealed class MigrationRules(ConnectionOptions options)
         }
     }
 
+    private bool MayChange(string schema) =>
+        options.SharedSchemas.Contains(schema) || (ofSharedContexts && schema == options.SchemaOfSharedContexts);
+
     // By name: some twenty operations have a schema, without a common base.
-    private static IEnumerable<string> SchemasOf(MigrationOperation operation) =>
+    private IEnumerable<string> SchemasOf(MigrationOperation operation) =>
         SchemaProperties
             .Select(p => operation.GetType().GetProperty(p)?.GetValue(operation) as string)
             .Append((operation as EnsureSchemaOperation)?.Name)
             .Append((operation as DropSchemaOperation)?.Name)
+            // A tenant's table may refer to a shared one.
+            .Append(
+                operation is AddForeignKeyOperation { PrincipalSchema: { } principal }
+                && principal != options.SchemaOfSharedContexts
+                    ? principal
+                    : null
+            )
             .OfType<string>();
 
     private static IEnumerable<MigrationOperation> Flatten(MigrationOperation operation) =>

@@ -13,13 +13,17 @@ internal sealed class SchemaMigration(
     SearchPath searchPath,
     TimeProvider time,
     bool hasSession,
-    TimeSpan lockTimeout = default
+    TimeSpan lockTimeout = default,
+    bool isShared = false
 )
 {
     private static readonly bool CanSplit =
         !AppContext.TryGetSwitch("Npgsql.EnableSqlRewriting", out var isEnabled) || isEnabled;
 
     private readonly HashSet<HistoryTable> _histories = [];
+
+    private string Binding =>
+        isShared ? searchPath.BindToShared(!hasSession) : searchPath.BindTo(schema, inTransaction: !hasSession);
 
     /// <summary>The name of the schema's lock, which is hashed.</summary>
     public static string LockKey(SchemaName schema) => "neocommons.migrate:" + schema.Value;
@@ -40,7 +44,7 @@ internal sealed class SchemaMigration(
     {
         var command = new NpgsqlCommand(
             FormattableString.Invariant(
-                $"{searchPath.BindTo(schema, !hasSession)}; SET {(hasSession ? "" : "LOCAL ")}lock_timeout = {(int)lockTimeout.TotalMilliseconds}; SELECT current_schema()"
+                $"{Binding}; SET {(hasSession ? "" : "LOCAL ")}lock_timeout = {(int)lockTimeout.TotalMilliseconds}; SELECT current_schema()"
             ),
             connection
         );
@@ -120,7 +124,7 @@ internal sealed class SchemaMigration(
     /// </remarks>
     public async Task ExecuteAsync(MigrationStep step, IEnumerable<string> statements, CancellationToken ct)
     {
-        IEnumerable<string> all = [searchPath.BindTo(schema, inTransaction: !hasSession), .. statements];
+        IEnumerable<string> all = [Binding, .. statements];
         try
         {
             foreach (var sql in CanSplit ? [string.Join("\n;\n", all)] : all)

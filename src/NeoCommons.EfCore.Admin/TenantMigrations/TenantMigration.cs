@@ -10,6 +10,7 @@ internal sealed class TenantMigration(
     TenantMigrationScripts scripts,
     SearchPath searchPath,
     TenantRights rights,
+    SharedMigration shared,
     TimeProvider time,
     ILogger<TenantMigration> log
 )
@@ -77,7 +78,7 @@ internal sealed class TenantMigration(
         await using var _ = transaction.ConfigureAwait(false);
         var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time, hasSession: false);
         await migration.BindAsync(ct).ConfigureAwait(false);
-        var plan = await migration.PlanAsync(scripts.All, ct).ConfigureAwait(false);
+        var plan = await migration.PlanAsync(scripts.For(tenant), ct).ConfigureAwait(false);
         return TenantScript.Of(tenant, plan, searchPath, migration);
     }
 
@@ -88,8 +89,9 @@ internal sealed class TenantMigration(
         CancellationToken ct
     )
     {
-        var all = scripts.All;
+        var all = scripts.For(tenant);
         var connection = await worker.OpenAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
+        await shared.EnsureAsync(worker.Source, ct).ConfigureAwait(false);
         var row = worker.Source.Row;
         var hasSession = row.Pooler != PoolerMode.Transaction;
         var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time, hasSession, lockTimeout);

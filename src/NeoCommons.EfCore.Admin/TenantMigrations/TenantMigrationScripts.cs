@@ -1,12 +1,16 @@
+using System.Collections.Concurrent;
+using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>The migrations of all registered tenant contexts, one script per history.</summary>
+/// <summary>The migrations of the registered tenant contexts, one script per history.</summary>
 internal sealed class TenantMigrationScripts
 {
+    private readonly Lazy<IReadOnlyList<ContextScript>> _contexts;
     private readonly Lazy<IReadOnlyList<MigrationScript>> _all;
+    private readonly ConcurrentDictionary<string, IReadOnlyList<MigrationScript>> _byType = new(StringComparer.Ordinal);
 
     public TenantMigrationScripts(
         IServiceProvider services,
@@ -17,15 +21,48 @@ internal sealed class TenantMigrationScripts
         var rules = new MigrationRules(options.Value);
 
         // A failure is not remembered: the model is fixed, but what made it fail may pass.
-        _all = new(() => MigrationScript.Merge(contexts.Select(Generate)), LazyThreadSafetyMode.PublicationOnly);
+        _contexts = new(() => [.. contexts.Select(Generate)], LazyThreadSafetyMode.PublicationOnly);
+        _all = new(
+            () => MigrationScript.Merge(_contexts.Value.Select(c => c.Script)),
+            LazyThreadSafetyMode.PublicationOnly
+        );
 
-        MigrationScript Generate(TenantDbContextType type)
+        ContextScript Generate(TenantDbContextType type)
         {
             using var scope = services.CreateScope();
             using var context = type.CreateUnbound(scope.ServiceProvider);
-            return MigrationScript.Of(context, rules);
+            var settings = context.GetService<IDbContextOptions>().FindExtension<TenantOptionsExtension>()!.Settings;
+            return new ContextScript(settings, MigrationScript.Of(context, rules));
         }
     }
 
+    /// <summary>
+    /// Those of every type of tenant: what is wrong with one of them shows here, before the first tenant. To apply them,
+    /// take <see cref="For(Tenant)"/>.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The migrations are refused.</exception>
     public IReadOnlyList<MigrationScript> All => _all.Value;
+
+    /// <summary>Those that the tenant's schema has.</summary>
+    /// <exception cref="InvalidOperationException">The migrations are refused.</exception>
+    public IReadOnlyList<MigrationScript> For(Tenant tenant) => For(tenant.TenantType);
+
+    /// <summary>Those that the schema of a tenant of this type has; null: of one that has no type.</summary>
+    /// <exception cref="InvalidOperationException">The migrations are refused.</exception>
+    public IReadOnlyList<MigrationScript> For(string? tenantType)
+    {
+        // A type that no context names is like none, so that rows cannot fill the cache.
+        return _byType.GetOrAdd(
+            IsNamed(tenantType) ? tenantType! : "",
+            type => MigrationScript.Merge(_contexts.Value.Where(c => c.Settings.IsFor(type)).Select(c => c.Script))
+        );
+    }
+
+    /// <summary>Whether a context is for tenants of this one's type, so that it may have other migrations than the rest.</summary>
+    public bool IsOwnType(Tenant tenant) => IsNamed(tenant.TenantType);
+
+    private bool IsNamed(string? tenantType) =>
+        tenantType is not null && _contexts.Value.Any(c => c.Settings.TenantTypes.Contains(tenantType));
+
+    private sealed record ContextScript(TenantContextSettings Settings, MigrationScript Script);
 }

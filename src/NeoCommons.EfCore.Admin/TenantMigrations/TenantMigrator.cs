@@ -8,6 +8,7 @@ internal sealed class TenantMigrator(
     TenantDataSources sources,
     TenantMigration migration,
     FleetPlanning planning,
+    SharedMigration shared,
     MigrationRuns runs,
     MigrationClaims claims,
     MigrationRunner runner,
@@ -64,9 +65,14 @@ internal sealed class TenantMigrator(
         var plan = await planning.PlanAsync(ct).ConfigureAwait(false);
         await TryWriteVersionsAsync(plan, ct).ConfigureAwait(false);
 
+        shared.ThrowIfRefused();
+        var faulty = await MigrateSharedAsync(plan, ct).ConfigureAwait(false);
+
         // A role may lack a right where no migration is pending; the run grants it.
         var queue = plan.Tenants.Where(t =>
-            t.State is PlannedTenantState.Pending or PlannedTenantState.Unknown || connections.Value.TenantRoles
+            t.State is PlannedTenantState.Pending or PlannedTenantState.Unknown
+            || connections.Value.TenantRoles
+            || faulty.Contains(t.ConnectionName)
         );
         var queued = RingOrder.Of([.. queue], options.Rings);
         var none = new MigrationRun { Status = MigrationRunStatus.Completed, Target = plan.Target };
@@ -108,6 +114,26 @@ internal sealed class TenantMigrator(
             From = tenant.Version,
             To = tenant.Version,
         };
+
+    /// <summary>The shared tables of each database come first; where that fails, so will each of its tenants, and say so.</summary>
+    private async Task<HashSet<string>> MigrateSharedAsync(FleetPlan plan, CancellationToken ct)
+    {
+        var faulty = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var name in plan.Tenants.Select(t => t.ConnectionName).Distinct(StringComparer.Ordinal))
+        {
+            try
+            {
+                await shared.MigrateAsync(name, ct).ConfigureAwait(false);
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                AdminLogMessages.SharedNotMigrated(log, e, name);
+                faulty.Add(name);
+            }
+        }
+
+        return faulty;
+    }
 
     /// <summary>What the histories say and the registry does not: migrated by hand, or by one who could not write it.</summary>
     private async Task TryWriteVersionsAsync(FleetPlan plan, CancellationToken ct)

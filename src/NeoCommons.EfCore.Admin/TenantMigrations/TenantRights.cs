@@ -175,7 +175,7 @@ internal sealed class TenantRights(IOptions<ConnectionOptions> options, TimeProv
     )
     {
         var role = TenantRole.Of(tenant);
-        string[] shared = [.. options.Value.SharedSchemas];
+        string[] shared = [.. options.Value.AllSharedSchemas];
         var hasSetOption = connection.PostgreSqlVersion.Major >= FirstVersionWithSetOption;
         var command = new NpgsqlCommand(Lacking, connection)
         {

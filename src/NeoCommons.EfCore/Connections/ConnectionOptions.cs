@@ -104,6 +104,16 @@ public sealed class ConnectionOptions
 
     internal IList<Action<Npgsql.NpgsqlDataSourceBuilder>> DataSourceConfigurations { get; } = [];
 
+    /// <summary>Where the contexts of shared tables have them; null where there is no such context.</summary>
+    internal string? SchemaOfSharedContexts { get; set; }
+
+    /// <summary>
+    /// The schemas that tenants share and may name: those on their path, and that of the shared contexts, which is not, so
+    /// that nothing in it stands in for a table that a tenant lacks.
+    /// </summary>
+    internal IEnumerable<string> AllSharedSchemas =>
+        SchemaOfSharedContexts is { } schema ? SharedSchemas.Union([schema]) : SharedSchemas;
+
     internal IEnumerable<string> FindFaults()
     {
         var seconds = TimeSpan.FromSeconds(1);

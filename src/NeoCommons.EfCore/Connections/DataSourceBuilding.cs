@@ -47,7 +47,7 @@ internal static class DataSourceBuilding
             if (pooled)
             {
                 types.SetTypeLoadingSchemas([
-                    .. new[] { "pg_catalog" }.Union(options.TypeSchemas).Union(options.SharedSchemas),
+                    .. new[] { "pg_catalog" }.Union(options.TypeSchemas).Union(options.AllSharedSchemas),
                 ]);
             }
             else

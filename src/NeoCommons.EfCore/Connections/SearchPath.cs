@@ -76,6 +76,14 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
             .Sql;
     }
 
+    /// <summary>The statement that binds a session of our own to the schema of the shared contexts, to migrate it.</summary>
+    /// <param name="inTransaction">Whether it is to end with the transaction that has begun.</param>
+    public string BindToShared(bool inTransaction) =>
+        SessionBinding
+            .OfPath(SchemaName.Parse(naming.Shared).Quoted + _rest, role: null, isReadOnly: false)
+            .Statement(inTransaction)!
+            .Sql;
+
     private SessionBinding Known(Tenant tenant, bool isNamed, bool readOnly)
     {
         var bindings = _known.GetValue(tenant, static _ => new SessionBinding?[4]);

@@ -19,6 +19,7 @@ public interface ITenantDbContextFactory<TContext>
     /// <summary>Makes a context for the tenant.</summary>
     /// <exception cref="TenantNotFoundException">There is no such tenant.</exception>
     /// <exception cref="TenantUnavailableException">The tenant is not active.</exception>
+    /// <exception cref="TenantIsolationException">The context is for tenants of another type (<c>ForTenantTypes</c>).</exception>
     /// <exception cref="ConnectionNotFoundException">The tenant's connection is not registered.</exception>
     /// <exception cref="ConnectionUnavailableException">
     /// The connection is inactive or its row cannot be used. A server that cannot be reached shows at the first command,

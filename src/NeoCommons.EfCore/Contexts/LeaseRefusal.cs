@@ -6,7 +6,7 @@ internal static class LeaseRefusal
     public static TenantIsolationException NoTenant() =>
         new(
             "This context has no tenant, so it cannot open a connection. Make contexts with ITenantDbContextFactory<T>, or "
-                + "inject them where ITenantContext has a tenant."
+                + "inject them where ITenantContext has a tenant. EF's tools and bundles migrate no tenant: ITenantMigrator does."
         );
 
     public static TenantIsolationException Exchanged(Tenant tenant) =>

@@ -6,6 +6,9 @@ internal sealed record TenantContextSettings
     /// <summary>The schemas, besides the tenant's own, that a model may name.</summary>
     public IReadOnlyList<string> SharedSchemas { get; init; } = [];
 
+    /// <summary>The types of tenants that have the context; none: all tenants.</summary>
+    public IReadOnlyList<string> TenantTypes { get; init; } = [];
+
     /// <summary>How the context reaches its tenant's schema.</summary>
     public SchemaBinding Binding { get; init; }
 
@@ -23,12 +26,17 @@ internal sealed record TenantContextSettings
     /// <summary>What models and compiled queries are made of: contexts that agree in it share EF's services.</summary>
     public (SchemaBinding, int, Type?) Models => (Binding, CachedModels, ModelsOf);
 
+    /// <summary>Whether tenants of this type have the context.</summary>
+    public bool IsFor(string? tenantType) =>
+        TenantTypes.Count == 0 || (tenantType is not null && TenantTypes.Contains(tenantType, StringComparer.Ordinal));
+
     public bool Equals(TenantContextSettings? other) =>
         ReferenceEquals(this, other)
         || other is not null
             && Models == other.Models
             && AllowsEntitiesOfOtherTenants == other.AllowsEntitiesOfOtherTenants
-            && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal);
+            && SharedSchemas.SequenceEqual(other.SharedSchemas, StringComparer.Ordinal)
+            && TenantTypes.SequenceEqual(other.TenantTypes, StringComparer.Ordinal);
 
     public override int GetHashCode() => SharedSchemas.Aggregate(Models.GetHashCode(), HashCode.Combine);
 }

@@ -5,6 +5,7 @@ namespace NeoCommons.EfCore;
 
 internal sealed class TenantDbContextFactory<TContext>(
     IUnboundContexts<TContext> contexts,
+    DbContextOptions<TContext> options,
     ITenantStore tenants,
     TenantDataSources sources,
     SearchPath searchPath,
@@ -13,6 +14,8 @@ internal sealed class TenantDbContextFactory<TContext>(
 ) : ITenantDbContextFactory<TContext>
     where TContext : DbContext
 {
+    private readonly TenantContextSettings _settings = options.FindExtension<TenantOptionsExtension>()!.Settings;
+
     public async ValueTask<TContext> CreateDbContextAsync(TenantId tenant, CancellationToken ct = default) =>
         await CreateAsync(await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false), services, ct)
             .ConfigureAwait(false);
@@ -37,6 +40,17 @@ internal sealed class TenantDbContextFactory<TContext>(
         bool readOnly = false
     )
     {
+        if (!_settings.IsFor(tenant.TenantType))
+        {
+            throw new TenantIsolationException(
+                $"{typeof(TContext).Name} is for tenants of type {string.Join(", ", _settings.TenantTypes.Select(t => $"'{t}'"))}, and "
+                    + $"tenant '{tenant.Slug}' is of {(tenant.TenantType is { } type ? $"type '{type}'" : "no type")}, so its schema "
+                    + "does not have the tables. Ask for a context that it has, or add the type to ForTenantTypes(...) and "
+                    + "migrate the tenant.",
+                tenant.Id
+            );
+        }
+
         var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
         TContext? context = null;
         try

@@ -96,7 +96,8 @@ internal static class TenantModel
         }
     }
 
-    private static IEnumerable<(string What, string? Schema)> Names(IModel model)
+    /// <summary>Everything in the database that a model names, with its schema.</summary>
+    public static IEnumerable<(string What, string? Schema)> Names(IModel model)
     {
         var relational = model.GetRelationalModel();
         return relational

@@ -147,7 +147,7 @@ public static class TenantDbContextBuilderExtensions
         var options = new DbContextOptionsBuilder<TContext>();
         options.UseApplicationServiceProvider(provider).UseNpgsql();
         ((IDbContextOptionsBuilderInfrastructure)options).AddOrUpdateExtension(
-            new TenantOptionsExtension(new TenantContextSettings { SharedSchemas = [.. connections.SharedSchemas] })
+            new TenantOptionsExtension(new TenantContextSettings { SharedSchemas = [.. connections.AllSharedSchemas] })
         );
         configure(provider, options);
         if (!options.Options.GetExtension<TenantOptionsExtension>().Settings.AllowsEntitiesOfOtherTenants)

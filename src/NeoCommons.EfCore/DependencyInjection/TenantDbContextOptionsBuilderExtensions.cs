@@ -99,6 +99,33 @@ public static class TenantDbContextOptionsBuilderExtensions
         return options;
     }
 
+    /// <summary>
+    /// Limits the context to tenants of these types (<see cref="Tenant.TenantType"/>): its migrations are applied to their
+    /// schemas only, and asking for it for another tenant throws <see cref="TenantIsolationException"/>. Without this, every
+    /// tenant has it.
+    /// </summary>
+    /// <param name="options">The options that <c>AddTenantDbContext</c> passes to its action.</param>
+    /// <param name="types">At least one type, compared as it is written.</param>
+    /// <exception cref="ArgumentException">There is no type, or an empty one.</exception>
+    public static DbContextOptionsBuilder ForTenantTypes(
+        this DbContextOptionsBuilder options,
+        params ReadOnlySpan<string> types
+    )
+    {
+        string[] all = [.. types];
+        if (all.Length == 0 || all.Any(string.IsNullOrWhiteSpace))
+        {
+            throw new ArgumentException("Name at least one type of tenant, and none that is empty.", nameof(types));
+        }
+
+        return options.Change(settings =>
+            settings with
+            {
+                TenantTypes = [.. all.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
+            }
+        );
+    }
+
     private static DbContextOptionsBuilder Change(
         this DbContextOptionsBuilder options,
         Func<TenantContextSettings, TenantContextSettings> change
