@@ -5,6 +5,7 @@ namespace NeoCommons.EfCore.Admin;
 
 internal sealed class TenantMigrator(
     ITenantStore tenants,
+    AdminTenantStore registry,
     TenantDataSources sources,
     TenantMigration migration,
     FleetPlanning planning,
@@ -88,7 +89,14 @@ internal sealed class TenantMigrator(
         }
 
         var run = await runs.JoinAsync(plan.Target ?? "", options.ErrorBudget, queued, ct).ConfigureAwait(false);
-        return await runner.RunAsync(run, options, progress, ct).ConfigureAwait(false);
+        try
+        {
+            return await runner.RunAsync(run, options, progress, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            await registry.ForgetAsync(CancellationToken.None).ConfigureAwait(false);
+        }
     }
 
     public Task<MigrationRun?> GetStatusAsync(Guid? run = null, CancellationToken ct = default) =>
@@ -145,6 +153,10 @@ internal sealed class TenantMigrator(
         try
         {
             await runs.WriteVersionsAsync(differing, ct).ConfigureAwait(false);
+            if (differing.Count > 0)
+            {
+                await registry.ForgetAsync(ct).ConfigureAwait(false);
+            }
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
@@ -163,5 +175,7 @@ internal sealed class TenantMigrator(
         {
             AdminLogMessages.VersionNotWritten(log, e, tenant.Slug, result?.To ?? "nothing");
         }
+
+        await registry.ForgetAsync(CancellationToken.None).ConfigureAwait(false);
     }
 }

@@ -15,6 +15,12 @@ internal sealed record TenantContextSettings
     /// <summary>Whether a context may save what another tenant's context has read.</summary>
     public bool AllowsEntitiesOfOtherTenants { get; init; }
 
+    /// <summary>What becomes of a context whose tenant's schema is older than its model.</summary>
+    public SchemaBehind WhenBehind { get; init; }
+
+    /// <summary>How long a context waits for its tenant's migration.</summary>
+    public TimeSpan WaitForMigration { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How many models of tenants are kept; 0 where all tenants have one.</summary>
     public int CachedModels { get; init; }
 

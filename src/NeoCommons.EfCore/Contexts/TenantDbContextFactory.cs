@@ -10,6 +10,7 @@ internal sealed class TenantDbContextFactory<TContext>(
     TenantDataSources sources,
     SearchPath searchPath,
     ConnectionOpening opening,
+    SchemaVersionGate<TContext> gate,
     IServiceProvider services
 ) : ITenantDbContextFactory<TContext>
     where TContext : DbContext
@@ -32,12 +33,18 @@ internal sealed class TenantDbContextFactory<TContext>(
         return context;
     }
 
-    /// <summary>Makes a context for a tenant that was found already; <paramref name="provider"/> serves its constructor.</summary>
+    /// <summary>Makes a context for a tenant that was found already.</summary>
+    /// <param name="tenant">The tenant, which is active.</param>
+    /// <param name="provider">Serves the context's constructor.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <param name="readOnly">Whether the context is to refuse writes.</param>
+    /// <param name="canWait">Whether the caller can wait for the tenant's migration.</param>
     public async ValueTask<TContext> CreateAsync(
         Tenant tenant,
         IServiceProvider provider,
         CancellationToken ct,
-        bool readOnly = false
+        bool readOnly = false,
+        bool canWait = true
     )
     {
         if (!_settings.IsFor(tenant.TenantType))
@@ -51,6 +58,7 @@ internal sealed class TenantDbContextFactory<TContext>(
             );
         }
 
+        tenant = await gate.PassAsync(tenant, canWait, ct).ConfigureAwait(false);
         var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
         TContext? context = null;
         try

@@ -113,6 +113,7 @@ public static class TenantDbContextBuilderExtensions
             )
         );
         services.TryAddSingleton(provider => contexts(provider.GetRequiredService<DbContextOptions<TContext>>()));
+        services.TryAddSingleton<SchemaVersionGate<TContext>>();
         services.TryAddSingleton<TenantDbContextFactory<TContext>>();
         services.TryAddSingleton<ITenantDbContextFactory<TContext>>(provider =>
             provider.GetRequiredService<TenantDbContextFactory<TContext>>()

@@ -126,6 +126,52 @@ public static class TenantDbContextOptionsBuilderExtensions
         );
     }
 
+    /// <summary>Says what becomes of a context whose model is newer than its tenant's schema.</summary>
+    /// <param name="options">The options that <c>AddTenantDbContext</c> passes to its action.</param>
+    /// <param name="policy">The policy. <value>Default: <see cref="SchemaBehind.Refuse"/>.</value></param>
+    public static DbContextOptionsBuilder WhenSchemaIsBehind(
+        this DbContextOptionsBuilder options,
+        SchemaBehind policy
+    ) =>
+        Enum.IsDefined(policy)
+            ? options.Change(settings => settings with { WhenBehind = policy })
+            : throw new ArgumentOutOfRangeException(nameof(policy), policy, "There is no such policy.");
+
+    /// <inheritdoc cref="WhenSchemaIsBehind(DbContextOptionsBuilder, SchemaBehind)"/>
+    public static DbContextOptionsBuilder<TContext> WhenSchemaIsBehind<TContext>(
+        this DbContextOptionsBuilder<TContext> options,
+        SchemaBehind policy
+    )
+        where TContext : DbContext
+    {
+        WhenSchemaIsBehind((DbContextOptionsBuilder)options, policy);
+        return options;
+    }
+
+    /// <summary>
+    /// Says how long a context waits while its tenant's schema is being migrated, before it is refused with
+    /// <see cref="TenantUnavailableException"/>. A context that is injected, and so made synchronously, does not wait.
+    /// </summary>
+    /// <param name="options">The options that <c>AddTenantDbContext</c> passes to its action.</param>
+    /// <param name="longest">The longest wait. <value>Default: 5 s; zero: none; at most an hour.</value></param>
+    public static DbContextOptionsBuilder WaitForMigration(this DbContextOptionsBuilder options, TimeSpan longest)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(longest, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(longest, TimeSpan.FromHours(1));
+        return options.Change(settings => settings with { WaitForMigration = longest });
+    }
+
+    /// <inheritdoc cref="WaitForMigration(DbContextOptionsBuilder, TimeSpan)"/>
+    public static DbContextOptionsBuilder<TContext> WaitForMigration<TContext>(
+        this DbContextOptionsBuilder<TContext> options,
+        TimeSpan longest
+    )
+        where TContext : DbContext
+    {
+        WaitForMigration((DbContextOptionsBuilder)options, longest);
+        return options;
+    }
+
     private static DbContextOptionsBuilder Change(
         this DbContextOptionsBuilder options,
         Func<TenantContextSettings, TenantContextSettings> change

@@ -74,3 +74,28 @@ public class Forgotten
 {
     public int Id { get; set; }
 }
+
+/// <summary>A context whose last migrations it can do without.</summary>
+public class TolerantContext(DbContextOptions<TolerantContext> options) : DbContext(options)
+{
+    public const string Needed = "20260102000000_Needed";
+}
+
+[DbContext(typeof(TolerantContext)), Migration("20260101000000_Old"), BackwardCompatibleMigration]
+public sealed class OldButTolerated : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql("CREATE TABLE old (n int)");
+}
+
+[DbContext(typeof(TolerantContext)), Migration(TolerantContext.Needed)]
+public sealed class Needed : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) =>
+        migrationBuilder.Sql("CREATE TABLE needed (n int)");
+}
+
+[DbContext(typeof(TolerantContext)), Migration("20260103000000_Later"), BackwardCompatibleMigration]
+public sealed class Later : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql("CREATE TABLE later (n int)");
+}
