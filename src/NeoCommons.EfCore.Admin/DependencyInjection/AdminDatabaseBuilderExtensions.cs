@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using NeoCommons.EfCore;
@@ -67,6 +68,7 @@ public static class AdminDatabaseBuilderExtensions
                 }
             );
             services.AddHostedService(s => s.GetRequiredService<RegistryRefresh>());
+            services.AddHostedService<RegistryListener>();
         }
 
         services.TryAddSingleton<AdminConnectionInterceptor>();
@@ -90,7 +92,7 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<MigrationClaims>();
         services.TryAddSingleton<MigrationRunner>();
         services.TryAddSingleton<ITenantMigrator, TenantMigrator>();
-        services.TryAddSingleton<ITenantProvisioner, TenantProvisioner>();
+        AddLifecycle(services, configuration);
         return builder;
     }
 
@@ -105,6 +107,32 @@ public static class AdminDatabaseBuilderExtensions
     /// <exception cref="ConnectionUnavailableException">The admin database cannot be used.</exception>
     public static Task MigrateAdminDatabaseAsync(this IServiceProvider provider, CancellationToken ct = default) =>
         provider.GetRequiredService<AdminMigration>().MigrateAsync(ct);
+
+    private static void AddLifecycle(IServiceCollection services, IConfiguration configuration)
+    {
+        if (services.All(s => s.ServiceType != typeof(ITenantProvisioner)))
+        {
+            services
+                .AddOptions<TenantLifecycleOptions>()
+                .Bind(configuration.GetSection("NeoCommons:Lifecycle"))
+                .ValidateOnStart();
+        }
+
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<TenantLifecycleOptions>, TenantLifecycleOptionsValidation>()
+        );
+        services.TryAddSingleton<ILifecycleActor, ProcessActor>();
+        services.TryAddSingleton<TenantAudit>();
+        services.TryAddSingleton<LifecycleHooks>();
+        services.TryAddSingleton<LifecycleRun>();
+        services.TryAddSingleton<TenantPlaces>();
+        services.TryAddSingleton<TenantReservation>();
+        services.TryAddSingleton<TenantCreation>();
+        services.TryAddSingleton<TenantStates>();
+        services.TryAddSingleton<SchemaExport>();
+        services.TryAddSingleton<TenantRemoval>();
+        services.TryAddSingleton<ITenantProvisioner, TenantProvisioner>();
+    }
 
     private static bool IsConfigured(IServiceProvider provider)
     {

@@ -15,8 +15,6 @@ internal sealed class SchemaCreation(
     TenantRights rights
 )
 {
-    private const string Mark = "NeoCommons tenant ";
-
     private TenantId Id => new(tenant.Id);
 
     /// <summary>Creates schema and tables inside the transaction that the caller has begun.</summary>
@@ -83,24 +81,22 @@ internal sealed class SchemaCreation(
     private async Task<bool> PrepareAsync(bool resume, CancellationToken ct)
     {
         var found = await SchemaContent.ReadAsync(connection, schema, ct).ConfigureAwait(false);
-        var mark = Mark + tenant.Id;
-        if (found.Occupant is not null && !(resume && found.Comment == mark))
+        if (found.Occupant is not null && !(resume && SchemaMark.Is(found.Comment, tenant.Id)))
         {
             throw new TenantConflictException(
                 tenant.Slug,
                 $"Schema '{schema}' exists in database '{connection.Database}' and holds objects that are not this tenant's, "
                     + $"'{found.Occupant}' for one. Nothing was changed. Drop or rename the schema, or choose another slug."
-                    + (resume ? $" If they are its own: COMMENT ON SCHEMA {schema.Quoted} IS '{mark}'." : "")
+                    + (resume ? $" If they are its own: {SchemaMark.Statement(schema, tenant.Id)}." : "")
             );
         }
 
-        // A Guid in it and nothing else: no quoting needed.
-        var comment = $"COMMENT ON SCHEMA {schema.Quoted} IS '{mark}'";
+        var comment = SchemaMark.Statement(schema, tenant.Id);
         if (!found.Exists)
         {
             await ExecuteAsync($"CREATE SCHEMA {schema.Quoted}; {comment}", ct).ConfigureAwait(false);
         }
-        else if (found.IsOwned && (found.Comment?.StartsWith(Mark, StringComparison.Ordinal) ?? true))
+        else if (found.IsOwned && (found.Comment is null || SchemaMark.IsAny(found.Comment)))
         {
             await ExecuteAsync(comment, ct).ConfigureAwait(false);
         }

@@ -4,13 +4,30 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The row of a tenant while it is created: written first, active at last, or taken back.</summary>
-internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contexts, TimeProvider time)
+internal sealed class TenantReservation(
+    IDbContextFactory<AdminDbContext> contexts,
+    TenantAudit audit,
+    TimeProvider time
+)
 {
     private const int LockTries = 5;
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Takes the lock on a slug: one process at a time creates it.</summary>
-    /// <exception cref="TenantConflictException">Somebody else is creating it.</exception>
+    /// <exception cref="ArgumentException">The name is empty, too long, or holds a NUL.</exception>
+    public static void ThrowIfInvalidName(string name)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name, nameof(NewTenant.Name));
+        if (name.Length > TenantMapping.LongestName || name.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new ArgumentException(
+                $"A tenant's name has 1 to {TenantMapping.LongestName} characters and no NUL; this one has {name.Length}.",
+                nameof(NewTenant.Name)
+            );
+        }
+    }
+
+    /// <summary>Takes the lock on a slug: one process at a time creates or changes it.</summary>
+    /// <exception cref="TenantConflictException">Somebody else is at it.</exception>
     public async Task LockSlugAsync(NpgsqlConnection session, string slug, CancellationToken ct)
     {
         // More than one try: the server notices a little late that a session that was cancelled has ended.
@@ -25,7 +42,7 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
             {
                 throw new TenantConflictException(
                     slug,
-                    $"Tenant '{slug}' is being created by another process or request. Wait for it."
+                    $"Tenant '{slug}' is being created or changed by another process or request. Wait for it."
                 );
             }
 
@@ -99,7 +116,7 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
     }
 
     /// <summary>Makes the tenant usable; what a resumed creation has changed is written here too.</summary>
-    public static async Task<Tenant> ActivateAsync(
+    public async Task<Tenant> ActivateAsync(
         AdminDbContext context,
         TenantEntity row,
         string? version,
@@ -108,6 +125,7 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
     {
         row.Status = TenantStatus.Active;
         row.SchemaVersion = version;
+        audit.Note(context, row, "created");
         await context.SaveChangesAsync(ct).ConfigureAwait(false);
         return Map(row);
     }
@@ -186,7 +204,7 @@ internal sealed class TenantReservation(IDbContextFactory<AdminDbContext> contex
         }
     }
 
-    private static Tenant Map(TenantEntity row) =>
+    internal static Tenant Map(TenantEntity row) =>
         new()
         {
             Id = new TenantId(row.Id),

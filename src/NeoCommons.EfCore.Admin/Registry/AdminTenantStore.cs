@@ -16,6 +16,9 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class AdminTenantStore : ITenantStore, IDisposable
 {
     private const int PageSize = 500;
+
+    // Where all tenants are being migrated, rows change faster than one is read.
+    private const int LoadTries = 3;
     private static readonly TimeSpan LongestMiss = TimeSpan.FromSeconds(1);
 
     /// <summary>How long a known tenant is waited for before it is served as it was; the answer still comes in.</summary>
@@ -25,6 +28,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     private readonly FusionCache _cache;
     private readonly TenantKeys _keys = new();
     private readonly ILogger<AdminTenantStore> _log;
+    private long _changes;
 
     public AdminTenantStore(
         AdminReads reads,
@@ -105,7 +109,23 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     }
 
     /// <summary>Forgets what is cached; it is asked for again at the next use, and still served while it cannot be.</summary>
-    public ValueTask ForgetAsync(CancellationToken ct) => _cache.ClearAsync(allowFailSafe: true, token: ct);
+    public ValueTask ForgetAsync(CancellationToken ct)
+    {
+        Interlocked.Increment(ref _changes);
+        return _cache.ClearAsync(allowFailSafe: true, token: ct);
+    }
+
+    /// <summary>Forgets a tenant that is known to have changed: what it was is not served any more, whatever happens.</summary>
+    public void Forget(TenantId id, IEnumerable<string> slugs)
+    {
+        // First: a load that began before must not bring back what it read.
+        Interlocked.Increment(ref _changes);
+        _cache.Remove(_keys.Of(id));
+        foreach (var slug in slugs)
+        {
+            _cache.Remove(slug);
+        }
+    }
 
     public void Dispose() => _cache.Dispose();
 
@@ -118,11 +138,15 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             key,
             async (entry, token) =>
             {
-                var found = await LoadAsync(which, token).ConfigureAwait(false);
-                if (found is null)
+                var (found, isSettled) = await LoadSettledAsync(which, token).ConfigureAwait(false);
+                if (!isSettled || found is null)
                 {
                     entry.Options.Duration =
                         entry.Options.Duration < LongestMiss ? entry.Options.Duration : LongestMiss;
+                }
+
+                if (found is null)
+                {
                     entry.Options.IsFailSafeEnabled = false;
                 }
 
@@ -131,6 +155,24 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             token: CancellationToken.None
         );
         return finding.IsCompletedSuccessfully ? finding : new(finding.AsTask().WaitAsync(ct));
+    }
+
+    /// <summary>Reads a row again where some tenant changed meanwhile: what was read may be what it was before.</summary>
+    /// <returns>The tenant, and whether nothing changed while it was read at last.</returns>
+    private async Task<(Tenant? Tenant, bool IsSettled)> LoadSettledAsync(
+        Expression<Func<TenantRow, bool>> which,
+        CancellationToken ct
+    )
+    {
+        for (var triesLeft = LoadTries; ; triesLeft--)
+        {
+            var seen = Interlocked.Read(ref _changes);
+            var found = await LoadAsync(which, ct).ConfigureAwait(false);
+            if (seen == Interlocked.Read(ref _changes) || triesLeft == 1)
+            {
+                return (found, seen == Interlocked.Read(ref _changes));
+            }
+        }
     }
 
     private async Task<Tenant?> LoadAsync(Expression<Func<TenantRow, bool>> which, CancellationToken ct)

@@ -25,4 +25,14 @@ internal static partial class RegistryLogMessages
         "The admin database did not answer in time, so a tenant is served as it was known last"
     )]
     public static partial void ServingLastKnownTenant(ILogger logger);
+
+    [LoggerMessage(5008, LogLevel.Debug, "Listening for changes of the registry")]
+    public static partial void Listening(ILogger logger);
+
+    [LoggerMessage(
+        5009,
+        LogLevel.Warning,
+        "Changes of the registry cannot be listened for; they are looked for periodically until the admin database answers, and it is asked again in {Delay}"
+    )]
+    public static partial void ListenerLost(ILogger logger, Exception exception, TimeSpan delay);
 }

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>How schemas are named: <c>admin</c>, <c>shared</c>, <c>tenant_template</c> and <c>tenant_{slug}</c>.</summary>
@@ -61,6 +63,15 @@ public sealed class SchemaNaming
                 $"its schema would be '{schema}', which is not a tenant's; choose another slug"
             )
             : schema;
+    }
+
+    /// <summary>The schema of a tenant that cannot have the plain one: the slug is cut where the ending needs its room.</summary>
+    internal SchemaName ForTenant(string slug, string ending)
+    {
+        TenantSlug.ThrowIfInvalid(slug);
+        var room = SchemaName.MaxBytes - Encoding.UTF8.GetByteCount(Tenant) + SlugPart.Length - ending.Length;
+        var part = slug[..Math.Min(slug.Length, room)] + ending;
+        return SchemaName.Parse(Tenant.Replace(SlugPart, part, StringComparison.Ordinal));
     }
 
     /// <summary>Whether the schema is one of the kinds that never belong to one tenant.</summary>

@@ -1,0 +1,96 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.Extensions.Options;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Writes a schema to a file with <c>pg_dump</c>.</summary>
+internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options)
+{
+    private const string Unfinished = ".partial";
+
+    /// <exception cref="InvalidOperationException">The file exists, there is no pg_dump, or it failed.</exception>
+    public async Task WriteAsync(DatabaseConnection database, SchemaName schema, string file, CancellationToken ct)
+    {
+        if (File.Exists(file))
+        {
+            throw new InvalidOperationException(
+                $"The export was to go to '{file}', which exists. Nothing was deleted. Name another file."
+            );
+        }
+
+        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(file))))
+        {
+            throw new InvalidOperationException(
+                $"The export was to go to '{file}', whose folder does not exist. Nothing was deleted. Make the folder."
+            );
+        }
+
+        var partial = file + Unfinished;
+        try
+        {
+            await DumpAsync(database, schema, partial, ct).ConfigureAwait(false);
+            File.Move(partial, file);
+        }
+        finally
+        {
+            File.Delete(partial);
+        }
+    }
+
+    private async Task DumpAsync(DatabaseConnection database, SchemaName schema, string file, CancellationToken ct)
+    {
+        using var process = Start(database, schema, file);
+        var errors = process.StandardError.ReadToEndAsync(ct);
+        try
+        {
+            await process.WaitForExitAsync(ct).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+
+        if (process.ExitCode != 0)
+        {
+            throw new InvalidOperationException(
+                $"{options.Value.PgDump} could not export schema '{schema}' of connection '{database.Name}' and ended with "
+                    + $"{process.ExitCode}. Nothing was deleted. It said: {(await errors.ConfigureAwait(false)).Trim()}"
+            );
+        }
+    }
+
+    private Process Start(DatabaseConnection database, SchemaName schema, string file)
+    {
+        var start = new ProcessStartInfo(options.Value.PgDump)
+        {
+            RedirectStandardError = true,
+            // The quoted name: the option takes a pattern, in which quotes make it one name.
+            ArgumentList = { "--format=custom", "--no-password", "--schema=" + schema.Quoted, "--file=" + file },
+            Environment =
+            {
+                ["PGHOST"] = database.Host,
+                ["PGPORT"] = database.Port.ToString(CultureInfo.InvariantCulture),
+                ["PGDATABASE"] = database.Database,
+                ["PGUSER"] = database.Username,
+                ["PGPASSWORD"] = database.Password.Reveal(),
+                ["PGSSLMODE"] = ColumnText.LibpqSslMode(database.SslMode),
+            },
+        };
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception e)
+        {
+            throw new InvalidOperationException(
+                $"'{options.Value.PgDump}' could not be started ({e.Message}), so the tenant was not exported and nothing was "
+                    + "deleted. Install PostgreSQL's client programs, set NeoCommons:Lifecycle:PgDump to the path of pg_dump, or "
+                    + "delete without an export.",
+                e
+            );
+        }
+    }
+}

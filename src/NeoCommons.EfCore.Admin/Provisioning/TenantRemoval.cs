@@ -1,0 +1,161 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Deletes archived tenants: schema, role, row. What was interrupted goes on when it is repeated.</summary>
+internal sealed class TenantRemoval(
+    LifecycleRun run,
+    TenantPlaces places,
+    TenantReservation reservation,
+    TenantAudit audit,
+    SchemaExport export,
+    IOptions<ConnectionOptions> connections,
+    IOptions<TenantLifecycleOptions> options,
+    TimeProvider time,
+    ILogger<TenantRemoval> log
+)
+{
+    public Task DeleteAsync(TenantId id, TenantDeletion deletion, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(deletion);
+        return run.ChangeAsync(
+            id,
+            TenantLifecycleAction.Delete,
+            deletion.Reason,
+            row =>
+            {
+                ThrowIfRefused(row, deletion);
+                return false;
+            },
+            found => DeleteAsync(found, deletion, ct),
+            ct
+        );
+    }
+
+    private async Task<Tenant> DeleteAsync(TenantEntity found, TenantDeletion deletion, CancellationToken ct)
+    {
+        var id = new TenantId(found.Id);
+        var place = await places.OpenAsync(found.Connection!.ConnectionName, ct).ConfigureAwait(false);
+        await using var _ = place.ConfigureAwait(false);
+
+        // Held until the end: nobody renames or restores what is being deleted.
+        await reservation.LockSlugAsync(place.Session, found.Slug, ct).ConfigureAwait(false);
+        var schema = await SchemaMark
+            .FindAsync(place.Schema, SchemaName.Parse(found.SchemaName), found.Id, ct)
+            .ConfigureAwait(false);
+        if (deletion.ExportTo is { } file)
+        {
+            await ExportAsync(place, found, schema, file, ct).ConfigureAwait(false);
+        }
+
+        await place.BeginAsync(null, ct).ConfigureAwait(false);
+        var row = await place.LockRowAsync(id, ct).ConfigureAwait(false);
+        ThrowIfRefused(row, deletion);
+        if (!await TenantAudit.IsDeletingAsync(place.Context, found.Id, ct).ConfigureAwait(false))
+        {
+            audit.Note(place.Context, row, TenantAudit.Deleting, ("reason", deletion.Reason));
+            await place.Context.SaveChangesAsync(ct).ConfigureAwait(false);
+        }
+
+        await place.CommitAsync(ct).ConfigureAwait(false);
+        if (schema is not null)
+        {
+            await SchemaDrop
+                .DropRelationsAsync(
+                    place.Schema,
+                    schema,
+                    options.Value.DropBatch,
+                    () => places.LockSchemasAsync(place.Schema, [schema], ct),
+                    ct
+                )
+                .ConfigureAwait(false);
+        }
+
+        return await FinishAsync(place, id, schema, deletion, ct).ConfigureAwait(false);
+    }
+
+    private async Task<Tenant> FinishAsync(
+        TenantPlace place,
+        TenantId id,
+        SchemaName? schema,
+        TenantDeletion deletion,
+        CancellationToken ct
+    )
+    {
+        await place
+            .BeginAsync(s => places.LockSchemasAsync(s, schema is null ? [] : [schema], ct), ct)
+            .ConfigureAwait(false);
+        var row = await place.LockRowAsync(id, ct).ConfigureAwait(false);
+        ThrowIfRefused(row, deletion);
+        var deleted = TenantReservation.Map(row);
+        audit.Note(
+            place.Context,
+            row,
+            "deleted",
+            ("reason", deletion.Reason),
+            ("export", deletion.ExportTo),
+            ("forced", deletion.Force ? "true" : null)
+        );
+        place.Context.Tenants.Remove(row);
+        await place.Context.SaveChangesAsync(ct).ConfigureAwait(false);
+        if (schema is not null)
+        {
+            await SchemaDrop.DropAsync(place.Schema, schema, ct).ConfigureAwait(false);
+        }
+
+        var failure = connections.Value.TenantRoles
+            ? await SchemaDrop.TryDropRoleAsync(place.Schema, id, ct).ConfigureAwait(false)
+            : null;
+        await place.CommitAsync(ct).ConfigureAwait(false);
+        if (failure is not null)
+        {
+            LifecycleLogMessages.RoleNotDropped(log, failure, deleted.Slug, TenantRole.Of(id));
+        }
+
+        return deleted;
+    }
+
+    private async Task ExportAsync(
+        TenantPlace place,
+        TenantEntity row,
+        SchemaName? schema,
+        string file,
+        CancellationToken ct
+    )
+    {
+        if (schema is null || await TenantAudit.IsDeletingAsync(place.Context, row.Id, ct).ConfigureAwait(false))
+        {
+            throw new TenantStateException(
+                row.Slug,
+                row.Status,
+                $"Tenant '{row.Slug}' cannot be exported: its deletion has begun, or its schema '{row.SchemaName}' is gone. "
+                    + "Delete it without an export to finish."
+            );
+        }
+
+        await export.WriteAsync(place.Row!, schema, file, ct).ConfigureAwait(false);
+    }
+
+    private void ThrowIfRefused(TenantEntity row, TenantDeletion deletion)
+    {
+        if (!string.Equals(row.Slug, deletion.ConfirmSlug, StringComparison.Ordinal))
+        {
+            throw new ArgumentException(
+                $"Tenant {row.Id} has the slug '{row.Slug}', and '{deletion.ConfirmSlug}' was confirmed. Nothing was deleted.",
+                nameof(deletion)
+            );
+        }
+
+        TenantTransition.ThrowIfRefused(TenantLifecycleAction.Delete, row);
+        if (!deletion.Force && row.RetainedUntil is { } until && until > time.GetUtcNow())
+        {
+            throw new TenantStateException(
+                row.Slug,
+                row.Status,
+                $"Tenant '{row.Slug}' is archived and kept until {until:O}. Nothing was deleted. Wait, or set Force to delete "
+                    + "it now."
+            );
+        }
+    }
+}
