@@ -1,0 +1,421 @@
+using System.Diagnostics;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Testing;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin.Tests.TenantMigrations;
+
+public sealed class FleetTests(TestServers servers)
+{
+    private const string Progress = "\"__NeoCommonsMigrationProgress\"";
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(250)]
+    public async Task The_plan_asks_a_database_once_whatever_the_number_of_its_schemas(int tenants)
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptManyAsync(app, tenants);
+        var behind = await BySlugAsync(app, "t0001");
+        await app.Migrator.MigrateAsync(behind.Id, Ct);
+        await app.DirectAsync(
+            "db1",
+            $"DELETE FROM tenant_t0001.\"__EFMigrationsHistory\" WHERE \"MigrationId\" = '{LedgerContext.Third}'"
+        );
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await app.AdminAsync($"UPDATE admin.database_connections SET host = '{proxy.Host}', port = {proxy.Port}");
+        await app.ReloadAsync();
+
+        var before = proxy.Counters.RoundTrips;
+        var plan = await app.Migrator.PlanAsync(Ct);
+        var trips = proxy.Counters.RoundTrips - before;
+
+        // The login has a few of its own; what counts is that tenants have none.
+        Assert.Equal(LoginTrips + 1, trips);
+        Assert.Equal(LedgerContext.Third, plan.Target);
+        Assert.Equal(tenants, plan.Pending.Count());
+        Assert.Equal(
+            (PlannedTenantState.Pending, LedgerContext.Second, 1),
+            plan.Tenants.Where(t => t.Slug == "t0001").Select(t => (t.State, t.Version, t.PendingMigrations)).Single()
+        );
+        Assert.Equal(3, plan.Tenants[^1].PendingMigrations);
+        Assert.Null(plan.Tenants[^1].Version);
+    }
+
+    [Fact]
+    public async Task Where_nothing_is_pending_no_run_is_begun_and_versions_are_put_right()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptManyAsync(app, 3);
+        await app.MigrateAllAsync();
+        await app.AdminAsync("UPDATE admin.tenants SET schema_version = NULL");
+
+        var run = await app.Migrator.MigrateAllAsync(ct: Ct);
+
+        Assert.Equal((null, MigrationRunStatus.Completed, 0), (run.Id, run.Status, run.Total));
+        Assert.Equal(1L, await app.AdminAsync("SELECT count(*) FROM admin.migration_runs"));
+        Assert.Equal(
+            3L,
+            await app.AdminAsync($"SELECT count(*) FROM admin.tenants WHERE schema_version = '{LedgerContext.Third}'")
+        );
+    }
+
+    [Fact]
+    public async Task A_run_is_kept_with_what_became_of_each_tenant()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptAsync(app, "acme", "bad-one", "globex");
+        await app.DirectAsync("db1", "DROP SCHEMA tenant_globex");
+
+        var run = await app.Migrator.MigrateAllAsync(ct: Ct);
+
+        Assert.Equal((MigrationRunStatus.Failed, 1, 2, 3), (run.Status, run.Done, run.Failed, run.Total));
+        Assert.NotNull(run.FinishedAt);
+        Assert.Equal(run, await app.Migrator.GetStatusAsync(ct: Ct));
+        Assert.Equal(run, await app.Migrator.GetStatusAsync(run.Id, Ct));
+        Assert.Equal(
+            "20260103000000_FailInBadSchemas: P0001: this schema is bad",
+            await app.AdminAsync(
+                "SELECT error FROM admin.tenant_migrations m JOIN admin.tenants t ON t.id = m.tenant_id WHERE slug = 'bad-one'"
+            )
+        );
+        Assert.Contains(
+            "does not exist",
+            (string?)
+                await app.AdminAsync(
+                    "SELECT error FROM admin.tenant_migrations m JOIN admin.tenants t ON t.id = m.tenant_id WHERE slug = 'globex'"
+                )
+        );
+        Assert.Equal(
+            $"done|{LedgerContext.Third}",
+            await app.AdminAsync(
+                "SELECT state || '|' || to_version FROM admin.tenant_migrations WHERE duration_ms >= 0 AND error IS NULL"
+            )
+        );
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(migrating_until) FROM admin.tenants"));
+    }
+
+    [Fact]
+    public async Task Canaries_come_first_and_the_error_budget_stops_the_run_behind_them()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptManyAsync(app, 20);
+        await AdoptAsync(app, "bad-one");
+        var options = new MigrateAllOptions { Rings = [MigrationRing.OfTenants("bad-one")], ErrorBudget = 0 };
+
+        var stopped = await app.Migrator.MigrateAllAsync(options, ct: Ct);
+
+        Assert.Equal((MigrationRunStatus.Stopped, 1, 20), (stopped.Status, stopped.Failed, stopped.Pending));
+        Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relname = 'runs'"));
+
+        // Whoever is sure goes on, in a new run.
+        var rest = await app.Migrator.MigrateAllAsync(ct: Ct);
+        Assert.NotEqual(stopped.Id, rest.Id);
+        Assert.Equal((MigrationRunStatus.Failed, 20, 1), (rest.Status, rest.Done, rest.Failed));
+    }
+
+    [Fact]
+    public async Task Rings_of_a_share_are_done_one_after_the_other()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptManyAsync(app, 20);
+        var run = await app.Migrator.MigrateAllAsync(
+            new() { Rings = [MigrationRing.OfPercent(10), MigrationRing.OfPercent(50)] },
+            ct: Ct
+        );
+        Assert.Equal(20, run.Done);
+        Assert.Equal(
+            "2,8,10",
+            await app.AdminAsync(
+                "SELECT string_agg(n::text, ',' ORDER BY ring) FROM (SELECT ring, count(*) n FROM admin.tenant_migrations GROUP BY ring) r"
+            )
+        );
+        Assert.Equal(
+            true,
+            await app.AdminAsync(
+                """
+                SELECT bool_and(begun >= done) FROM (
+                    SELECT min(started_at) begun, lag(max(started_at + duration_ms * interval '1 ms')) OVER (ORDER BY ring) done
+                    FROM admin.tenant_migrations GROUP BY ring) r
+                """
+            )
+        );
+    }
+
+    [Fact]
+    public async Task A_run_whose_process_has_died_is_gone_on_with()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptManyAsync(app, 6);
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            app.Migrator.MigrateAllAsync(
+                new() { Parallelism = 1 },
+                new MigrationReports(p =>
+                {
+                    if (p.Tenant is not null)
+                    {
+                        cancel.Cancel();
+                    }
+                }),
+                cancel.Token
+            )
+        );
+
+        // What a process that was killed leaves behind: a claim that nobody holds the lock of.
+        await app.AdminAsync(
+            """
+            UPDATE admin.tenant_migrations SET state = 'running', runner = 4711 WHERE tenant_id = (
+                SELECT tenant_id FROM admin.tenant_migrations WHERE state = 'pending' LIMIT 1)
+            """
+        );
+        var dead = (await app.Migrator.GetStatusAsync(ct: Ct))!;
+        Assert.Equal((MigrationRunStatus.Running, 1, 0), (dead.Status, dead.Running, dead.Workers));
+
+        var run = await app.Migrator.MigrateAllAsync(ct: Ct);
+
+        Assert.Equal((dead.Id, MigrationRunStatus.Completed, 6), (run.Id, run.Status, run.Done));
+        await AssertOnceAsync(app, 6);
+    }
+
+    [Fact]
+    public async Task A_statement_that_waits_for_a_lock_is_rolled_back_and_tried_again()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        var tenant = (await AdoptAsync(app, "acme"))[0];
+        await app.Migrator.MigrateAsync(tenant.Id, Ct);
+        await app.DirectAsync(
+            "db1",
+            $"DELETE FROM tenant_acme.\"__EFMigrationsHistory\" WHERE \"MigrationId\" = '{LedgerContext.Third}'"
+        );
+        await using var reader = await app.Databases.OpenConnectionAsync("db1", Ct);
+        await using var transaction = await reader.BeginTransactionAsync(Ct);
+        await new NpgsqlCommand("SELECT n FROM tenant_acme.runs FOR UPDATE", reader).ExecuteScalarAsync(Ct);
+
+        var patient = app.Migrator.MigrateAllAsync(
+            new() { LockTimeout = TimeSpan.FromMilliseconds(50), Attempts = 1000 },
+            ct: Ct
+        );
+        await Until(async () =>
+            await app.DirectAsync(
+                "db1",
+                "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+            )
+                is > 2L
+        );
+        await transaction.CommitAsync(Ct);
+
+        Assert.Equal(MigrationRunStatus.Completed, (await patient).Status);
+        Assert.Equal(201, await app.DirectAsync("db1", "SELECT n FROM tenant_acme.runs"));
+    }
+
+    [Fact]
+    public async Task An_index_that_was_being_built_when_the_backend_died_is_built_again()
+    {
+        await using var app = await StartAsync<IndexedContext>();
+        var tenant = (await AdoptAsync(app, "acme"))[0];
+        await app.DirectAsync("db1", "CREATE TABLE tenant_acme.blocker (n int)");
+
+        // CREATE INDEX CONCURRENTLY waits for every transaction that has a snapshot.
+        await using var reader = await app.Databases.OpenConnectionAsync("db1", Ct);
+        await using var transaction = await reader.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, Ct);
+        await new NpgsqlCommand("SELECT * FROM tenant_acme.blocker", reader).ExecuteNonQueryAsync(Ct);
+        var migrating = app.Migrator.MigrateAsync(tenant.Id, Ct);
+        await Until(async () => await IsValidAsync(app) is false);
+        await app.DirectAsync(
+            "db1",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND datname = current_database()"
+        );
+        await Until(async () =>
+            await app.DirectAsync(
+                "db1",
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%' OR query LIKE 'CREATE INDEX CONCURRENTLY%'"
+            )
+                is > 0L
+        );
+        await transaction.CommitAsync(Ct);
+
+        Assert.Equal(TenantMigrationStatus.Migrated, (await migrating).Status);
+        Assert.Equal(true, await IsValidAsync(app));
+        await AssertNothingLeftAsync(app);
+    }
+
+    [Theory]
+    [InlineData(1, "CREATE TABLE tenant_acme.things (n int); INSERT INTO tenant_acme.things VALUES (1)")]
+    [InlineData(
+        1,
+        "CREATE TABLE tenant_acme.things (n int); INSERT INTO tenant_acme.things VALUES (1); CREATE INDEX ix_things_n ON tenant_acme.things (n)"
+    )]
+    public async Task A_migration_that_was_killed_between_its_statements_goes_on_there(int statements, string reached)
+    {
+        await using var app = await StartAsync<IndexedContext>();
+        var tenant = (await AdoptAsync(app, "acme"))[0];
+        await app.DirectAsync(
+            "db1",
+            reached
+                + $"; CREATE TABLE tenant_acme.{Progress} (migration text PRIMARY KEY, statements int NOT NULL); "
+                + $"INSERT INTO tenant_acme.{Progress} VALUES ('20260102000000_Index', {statements}); "
+                + "CREATE TABLE tenant_acme.\"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32) NOT NULL); "
+                + "INSERT INTO tenant_acme.\"__EFMigrationsHistory\" VALUES ('20260101000000_Table', '10')"
+        );
+
+        var result = await app.Migrator.MigrateAsync(tenant.Id, Ct);
+
+        Assert.Equal(["20260102000000_Index"], result.Applied);
+        Assert.Equal(true, await IsValidAsync(app));
+        await AssertNothingLeftAsync(app);
+    }
+
+    [Fact]
+    public async Task An_index_of_that_name_that_nobody_has_begun_is_not_taken_for_the_migrations()
+    {
+        await using var app = await StartAsync<IndexedContext>();
+        var tenant = (await AdoptAsync(app, "acme"))[0];
+        await app.DirectAsync(
+            "db1",
+            "CREATE TABLE tenant_acme.other (m int); CREATE INDEX ix_things_n ON tenant_acme.other (m)"
+        );
+        var failed = await Assert.ThrowsAsync<PostgresException>(() => app.Migrator.MigrateAsync(tenant.Id, Ct));
+        Assert.Equal(PostgresErrorCodes.DuplicateTable, failed.SqlState);
+    }
+
+    [Theory]
+    [InlineData(typeof(LedgerContext))]
+    [InlineData(typeof(IndexedContext))]
+    public async Task A_script_does_what_the_migrator_would_do(Type context)
+    {
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b =>
+                _ =
+                    context == typeof(LedgerContext)
+                        ? b.AddTenantDbContext<LedgerContext>()
+                        : b.AddTenantDbContext<IndexedContext>()
+        );
+        var tenant = (await AdoptAsync(app, "acme"))[0];
+
+        var script = await app.Migrator.GenerateScriptAsync(tenant.Id, Ct);
+        await PsqlAsync(app, script);
+
+        Assert.Equal(TenantMigrationStatus.UpToDate, (await app.Migrator.MigrateAsync(tenant.Id, Ct)).Status);
+        Assert.Contains("nothing is pending", await app.Migrator.GenerateScriptAsync(tenant.Id, Ct));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        );
+    }
+
+    [Fact]
+    public async Task Options_out_of_range_are_refused()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        MigrateAllOptions[] wrong =
+        [
+            new() { Parallelism = 0 },
+            new() { ParallelismPerServer = 0 },
+            new() { Attempts = 0 },
+            new() { ErrorBudget = -1 },
+            new() { LockTimeout = TimeSpan.FromSeconds(-1) },
+        ];
+        foreach (var options in wrong)
+        {
+            await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => app.Migrator.MigrateAllAsync(options, ct: Ct));
+        }
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => MigrationRing.OfPercent(0));
+        Assert.Throws<ArgumentException>(() => MigrationRing.OfTenants());
+    }
+
+    // Startup, password, the look at what a new session is like.
+    private const int LoginTrips = 4;
+
+    private Task<TestApp> StartAsync<TContext>()
+        where TContext : DbContext =>
+        TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<TContext>());
+
+    private static async Task PsqlAsync(TestApp app, string script)
+    {
+        var database = (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!;
+        var start = new ProcessStartInfo(
+            "psql",
+            ["-h", app.Server.Host, "-p", $"{app.Server.Port}", "-U", app.Server.Username, "-q", database]
+        )
+        {
+            RedirectStandardInput = true,
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            Environment = { ["PGPASSWORD"] = app.Server.Password },
+        };
+        using var psql = Process.Start(start)!;
+        await psql.StandardInput.WriteAsync(script.AsMemory(), Ct);
+        psql.StandardInput.Close();
+        var output = psql.StandardOutput.ReadToEndAsync(Ct);
+        var errors = await psql.StandardError.ReadToEndAsync(Ct);
+        await output;
+        await psql.WaitForExitAsync(Ct);
+        Assert.True(psql.ExitCode == 0, errors);
+    }
+
+    private static async Task<object?> IsValidAsync(TestApp app) =>
+        await app.DirectAsync(
+            "db1",
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('tenant_acme.ix_things_n')"
+        );
+
+    private static async Task AssertNothingLeftAsync(TestApp app)
+    {
+        Assert.Equal(1L, await app.DirectAsync("db1", "SELECT count(*) FROM tenant_acme.things"));
+        Assert.Equal(DBNull.Value, await app.DirectAsync("db1", $"SELECT to_regclass('tenant_acme.{Progress}')::text"));
+    }
+
+    private static async Task AssertOnceAsync(TestApp app, int tenants)
+    {
+        for (var i = 1; i <= tenants; i++)
+        {
+            Assert.Equal(101, await app.DirectAsync("db1", $"SELECT n FROM tenant_t{i:0000}.runs"));
+        }
+    }
+
+    private static async Task<Tenant> BySlugAsync(TestApp app, string slug) =>
+        (await app.Get<ITenantStore>().FindBySlugAsync(slug, Ct))!;
+
+    private static async Task AdoptManyAsync(TestApp app, int count)
+    {
+        await app.DirectAsync(
+            "db1",
+            $"DO $$ BEGIN FOR i IN 1..{count} LOOP EXECUTE format('CREATE SCHEMA tenant_t%s', to_char(i, 'FM0000')); END LOOP; END $$"
+        );
+        await app.AdminAsync(
+            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
+                + "SELECT 't' || to_char(i, 'FM0000'), 't', 'tenant_t' || to_char(i, 'FM0000'), c.id "
+                + $"FROM generate_series(1, {count}) AS i, admin.database_connections c"
+        );
+    }
+
+    private static async Task<IReadOnlyList<Tenant>> AdoptAsync(TestApp app, params string[] slugs)
+    {
+        var tenants = new List<Tenant>();
+        foreach (var slug in slugs)
+        {
+            await app.DirectAsync("db1", $"CREATE SCHEMA \"tenant_{slug}\"");
+            await app.AdminAsync(
+                "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
+                    + $"SELECT '{slug}', '{slug}', 'tenant_{slug}', id FROM admin.database_connections"
+            );
+            tenants.Add(await BySlugAsync(app, slug));
+        }
+
+        return tenants;
+    }
+
+    private static async Task Until(Func<Task<bool>> condition)
+    {
+        while (!await condition())
+        {
+            await Task.Delay(20, Ct);
+        }
+    }
+}
