@@ -1,0 +1,182 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Admin;
+using NeoCommons.EfCore.Testing;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Fleet.Tests;
+
+/// <summary>A server with an admin database and tenants' schemas, and processes that migrate them.</summary>
+internal sealed class Fleet : IAsyncDisposable
+{
+    /// <summary>What each migration has added once.</summary>
+    public const int Counted = 111_111;
+
+    private const string Catalog = """
+        SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
+            SELECT format('%s %s %s %s', c.relkind, c.relname, c.relpersistence, c.reloptions) AS line
+            FROM pg_class c WHERE c.relnamespace = n.oid
+            UNION ALL
+            SELECT format('%s.%s %s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull)
+            FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 WHERE c.relnamespace = n.oid
+            UNION ALL
+            SELECT format('%s %s %s', i.indisvalid, i.indisready, replace(pg_get_indexdef(i.indexrelid), quote_ident(n.nspname) || '.', ''))
+            FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = n.oid
+            UNION ALL
+            SELECT format('%s %s', k.conname, replace(pg_get_constraintdef(k.oid), quote_ident(n.nspname) || '.', ''))
+            FROM pg_constraint k WHERE k.connamespace = n.oid
+        ) lines
+        """;
+
+    // Built beside these tests, in the same configuration.
+    private static readonly string RunnerPath = Path.Combine(
+        AppContext.BaseDirectory.Replace("NeoCommons.EfCore.Fleet.Tests", "FleetRunner", StringComparison.Ordinal),
+        "FleetRunner.dll"
+    );
+
+    private readonly PostgresServer _server;
+    private readonly string _admin;
+    private readonly string _database;
+    private readonly string _key;
+
+    private Fleet(PostgresServer server, string admin, string database, string key) =>
+        (_server, _admin, _database, _key) = (server, admin, database, key);
+
+    public PostgresServer Server => _server;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public static async Task<Fleet> StartAsync()
+    {
+        var server = await PostgresServer.StartAsync(ct: Ct);
+        var fleet = new Fleet(
+            server,
+            await server.CreateDatabaseAsync(ct: Ct),
+            await server.CreateDatabaseAsync(ct: Ct),
+            Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)).Replace('+', '-').Replace('/', '_')
+        );
+        await fleet.RegisterAsync();
+        return fleet;
+    }
+
+    /// <summary>Makes so many tenants with an empty schema each; those of before are gone.</summary>
+    public async Task BeginAsync(int tenants)
+    {
+        await AdminAsync("TRUNCATE admin.migration_runs, admin.tenant_migrations, admin.tenants");
+        await AdminAsync(
+            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
+                + "SELECT 't' || to_char(i, 'FM0000'), 't', 'tenant_t' || to_char(i, 'FM0000'), c.id "
+                + $"FROM generate_series(1, {tenants}) AS i, admin.database_connections c"
+        );
+        await TenantsAsync(
+            $$"""
+            DO $$ BEGIN FOR i IN 1..{{tenants}} LOOP
+                EXECUTE format('DROP SCHEMA IF EXISTS tenant_t%s CASCADE', to_char(i, 'FM0000'));
+                EXECUTE format('CREATE SCHEMA tenant_t%s', to_char(i, 'FM0000'));
+            END LOOP; END $$
+            """
+        );
+    }
+
+    /// <summary>Starts a process that migrates all tenants.</summary>
+    public Runner Run()
+    {
+        var start = new ProcessStartInfo("dotnet", [RunnerPath])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment =
+            {
+                ["ADMIN_DATABASE_URL"] = _server.GetConnectionString(_admin),
+                ["DB_ENCRYPTION_KEY"] = _key,
+            },
+        };
+        return new Runner(Process.Start(start)!);
+    }
+
+    public async Task<long> DoneAsync() =>
+        (long)(await AdminAsync("SELECT count(*) FROM admin.tenant_migrations WHERE state = 'done'"))!;
+
+    /// <summary>Ends every session that is migrating, as an administrator or the kernel might.</summary>
+    public Task KillBackendsAsync() =>
+        TenantsAsync(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        );
+
+    /// <summary>Every schema is as a migration that nothing disturbed leaves it, and nothing is anywhere else.</summary>
+    public async Task AssertWholeAsync(int tenants)
+    {
+        var sum = new System.Text.StringBuilder();
+        for (var i = 1; i <= tenants; i++)
+        {
+            sum.Append(i == 1 ? "" : " UNION ALL ").Append($"SELECT n FROM tenant_t{i:0000}.counter");
+        }
+
+        Assert.Equal($"{Counted}", await TenantsAsync($"SELECT string_agg(DISTINCT n::text, ',') FROM ({sum}) c"));
+        Assert.Equal(
+            1L,
+            await TenantsAsync(
+                $"SELECT count(DISTINCT signature) FROM pg_namespace n CROSS JOIN LATERAL ({Catalog}) s (signature) WHERE nspname LIKE 'tenant\\_%'"
+            )
+        );
+        Assert.Equal(
+            0L,
+            await TenantsAsync("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        );
+        Assert.Equal(0L, await TenantsAsync("SELECT count(*) FROM pg_class WHERE relname LIKE '\\_\\_NeoCommons%'"));
+        Assert.Equal(0L, await TenantsAsync("SELECT count(*) FROM pg_index WHERE NOT indisvalid"));
+        Assert.Equal(
+            (long)tenants,
+            await AdminAsync(
+                "SELECT count(*) FROM admin.tenants WHERE schema_version = '20260105000000_Unindex' AND migrating_until IS NULL"
+            )
+        );
+    }
+
+    public async Task<object?> AdminAsync(string sql) => await ScalarAsync(_admin, sql);
+
+    public async Task<object?> TenantsAsync(string sql) => await ScalarAsync(_database, sql);
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private async Task<object?> ScalarAsync(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(_server.GetConnectionString(database) + ";Pooling=false");
+        await connection.OpenAsync(Ct);
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+        return await command.ExecuteScalarAsync(Ct);
+    }
+
+    private async Task RegisterAsync()
+    {
+        var settings = new Dictionary<string, string?>
+        {
+            ["ADMIN_DATABASE_URL"] = _server.GetConnectionString(_admin),
+            ["DB_ENCRYPTION_KEY"] = _key,
+        };
+        var services = new ServiceCollection();
+        services.AddLogging();
+        services.AddNeoCommons(new ConfigurationBuilder().AddInMemoryCollection(settings).Build()).UseAdminDatabase();
+        await using var provider = services.BuildServiceProvider();
+        await provider.MigrateAdminDatabaseAsync(Ct);
+        await using var context = await provider
+            .GetRequiredService<IDbContextFactory<AdminDbContext>>()
+            .CreateDbContextAsync(Ct);
+        context.DatabaseConnections.Add(
+            new DatabaseConnectionEntity
+            {
+                ConnectionName = "db1",
+                Host = _server.Host,
+                Port = _server.Port,
+                DatabaseName = _database,
+                Username = _server.Username,
+                EncryptedPassword = provider.GetRequiredService<ISecretProtector>().Protect(_server.Password),
+                SslMode = SslMode.Disable,
+            }
+        );
+        await context.SaveChangesAsync(Ct);
+    }
+}
