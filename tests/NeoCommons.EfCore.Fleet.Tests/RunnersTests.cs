@@ -31,8 +31,8 @@ public sealed class RunnersTests
 
                 // Each tenant was migrated by one of them, and only by that.
                 var migrated = ended.SelectMany(e => e.Output.Split('\n')).Where(l => l.Contains(" Migrated")).ToList();
-                Assert.Equal(Tenants, migrated.Count);
-                Assert.Equal(Tenants, migrated.Distinct().Count());
+                var said = $"round {round}:\n" + string.Join("\n---\n", ended.Select(e => e.Output));
+                Assert.True(migrated.Count == Tenants && migrated.Distinct().Count() == Tenants, said);
                 Assert.Equal(1L, await fleet.AdminAsync("SELECT count(*) FROM admin.migration_runs"));
                 await fleet.AssertWholeAsync(Tenants);
             }

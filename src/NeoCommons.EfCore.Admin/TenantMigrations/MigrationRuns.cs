@@ -9,7 +9,8 @@ internal sealed class MigrationRuns(AdminDatabase database)
     private const int Chunk = 5_000;
 
     /// <summary>Begins a run, or joins the one that goes on to the same target, and adds tenants to it.</summary>
-    public async Task<Guid> JoinAsync(
+    /// <returns>The run; null where others have migrated all of the tenants since they were planned.</returns>
+    public async Task<Guid?> JoinAsync(
         string target,
         int? errorBudget,
         IReadOnlyList<QueuedTenant> tenants,
@@ -25,7 +26,8 @@ internal sealed class MigrationRuns(AdminDatabase database)
         var join = new NpgsqlCommand(
             """
             INSERT INTO admin.migration_runs (status, target, started_by, error_budget) VALUES ('running', $1, $2, $3)
-            ON CONFLICT (target) WHERE status = 'running' DO UPDATE SET target = EXCLUDED.target RETURNING id
+            ON CONFLICT (target) WHERE status = 'running' DO UPDATE SET target = EXCLUDED.target
+            RETURNING id, xmax = 0
             """,
             connection
         )
@@ -38,7 +40,8 @@ internal sealed class MigrationRuns(AdminDatabase database)
             },
         };
         await using var ___ = join.ConfigureAwait(false);
-        var run = (Guid)(await join.ExecuteScalarAsync(ct).ConfigureAwait(false))!;
+        var (run, isNew) = await ReadAsync(join, ct).ConfigureAwait(false);
+        var added = 0;
         foreach (var chunk in tenants.Chunk(Chunk))
         {
             var add = new NpgsqlCommand(
@@ -46,6 +49,7 @@ internal sealed class MigrationRuns(AdminDatabase database)
                 INSERT INTO admin.tenant_migrations AS m (run_id, tenant_id, connection_id, ring, state, from_version)
                 SELECT $1, t.id, t.connection_id, q.ring, 'pending', q.version
                 FROM unnest($2::uuid[], $3::int[], $4::text[]) AS q (id, ring, version) JOIN admin.tenants t ON t.id = q.id
+                WHERE t.schema_version IS NOT DISTINCT FROM q.version
                 ON CONFLICT (run_id, tenant_id) DO UPDATE SET state = 'pending', runner = NULL WHERE m.state = 'failed'
                 """,
                 connection
@@ -60,7 +64,12 @@ internal sealed class MigrationRuns(AdminDatabase database)
                 },
             };
             await using var ____ = add.ConfigureAwait(false);
-            await add.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+            added += await add.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        }
+
+        if (isNew && added == 0)
+        {
+            return null;
         }
 
         await transaction.CommitAsync(ct).ConfigureAwait(false);
@@ -145,7 +154,9 @@ internal sealed class MigrationRuns(AdminDatabase database)
             : null;
     }
 
-    /// <summary>Writes versions that the schemas have and the registry does not know; one statement.</summary>
+    /// <summary>
+    /// Writes versions that the schemas have and the registry does not know, unless it has changed since: one statement.
+    /// </summary>
     public async Task WriteVersionsAsync(IReadOnlyList<QueuedTenant> tenants, CancellationToken ct)
     {
         if (tenants.Count == 0)
@@ -157,12 +168,22 @@ internal sealed class MigrationRuns(AdminDatabase database)
         await using var _ = batch.ConfigureAwait(false);
         batch.Add(
             """
-            UPDATE admin.tenants t SET schema_version = v.version FROM unnest($1::uuid[], $2::text[]) AS v (id, version)
-            WHERE t.id = v.id AND t.schema_version IS DISTINCT FROM v.version
+            UPDATE admin.tenants t SET schema_version = v.version
+            FROM unnest($1::uuid[], $2::text[], $3::text[]) AS v (id, version, registered)
+            WHERE t.id = v.id AND t.schema_version IS NOT DISTINCT FROM v.registered
             """,
             tenants.Select(t => t.Id.Value).ToArray(),
-            tenants.Select(t => t.Version).ToArray()
+            tenants.Select(t => t.Version).ToArray(),
+            tenants.Select(t => t.Registered).ToArray()
         );
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    private static async Task<(Guid Run, bool IsNew)> ReadAsync(NpgsqlCommand join, CancellationToken ct)
+    {
+        var reader = await join.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
+        await reader.ReadAsync(ct).ConfigureAwait(false);
+        return (reader.GetGuid(0), reader.GetBoolean(1));
     }
 }

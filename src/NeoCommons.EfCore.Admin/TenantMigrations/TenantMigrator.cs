@@ -88,7 +88,14 @@ internal sealed class TenantMigrator(
             return none;
         }
 
-        var run = await runs.JoinAsync(plan.Target ?? "", options.ErrorBudget, queued, ct).ConfigureAwait(false);
+        if (
+            await runs.JoinAsync(plan.Target ?? "", options.ErrorBudget, queued, ct).ConfigureAwait(false)
+            is not { } run
+        )
+        {
+            return none;
+        }
+
         try
         {
             return await runner.RunAsync(run, options, progress, ct).ConfigureAwait(false);
@@ -148,7 +155,7 @@ internal sealed class TenantMigrator(
     {
         var differing = plan
             .Tenants.Where(t => t.State != PlannedTenantState.Unknown && t.Version != t.RegisteredVersion)
-            .Select(t => new QueuedTenant(t.TenantId, t.Version))
+            .Select(t => new QueuedTenant(t.TenantId, t.Version, Registered: t.RegisteredVersion))
             .ToList();
         try
         {

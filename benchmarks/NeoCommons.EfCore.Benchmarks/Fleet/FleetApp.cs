@@ -1,0 +1,110 @@
+using System.Security.Cryptography;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Admin;
+using NeoCommons.EfCore.Testing;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Benchmarks.Fleet;
+
+/// <summary>An admin database and one of tenants, whose schemas are empty.</summary>
+internal sealed class FleetApp : IAsyncDisposable
+{
+    private readonly ServiceProvider _services;
+    private readonly PostgresServer _server;
+    private readonly string _admin;
+
+    private FleetApp(PostgresServer server, string admin, string database, ServiceProvider services) =>
+        (_server, _admin, Database, _services) = (server, admin, database, services);
+
+    public string Database { get; }
+
+    public ITenantMigrator Migrator => _services.GetRequiredService<ITenantMigrator>();
+
+    public static string SchemaOf(int tenant) => $"tenant_t{tenant:00000}";
+
+    public static async Task<FleetApp> StartAsync(PostgresServer server, int tenants)
+    {
+        var admin = await server.CreateDatabaseAsync();
+        var database = await server.CreateDatabaseAsync();
+        var services = new ServiceCollection();
+        services.AddLogging();
+        services
+            .AddNeoCommons(
+                new ConfigurationBuilder()
+                    .AddInMemoryCollection(
+                        new Dictionary<string, string?>
+                        {
+                            ["ADMIN_DATABASE_URL"] = server.GetConnectionString(admin),
+                            ["DB_ENCRYPTION_KEY"] = Convert
+                                .ToBase64String(RandomNumberGenerator.GetBytes(32))
+                                .Replace('+', '-')
+                                .Replace('/', '_'),
+                        }
+                    )
+                    .Build()
+            )
+            .UseAdminDatabase()
+            .AddTenantDbContext<FleetContext>();
+        var app = new FleetApp(server, admin, database, services.BuildServiceProvider());
+        await app.ArrangeAsync(tenants);
+        return app;
+    }
+
+    /// <summary>Sends the connection through a proxy, or wherever else.</summary>
+    public Task RedirectAsync(string host, int port) =>
+        ExecuteAsync(_admin, $"UPDATE admin.database_connections SET host = '{host}', port = {port}");
+
+    public Task ReloadAsync() => _services.GetRequiredService<IRegistryReload>().ReloadAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _services.DisposeAsync();
+        NpgsqlConnection.ClearAllPools();
+        await _server.DropDatabaseAsync(Database);
+        await _server.DropDatabaseAsync(_admin);
+    }
+
+    private async Task ArrangeAsync(int tenants)
+    {
+        await _services.MigrateAdminDatabaseAsync();
+        await using (
+            var context = await _services.GetRequiredService<IDbContextFactory<AdminDbContext>>().CreateDbContextAsync()
+        )
+        {
+            context.DatabaseConnections.Add(
+                new DatabaseConnectionEntity
+                {
+                    ConnectionName = "db1",
+                    Host = _server.Host,
+                    Port = _server.Port,
+                    DatabaseName = Database,
+                    Username = _server.Username,
+                    EncryptedPassword = _services.GetRequiredService<ISecretProtector>().Protect(_server.Password),
+                    SslMode = SslMode.Disable,
+                }
+            );
+            await context.SaveChangesAsync();
+        }
+
+        await ExecuteAsync(
+            _admin,
+            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
+                + "SELECT 't' || to_char(i, 'FM00000'), 't', 'tenant_t' || to_char(i, 'FM00000'), c.id "
+                + $"FROM generate_series(1, {tenants}) AS i, admin.database_connections c"
+        );
+        await ExecuteAsync(
+            Database,
+            $"DO $$ BEGIN FOR i IN 1..{tenants} LOOP EXECUTE format('CREATE SCHEMA tenant_t%s', to_char(i, 'FM00000')); END LOOP; END $$"
+        );
+    }
+
+    private async Task ExecuteAsync(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(_server.GetConnectionString(database) + ";Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+        await command.ExecuteNonQueryAsync();
+    }
+}

@@ -1,0 +1,30 @@
+using NeoCommons.EfCore.Benchmarks.Fleet;
+
+// bench.sh [name] [--quick]: the names are those of the folders here.
+var quick = args.Contains("--quick");
+var names = args.Where(a => !a.StartsWith('-')).ToList();
+var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>> { ["fleet"] = FleetBenchmark.RunAsync };
+foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
+{
+    if (!benchmarks.TryGetValue(name, out var run))
+    {
+        await Console.Error.WriteLineAsync(
+            $"There is no benchmark '{name}'. There are: {string.Join(", ", benchmarks.Keys)}."
+        );
+        return 2;
+    }
+
+    using var report = new StringWriter();
+    await report.WriteLineAsync($"# {name}");
+    await report.WriteLineAsync();
+    await report.WriteLineAsync(
+        $"`./bench.sh {name}{(quick ? " --quick" : "")}`, {Environment.ProcessorCount} processors, .NET {Environment.Version}"
+    );
+    await report.WriteLineAsync();
+    await run(quick, report);
+    Console.WriteLine(report);
+    Directory.CreateDirectory("benchmarks/results");
+    await File.WriteAllTextAsync($"benchmarks/results/{name}{(quick ? "-quick" : "")}.md", report.ToString());
+}
+
+return 0;
