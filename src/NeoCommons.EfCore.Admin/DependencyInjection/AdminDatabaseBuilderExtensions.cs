@@ -84,6 +84,9 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<TenantMigrationScripts>();
         services.TryAddSingleton<SharedMigration>();
         services.TryAddSingleton<TenantRights>();
+        services.TryAddSingleton<PendingMigrations>();
+        services.TryAddSingleton<ConnectionTrial>();
+        services.TryAddSingleton<KeyRotation>();
         services.TryAddSingleton<ITenantMigrator, TenantMigrator>();
         services.TryAddSingleton<ITenantProvisioner, TenantProvisioner>();
         return builder;

@@ -45,9 +45,9 @@ internal sealed partial record HistoryTable
 
     public string SelectSql(SchemaName schema) => $"SELECT {_id} FROM {schema.Quoted}.{Table} ORDER BY {_id}";
 
-    /// <summary>Takes the id as $1 and EF's version as $2.</summary>
-    public string InsertSql(SchemaName schema) =>
-        $"INSERT INTO {schema.Quoted}.{Table} ({_id}, {_version}) VALUES ($1, $2)";
+    /// <summary>Takes the id as $1 and EF's version as $2, unless their SQL is given.</summary>
+    public string InsertSql(SchemaName schema, string id = "$1", string version = "$2") =>
+        $"INSERT INTO {schema.Quoted}.{Table} ({_id}, {_version}) VALUES ({id}, {version})";
 
     public override string ToString() => $"{Table} ({_id}, {_version})";
 

@@ -2,24 +2,25 @@ using System.Diagnostics;
 
 namespace WebSample.Tests;
 
-/// <summary>Runs <c>dotnet ef</c> on a project that is built already, with no address of a database in the environment.</summary>
-internal static class EfTools
+/// <summary>Runs programs as a developer does, with no address of a database in the environment unless it is given.</summary>
+internal static class Tools
 {
-    public static async Task<Result> RunAsync(string project, string arguments, params string[] environment)
+    /// <summary>How these tests were built, and so what is beside them.</summary>
+    public static string Configuration =>
+        AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal) ? "Release" : "Debug";
+
+    /// <summary><c>dotnet ef</c> on a project that is built already.</summary>
+    public static async Task<Result> RunEfAsync(string project, string arguments, params string[] environment)
     {
-        // The tools run what is built: the project beside these tests.
-        var configuration = AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal)
-            ? "Release"
-            : "Debug";
-        return await RunProcessAsync(
+        return await RunAsync(
             "dotnet",
             project,
-            [.. $"ef {arguments} --no-build --configuration {configuration}".Split(' ')],
+            [.. $"ef {arguments} --no-build --configuration {Configuration}".Split(' ')],
             environment
         );
     }
 
-    public static async Task<Result> RunProcessAsync(
+    public static async Task<Result> RunAsync(
         string program,
         string folder,
         string[] arguments,
@@ -50,8 +51,11 @@ internal static class EfTools
         var errors = process.StandardError.ReadToEndAsync(ct);
         var output = await process.StandardOutput.ReadToEndAsync(ct);
         await process.WaitForExitAsync(ct);
-        return new Result(process.ExitCode, output + await errors);
+        return new Result(process.ExitCode, output, await errors);
     }
 
-    public sealed record Result(int ExitCode, string Output);
+    public sealed record Result(int ExitCode, string StandardOutput, string StandardError)
+    {
+        public string Output => StandardOutput + StandardError;
+    }
 }
