@@ -27,6 +27,12 @@ internal static class Tools
         params string[] environment
     )
     {
+        using var process = Start(program, folder, arguments, environment);
+        return await EndAsync(process);
+    }
+
+    public static Process Start(string program, string folder, string[] arguments, params string[] environment)
+    {
         var start = new ProcessStartInfo(program, arguments)
         {
             WorkingDirectory = folder,
@@ -46,8 +52,13 @@ internal static class Tools
             start.Environment[pair[0]] = pair[1];
         }
 
+        return Process.Start(start)!;
+    }
+
+    /// <summary>Waits for the end of a program, and takes what it has written.</summary>
+    public static async Task<Result> EndAsync(Process process)
+    {
         var ct = TestContext.Current.CancellationToken;
-        using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync(ct);
         var output = await process.StandardOutput.ReadToEndAsync(ct);
         await process.WaitForExitAsync(ct);

@@ -22,6 +22,8 @@ internal sealed record CommandFault(ExitCode ExitCode, string Message)
             TenantConflictException => ExitCode.Conflict,
             DbUpdateException { InnerException: PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } } =>
                 ExitCode.Conflict,
+            DbUpdateException { InnerException: PostgresException { SqlState: PostgresErrorCodes.CheckViolation } } =>
+                ExitCode.Usage,
             OptionsValidationException or SecretDecryptionException => ExitCode.Configuration,
             InvalidSchemaNameException or ArgumentException => ExitCode.Usage,
             PostgresException => ExitCode.Failed,

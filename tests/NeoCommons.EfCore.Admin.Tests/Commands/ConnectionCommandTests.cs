@@ -51,7 +51,10 @@ public sealed class ConnectionCommandTests(TestServers servers)
         var twice = await CommandLine.Of(app, Password + "\n").RunAsync(await AddAsync("new", known));
         var dry = await CommandLine.Of(app, Password + "\n").RunAsync([.. await AddAsync("new"), "--dry-run"]);
 
+        var reserved = await CommandLine.Of(app, Password + "\n").RunAsync(await AddAsync("admin-database"));
+
         away.Failed(4, "new");
+        reserved.Failed(2, "ck_database_connections_connection_name");
         odd.Failed(2, "host");
         twice.Failed(5, "is registered");
         Assert.Contains("Nothing was changed", dry.IsOk().Out, StringComparison.Ordinal);
