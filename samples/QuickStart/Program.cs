@@ -23,7 +23,7 @@ app.MapGet(
         return await shop.Products.CountAsync();
     }
 );
-app.Run();
+return await app.RunNeoCommonsAsync(args); // runs the application, or "tenants list" and the like
 
 public class ShopDbContext(DbContextOptions<ShopDbContext> options) : DbContext(options)
 {

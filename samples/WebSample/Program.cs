@@ -5,8 +5,8 @@ using WebSample.Shop;
 
 var builder = WebApplication.CreateBuilder(args);
 
-// Two throwaway servers for a developer; none where ADMIN_DATABASE_URL says which database to use.
-await using var servers = await DemoServers.StartAsync(builder);
+// Two throwaway servers for a developer; none where ADMIN_DATABASE_URL says which database to use, or for a command.
+await using var servers = await DemoServers.StartAsync(builder, args);
 
 builder
     .Services.AddNeoCommons(builder.Configuration)
@@ -32,4 +32,4 @@ app.MapDemo(servers);
 app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync });
 app.MapShopOpenApi();
 
-await app.RunAsync();
+return await app.RunNeoCommonsAsync(args); // "tenants list" and the like, or the shop

@@ -10,6 +10,7 @@ public sealed partial class TypeTests
     [
         .. Repository.Packages,
         "Microsoft.Extensions.DependencyInjection",
+        "Microsoft.Extensions.Hosting",
         "Microsoft.EntityFrameworkCore",
         "Microsoft.AspNetCore.Builder",
     ];

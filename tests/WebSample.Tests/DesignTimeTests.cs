@@ -74,7 +74,7 @@ public sealed class DesignTimeTests
             var making = await RunAsync($"migrations bundle --context LibraryContext --output {bundle}", Named);
             Assert.True(making.ExitCode == 0, making.Output);
 
-            var running = await EfTools.RunProcessAsync(
+            var running = await Tools.RunAsync(
                 bundle,
                 folder.FullName,
                 ["--connection", "Host=127.0.0.1;Port=1;Database=any;Username=any"]
@@ -116,8 +116,8 @@ public sealed class DesignTimeTests
 
     private static string Project => Path.Combine(Folder(), "..", "DesignTimeApp");
 
-    private static Task<EfTools.Result> RunAsync(string arguments, params string[] environment) =>
-        EfTools.RunAsync(Project, arguments, environment);
+    private static Task<Tools.Result> RunAsync(string arguments, params string[] environment) =>
+        Tools.RunEfAsync(Project, arguments, environment);
 
     private static string Folder([CallerFilePath] string here = "") => Path.GetDirectoryName(here)!;
 }

@@ -57,7 +57,7 @@ public sealed class SampleTests(ShopApp shop)
     [Fact]
     public async Task Ef_tools_work_with_the_program_as_it_is_and_start_no_server()
     {
-        var checking = await EfTools.RunAsync(
+        var checking = await Tools.RunEfAsync(
             Path.GetDirectoryName(PathOf("Program.cs"))!,
             "migrations has-pending-model-changes --context ShopDbContext"
         );

@@ -30,15 +30,16 @@ internal sealed class DemoServers : IAsyncDisposable
 
     /// <summary>
     /// Starts the servers and tells the configuration about them: in Development, unless <c>ADMIN_DATABASE_URL</c> is
-    /// set. <c>dotnet ef</c> starts none.
+    /// set. <c>dotnet ef</c> starts none, nor does a command: it could not reach those of a running demo.
     /// </summary>
-    public static async Task<DemoServers?> StartAsync(WebApplicationBuilder builder)
+    public static async Task<DemoServers?> StartAsync(WebApplicationBuilder builder, string[] args)
     {
         var configuration = builder.Configuration;
         if (
             EF.IsDesignTime
             || !builder.Environment.IsDevelopment()
             || !string.IsNullOrWhiteSpace(configuration["ADMIN_DATABASE_URL"])
+            || NeoCommonsHostExtensions.IsNeoCommonsCommand(args)
         )
         {
             return null;

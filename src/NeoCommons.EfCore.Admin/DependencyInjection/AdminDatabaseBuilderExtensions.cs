@@ -91,6 +91,9 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<MigrationRuns>();
         services.TryAddSingleton<MigrationClaims>();
         services.TryAddSingleton<MigrationRunner>();
+        services.TryAddSingleton<PendingMigrations>();
+        services.TryAddSingleton<ConnectionTrial>();
+        services.TryAddSingleton<KeyRotation>();
         services.TryAddSingleton<ITenantMigrator, TenantMigrator>();
         AddLifecycle(services, configuration);
         return builder;

@@ -80,7 +80,7 @@ internal static class Fernet
             return FernetResult.Malformed;
         }
 
-        if (FindSigner(keys, token) is not { } key)
+        if (FindSigner(keys, token.AsSpan()) is not { } signer)
         {
             return FernetResult.Unverified;
         }
@@ -93,7 +93,7 @@ internal static class Fernet
         try
         {
             using var aes = Aes.Create();
-            aes.SetKey(key.Encryption);
+            aes.SetKey(keys.All[signer].Encryption);
             message = aes.DecryptCbc(token.AsSpan(CipherOffset..^MacSize), token.AsSpan(IvOffset, IvSize));
             return FernetResult.Ok;
         }
@@ -105,15 +105,19 @@ internal static class Fernet
         }
     }
 
-    private static FernetKey? FindSigner(FernetKeys keys, ReadOnlySpan<byte> token)
+    /// <summary>Which key signed a token: its place in the list; null where none did.</summary>
+    internal static int? FindSigner(FernetKeys keys, ReadOnlySpan<char> text) =>
+        Decode(text.Trim()) is { Length: > MacSize } token ? FindSigner(keys, token.AsSpan()) : null;
+
+    private static int? FindSigner(FernetKeys keys, ReadOnlySpan<byte> token)
     {
         Span<byte> mac = stackalloc byte[MacSize];
-        foreach (var key in keys.All)
+        for (var i = 0; i < keys.All.Count; i++)
         {
-            HMACSHA256.HashData(key.Signing, token[..^MacSize], mac);
+            HMACSHA256.HashData(keys.All[i].Signing, token[..^MacSize], mac);
             if (CryptographicOperations.FixedTimeEquals(mac, token[^MacSize..]))
             {
-                return key;
+                return i;
             }
         }
 

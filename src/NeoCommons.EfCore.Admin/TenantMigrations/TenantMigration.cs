@@ -70,18 +70,6 @@ internal sealed class TenantMigration(
         };
     }
 
-    /// <summary>What <see cref="RunAsync"/> would execute; changes nothing.</summary>
-    public async Task<string> ScriptAsync(WorkerConnection worker, Tenant tenant, CancellationToken ct)
-    {
-        var connection = await worker.OpenAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
-        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-        await using var _ = transaction.ConfigureAwait(false);
-        var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time, hasSession: false);
-        await migration.BindAsync(ct).ConfigureAwait(false);
-        var plan = await migration.PlanAsync(scripts.For(tenant), ct).ConfigureAwait(false);
-        return TenantScript.Of(tenant, plan, searchPath, migration);
-    }
-
     private async Task<MigrationPlan> TryAsync(
         WorkerConnection worker,
         Tenant tenant,

@@ -7,6 +7,9 @@ internal sealed class TenantMigrator(
     ITenantStore tenants,
     AdminTenantStore registry,
     TenantDataSources sources,
+    TenantMigrationScripts scripts,
+    PendingMigrations pending,
+    SearchPath searchPath,
     TenantMigration migration,
     FleetPlanning planning,
     SharedMigration shared,
@@ -114,9 +117,8 @@ internal sealed class TenantMigrator(
         var found =
             await tenants.FindAsync(tenant, ct).ConfigureAwait(false) ?? throw new TenantNotFoundException(tenant);
         using var apart = AmbientTransaction.Suppress();
-        var worker = new WorkerConnection(sources, opening);
-        await using var _ = worker.ConfigureAwait(false);
-        return await migration.ScriptAsync(worker, found, ct).ConfigureAwait(false);
+        var steps = await pending.ReadAsync(found, scripts.For(found), ct).ConfigureAwait(false);
+        return TenantScript.Of(found, steps, searchPath);
     }
 
     private static TenantMigrationResult Untouched(PlannedTenant tenant) =>

@@ -5,22 +5,22 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>Pending migrations as a script for psql, with the guards that the migrator itself has.</summary>
 internal static class TenantScript
 {
-    public static string Of(Tenant tenant, MigrationPlan plan, SearchPath searchPath, SchemaMigration migration)
+    public static string Of(Tenant tenant, IReadOnlyList<MigrationStep> steps, SearchPath searchPath)
     {
         var text = new StringBuilder();
         text.Append("-- Tenant ").Append(tenant.Slug).Append(", schema ").Append(tenant.Schema.Value).Append(": ");
-        if (plan.Pending.Count == 0)
+        if (steps.Count == 0)
         {
-            return text.AppendLine(plan.IsAhead ? "ahead of this application." : "nothing is pending.").ToString();
+            return text.AppendLine("nothing is pending.").ToString();
         }
 
-        text.AppendLine($"{plan.Pending.Count} pending, from {plan.From ?? "nothing"} to {plan.To}.");
+        text.AppendLine($"{steps.Count} migrations, up to {steps[^1].Id}.");
         text.AppendLine("\\set ON_ERROR_STOP on");
         text.AppendLine(
             $"SELECT pg_advisory_lock(hashtextextended({Literal(SchemaMigration.LockKey(tenant.Schema))}, 0));"
         );
         var isOpen = false;
-        foreach (var step in plan.Pending)
+        foreach (var step in steps)
         {
             text.AppendLine().AppendLine($"-- {step.Id} of {step.Context}");
             foreach (var statement in step.Statements)
@@ -30,10 +30,8 @@ internal static class TenantScript
             }
 
             Be(inTransaction: true);
-            foreach (var sql in migration.Record(step))
-            {
-                text.AppendLine(sql + ";");
-            }
+            text.AppendLine(step.History.CreateSql(tenant.Schema) + ";")
+                .AppendLine(step.History.InsertSql(tenant.Schema, step.Id) + ";");
         }
 
         Be(inTransaction: false);

@@ -35,3 +35,19 @@ public class PeekingSharedContext(DbContextOptions<PeekingSharedContext> options
     protected override void OnModelCreating(ModelBuilder modelBuilder) =>
         modelBuilder.Entity<Country>().ToTable("Branches", "tenant_acme").HasKey(c => c.Code);
 }
+
+/// <summary>A shared context with a migration that cannot run in a transaction.</summary>
+public class IndexedSharedContext(DbContextOptions<IndexedSharedContext> options) : DbContext(options);
+
+[DbContext(typeof(IndexedSharedContext)), Migration("20260101000000_Table")]
+public sealed class IndexedSharedTable : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql("CREATE TABLE rates (n int)");
+}
+
+[DbContext(typeof(IndexedSharedContext)), Migration("20260102000000_Index")]
+public sealed class IndexedSharedIndex : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) =>
+        migrationBuilder.Sql("CREATE INDEX CONCURRENTLY ix_rates ON rates (n)", suppressTransaction: true);
+}

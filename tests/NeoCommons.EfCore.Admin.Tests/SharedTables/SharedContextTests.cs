@@ -1,3 +1,4 @@
+using System.Transactions;
 using Dapper;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -90,6 +91,41 @@ public sealed class SharedContextTests(TestServers servers)
             other.Database.GetDbConnection().QueryAsync("SELECT * FROM \"Branches\"")
         );
         Assert.Equal("42P01", byDapper.SqlState);
+    }
+
+    [Fact]
+    public async Task In_a_transaction_scope_too_raw_sql_of_a_shared_context_finds_no_tenants_table()
+    {
+        await using var app = await StartAsync();
+        await app.CreateTenantAsync("acme");
+        using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
+        await using (var tenant = await Branches(app).CreateDbContextAsync("acme", Ct))
+        {
+            await tenant.Branches.CountAsync(Ct);
+        }
+
+        await using var shared = await Countries(app).CreateDbContextAsync("db1", Ct);
+        Assert.Equal(2, await shared.Countries.CountAsync(Ct));
+        var missing = await Assert.ThrowsAsync<PostgresException>(() =>
+            shared.Database.SqlQueryRaw<int>("SELECT count(*)::int AS \"Value\" FROM \"Branches\"").SingleAsync(Ct)
+        );
+
+        Assert.Equal("42P01", missing.SqlState);
+    }
+
+    [Fact]
+    public async Task With_roles_tenants_read_shared_tables_and_do_not_write_them()
+    {
+        await using var app = await StartAsync(settings: new() { ["NeoCommons:Connections:TenantRoles"] = "true" });
+        await app.CreateTenantAsync("acme");
+        await using var context = await Branches(app).CreateDbContextAsync("acme", Ct);
+
+        Assert.Equal(2, await context.Countries.CountAsync(Ct));
+        context.Add(new Branch { City = "Wien", CountryCode = "AT" });
+        await context.SaveChangesAsync(Ct);
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => context.Countries.ExecuteDeleteAsync(Ct));
+
+        Assert.Equal("42501", refused.SqlState);
     }
 
     [Fact]

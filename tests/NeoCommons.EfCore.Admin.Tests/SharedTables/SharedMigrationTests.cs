@@ -1,4 +1,7 @@
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Admin.Tests.QualifiedNames;
+using NeoCommons.EfCore.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.SharedTables;
@@ -61,6 +64,55 @@ public sealed class SharedMigrationTests(TestServers servers)
         await Assert.ThrowsAsync<PostgresException>(() => app.Get<SharedMigration>().MigrateAsync("db1", Ct));
 
         Assert.Equal(DBNull.Value, await app.DirectAsync("db1", "SELECT to_regnamespace('shared')::text"));
+    }
+
+    [Fact]
+    public async Task What_cannot_run_in_a_transaction_runs_outside_of_one_in_the_shared_schema()
+    {
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b => b.AddSharedDbContext<IndexedSharedContext>()
+        );
+
+        var result = await app.Get<SharedMigration>().MigrateAsync("db1", Ct);
+
+        Assert.Equal(2, result.Applied.Count);
+        Assert.Equal(
+            true,
+            await app.DirectAsync(
+                "db1",
+                "SELECT indisvalid FROM pg_index WHERE indexrelid = 'shared.ix_rates'::regclass"
+            )
+        );
+    }
+
+    [Fact]
+    public async Task Behind_a_transaction_pooler_all_of_it_is_one_transaction_or_refused()
+    {
+        await using var pooler = await PgBouncerServer.StartAsync(servers.Postgres, new(), Ct);
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            databases: 2,
+            configure: b =>
+                b.AddSharedDbContext<CountriesContext>()
+                    .AddTenantDbContext<BranchesContext>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames))
+        );
+        await CatalogApp.LetPathsLeadNowhereAsync(app);
+        await app.AdminAsync(
+            $"UPDATE admin.database_connections SET pooler = 'transaction', host = '{pooler.Host}', port = {pooler.Port}"
+        );
+        await app.ReloadAsync();
+
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => app.Get<SharedMigration>().MigrateAsync("db1", Ct)));
+        await app.CreateTenantAsync("acme");
+
+        Assert.Equal("Countries __EFMigrationsHistory", await app.DirectAsync("db1", Tables));
+        await using var context = await app.Get<ITenantDbContextFactory<BranchesContext>>()
+            .CreateDbContextAsync("acme", Ct);
+        Assert.Equal(2, await context.Countries.CountAsync(Ct));
+        await using var shared = await app.Get<ISharedDbContextFactory<CountriesContext>>()
+            .CreateDbContextAsync("db1", Ct);
+        Assert.Equal(2, await shared.Countries.CountAsync(Ct));
     }
 
     [Fact]

@@ -1,0 +1,72 @@
+using Spectre.Console;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Writes a result for people: drawn on a terminal, plain text in columns elsewhere.</summary>
+internal sealed class CommandOutput(CommandConsole console)
+{
+    private const string Gap = "  ";
+
+    /// <summary>Writes a line.</summary>
+    public void Line(string text) => console.Out.WriteLine(Clean(text));
+
+    /// <summary>Writes text as it is: SQL, for one.</summary>
+    public void Raw(string text) => console.Out.WriteLine(text);
+
+    /// <summary>Writes a table; without rows, the sentence.</summary>
+    public void Table(string[] columns, IReadOnlyCollection<string?[]> rows, string empty)
+    {
+        if (rows.Count == 0)
+        {
+            Line(empty);
+        }
+        else if (console.Terminal is { } terminal)
+        {
+            Draw(terminal, columns, rows);
+        }
+        else
+        {
+            Align([columns.Select(c => c.ToUpperInvariant()).ToArray(), .. rows]);
+        }
+    }
+
+    /// <summary>Writes what is known of one thing, a line for each.</summary>
+    public void Fields(params (string Name, string? Value)[] fields)
+    {
+        var width = fields.Max(f => f.Name.Length);
+        foreach (var (name, value) in fields)
+        {
+            Line($"{name.PadRight(width)}{Gap}{value ?? "-"}");
+        }
+    }
+
+    private static void Draw(IAnsiConsole terminal, string[] columns, IEnumerable<string?[]> rows)
+    {
+        var table = new Table { Border = TableBorder.Rounded };
+        foreach (var column in columns)
+        {
+            table.AddColumn(new TableColumn(new Text(column, new Style(decoration: Decoration.Bold))));
+        }
+
+        foreach (var row in rows)
+        {
+            table.AddRow(row.Select(cell => new Text(Clean(cell ?? "-"))));
+        }
+
+        terminal.Write(table);
+    }
+
+    private void Align(IReadOnlyList<string?[]> rows)
+    {
+        var cells = rows.Select(row => row.Select(cell => Clean(cell ?? "-")).ToArray()).ToList();
+        var widths = Enumerable.Range(0, cells[0].Length).Select(i => cells.Max(row => row[i].Length)).ToArray();
+        foreach (var row in cells)
+        {
+            console.Out.WriteLine(string.Join(Gap, row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
+        }
+    }
+
+    // A name from a database must not move the cursor of whoever lists it.
+    private static string Clean(string text) =>
+        text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? '\uFFFD' : c)) : text;
+}

@@ -1,0 +1,50 @@
+using System.Globalization;
+using Microsoft.EntityFrameworkCore;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary><c>connections list</c></summary>
+internal sealed class ConnectionsListCommand() : ConsoleCommand("list", "Lists the registered databases.")
+{
+    public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
+    {
+        var rows = await run.Get<IConnectionRegistry>().ListAsync(ct).ConfigureAwait(false);
+        var tenants = await run.Get<AdminReads>()
+            .ReadAsync(
+                (db, token) =>
+                    db
+                        .Tenants.GroupBy(t => t.Connection!.ConnectionName)
+                        .Select(g => new { g.Key, Count = g.Count() })
+                        .ToDictionaryAsync(g => g.Key, g => g.Count, token),
+                ct
+            )
+            .ConfigureAwait(false);
+        var reports = rows.Select(r => ConnectionReport.Of(r, tenants.GetValueOrDefault(r.Name))).ToList();
+        return new CommandResult(
+            reports,
+            output =>
+                output.Table(
+                    ["Name", "Type", "Region", "Address", "Ssl", "Pooler", "Pool", "Tenants", "State"],
+                    [
+                        .. reports.Select(c =>
+                            new[]
+                            {
+                                c.Name,
+                                TenantReport.Word(c.Type),
+                                c.Region,
+                                $"{c.Username}@{c.Host}:{c.Port}/{c.Database}",
+                                c.SslMode,
+                                TenantReport.Word(c.Pooler),
+                                $"{c.MinPoolSize}-{c.MaxPoolSize}",
+                                c.Tenants.ToString(CultureInfo.InvariantCulture),
+                                !c.IsActive ? "disabled"
+                                : c.PasswordIsReadable ? "active"
+                                : "password unreadable",
+                            }
+                        ),
+                    ],
+                    "No database is registered. Register one: connections add."
+                )
+        );
+    }
+}

@@ -1,0 +1,59 @@
+using System.CommandLine;
+using Microsoft.EntityFrameworkCore;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary><c>connections disable</c> and <c>connections enable</c></summary>
+internal sealed class ConnectionsSwitchCommand : ConsoleCommand
+{
+    private readonly bool _active;
+    private readonly Argument<string> _name = new("name") { Description = "The connection." };
+    private readonly Option<bool> _dryRun = NewDryRun();
+
+    public ConnectionsSwitchCommand(bool active)
+        : base(
+            active ? "enable" : "disable",
+            active
+                ? "Switches a connection on again."
+                : "Switches a connection off: its tenants cannot be used until it is enabled."
+        )
+    {
+        _active = active;
+        Arguments.Add(_name);
+        Options.Add(_dryRun);
+    }
+
+    public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
+    {
+        var name = run.Required(_name);
+        var row =
+            await run.Get<IConnectionRegistry>().FindAsync(name, ct).ConfigureAwait(false)
+            ?? throw new ConnectionNotFoundException(name);
+        var tenants = await run.Get<AdminReads>()
+            .ReadAsync((db, token) => db.Tenants.CountAsync(t => t.Connection!.ConnectionName == name, token), ct)
+            .ConfigureAwait(false);
+        var dryRun = run.Value(_dryRun);
+        if (!dryRun)
+        {
+            await ConnectionRows
+                .UpdateAsync(run, name, set => set.SetProperty(c => c.IsActive, _active), ct)
+                .ConfigureAwait(false);
+        }
+
+        return new CommandResult(
+            new
+            {
+                Connection = name,
+                DryRun = dryRun,
+                WasActive = row.IsActive,
+                IsActive = dryRun ? row.IsActive : _active,
+                Tenants = tenants,
+            },
+            output =>
+                output.Line(
+                    $"Connection '{name}' {(dryRun ? "would be" : "is")} {(_active ? "active" : "disabled")}, with its {tenants} "
+                        + (dryRun ? "tenants. Nothing was changed." : "tenants.")
+                )
+        );
+    }
+}

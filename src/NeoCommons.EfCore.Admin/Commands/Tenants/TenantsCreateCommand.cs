@@ -1,0 +1,108 @@
+using System.CommandLine;
+using Microsoft.Extensions.Options;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary><c>tenants create</c></summary>
+internal sealed class TenantsCreateCommand : ConsoleCommand
+{
+    private readonly Argument<string> _slug = new("slug")
+    {
+        Description = "The slug: a to z, digits, hyphens; 2 to 40.",
+    };
+    private readonly Option<string> _connection = new("--connection")
+    {
+        Description = "The registered connection whose database is to hold the tenant.",
+        Required = true,
+    };
+    private readonly Option<string?> _name = new("--name")
+    {
+        Description = "The name for people; the slug, if not given.",
+    };
+    private readonly Option<string?> _type = new("--type")
+    {
+        Description = "The type, which decides which contexts it has.",
+    };
+    private readonly Option<string?> _region = new("--region")
+    {
+        Description = "The region; the connection's, if not given.",
+    };
+    private readonly Option<Guid?> _id = new("--id") { Description = "The id; a new one, if not given." };
+    private readonly Option<bool> _dryRun = NewDryRun();
+
+    public TenantsCreateCommand()
+        : base("create", "Creates a tenant: its row, its schema and its tables, or nothing.")
+    {
+        Arguments.Add(_slug);
+        foreach (var option in new Option[] { _connection, _name, _type, _region, _id, _dryRun })
+        {
+            Options.Add(option);
+        }
+    }
+
+    public override string AfterCancellation =>
+        "The tenant is there whole, or not at all, or as 'provisioning': repeat the command, and it goes on where it stopped.";
+
+    public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
+    {
+        var slug = run.Required(_slug);
+        var tenant = new NewTenant
+        {
+            Slug = slug,
+            Name = run.Value(_name) ?? slug,
+            ConnectionName = run.Required(_connection),
+            TenantType = run.Value(_type),
+            RegionId = run.Value(_region),
+            Id = run.Value(_id) is { } id ? new TenantId(id) : null,
+        };
+        if (run.Value(_dryRun))
+        {
+            return await CheckAsync(run, tenant, ct).ConfigureAwait(false);
+        }
+
+        var created = TenantReport.Of(
+            await run.Get<ITenantProvisioner>().CreateAsync(tenant, ct).ConfigureAwait(false)
+        );
+        return new CommandResult(created, created.Write);
+    }
+
+    private static async Task<CommandResult> CheckAsync(CommandRun run, NewTenant tenant, CancellationToken ct)
+    {
+        var schema = run.Get<IOptions<SchemaNaming>>().Value.ForTenant(tenant.Slug).Value;
+        var migrations = run.Get<TenantMigrationScripts>().For(tenant.TenantType).Sum(script => script.Steps.Count);
+        var connection =
+            await run.Get<IConnectionRegistry>().FindAsync(tenant.ConnectionName, ct).ConfigureAwait(false)
+            ?? throw new ConnectionNotFoundException(tenant.ConnectionName);
+        if (!connection.IsActive)
+        {
+            throw new CommandFailedException(
+                ExitCode.Unavailable,
+                $"Connection '{connection.Name}' is switched off. Switch it on: connections enable {connection.Name}."
+            );
+        }
+
+        if (await run.Get<ITenantStore>().FindBySlugAsync(tenant.Slug, ct).ConfigureAwait(false) is { } known)
+        {
+            throw new TenantConflictException(
+                tenant.Slug,
+                $"Slug '{tenant.Slug}' is taken by a tenant that is {TenantReport.Word(known.Status)}. Choose another slug."
+            );
+        }
+
+        return new CommandResult(
+            new
+            {
+                DryRun = true,
+                tenant.Slug,
+                Schema = schema,
+                Connection = connection.Name,
+                Migrations = migrations,
+            },
+            output =>
+                output.Line(
+                    $"Would create tenant '{tenant.Slug}' in schema '{schema}' of connection '{connection.Name}', with "
+                        + $"{migrations} migrations. Nothing was changed."
+                )
+        );
+    }
+}

@@ -1,0 +1,18 @@
+using System.CommandLine;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary><c>tenants show</c></summary>
+internal sealed class TenantsShowCommand : ConsoleCommand
+{
+    private readonly Argument<string> _tenant = TenantReference.NewArgument();
+
+    public TenantsShowCommand()
+        : base("show", "Shows all that is known of a tenant.") => Arguments.Add(_tenant);
+
+    public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
+    {
+        var tenant = TenantReport.Of(await TenantReference.FindAsync(run, _tenant, ct).ConfigureAwait(false));
+        return new CommandResult(tenant, tenant.Write);
+    }
+}
