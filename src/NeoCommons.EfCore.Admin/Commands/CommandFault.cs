@@ -19,7 +19,7 @@ internal sealed record CommandFault(ExitCode ExitCode, string Message)
             CommandFailedException failed => failed.ExitCode,
             TenantNotFoundException or ConnectionNotFoundException => ExitCode.NotFound,
             ConnectionUnavailableException or TenantUnavailableException => ExitCode.Unavailable,
-            TenantConflictException => ExitCode.Conflict,
+            TenantConflictException or TenantStateException => ExitCode.Conflict,
             DbUpdateException { InnerException: PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } } =>
                 ExitCode.Conflict,
             DbUpdateException { InnerException: PostgresException { SqlState: PostgresErrorCodes.CheckViolation } } =>

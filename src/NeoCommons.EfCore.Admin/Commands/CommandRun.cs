@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.Extensions.DependencyInjection;
+using Spectre.Console;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -33,6 +34,12 @@ internal sealed class CommandRun(ParseResult parsed, IServiceProvider services, 
 
     /// <summary>Tells how far it is, beside the result.</summary>
     public void Say(string text) => console.Error.WriteLine(text);
+
+    /// <summary>The same, on the line that is being drawn anew.</summary>
+    public void SayOnLine(string text) => console.Error.Write(text);
+
+    /// <summary>The terminal that the result goes to, or null.</summary>
+    public IAnsiConsole? Terminal => IsJson ? null : console.Terminal;
 
     /// <summary>The password: from the environment variable of this name, else from whoever types, else a line of stdin.</summary>
     /// <exception cref="CommandFailedException">There is none.</exception>

@@ -77,7 +77,15 @@ internal static class CommandTree
                 new TenantsListCommand(),
                 new TenantsShowCommand(),
                 new TenantsCreateCommand(),
+                new TenantsMigrateCommand(),
+                new TenantsStatusCommand(),
                 new TenantsScriptCommand(),
+                new TenantsSuspendCommand(),
+                new TenantsResumeCommand(),
+                new TenantsRenameCommand(),
+                new TenantsArchiveCommand(),
+                new TenantsRestoreCommand(),
+                new TenantsDeleteCommand(),
             },
             new("connections", "The databases that are registered.")
             {

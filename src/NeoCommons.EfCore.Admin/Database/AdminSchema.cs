@@ -31,6 +31,14 @@ internal static class AdminSchema
     public static DbContextOptionsBuilder UseAdminSchema(this DbContextOptionsBuilder options) =>
         options.UseNpgsql(Configure);
 
+    /// <summary>A context on a connection that the caller has opened and closes: what it holds, locks too, holds for both.</summary>
+    public static AdminDbContext ContextOn(NpgsqlConnection session)
+    {
+        var options = new DbContextOptionsBuilder<AdminDbContext>();
+        options.UseAdminSchema(session);
+        return new AdminDbContext(options.Options);
+    }
+
     private static void Configure(NpgsqlDbContextOptionsBuilder npgsql) =>
         npgsql
             .MigrationsHistoryTable(HistoryRepository.DefaultTableName, SchemaNaming.AdminSchema)

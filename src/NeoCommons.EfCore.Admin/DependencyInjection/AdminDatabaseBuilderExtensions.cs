@@ -130,6 +130,10 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<LifecycleRun>();
         services.TryAddSingleton<TenantPlaces>();
         services.TryAddSingleton<TenantReservation>();
+        services.TryAddSingleton<ITenantPlacement, LeastTenantsPlacement>();
+        services.TryAddSingleton<TenantPlacing>();
+        services.TryAddSingleton<CreationUndo>();
+        services.TryAddSingleton<TenantCreationSteps>();
         services.TryAddSingleton<TenantCreation>();
         services.TryAddSingleton<TenantStates>();
         services.TryAddSingleton<SchemaExport>();

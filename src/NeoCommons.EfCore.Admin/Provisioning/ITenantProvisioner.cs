@@ -19,9 +19,10 @@ public interface ITenantProvisioner
     /// <summary>Creates a tenant: its row, its schema, and the tables of all registered tenant contexts.</summary>
     /// <remarks>
     /// <para>
-    /// Where the tenant's connection leads to the admin database itself, with the same role, all of it is one
-    /// transaction. Elsewhere the row is written first, as <see cref="TenantStatus.Provisioning"/>, then the schema in
-    /// one transaction, then the row becomes active; a failure in between removes the row again.
+    /// Where the tenant's connection leads to the admin database itself, with the same role, and nothing is seeded, all of
+    /// it is one transaction. Elsewhere the row is written first, as <see cref="TenantStatus.Provisioning"/>, then the schema in
+    /// one transaction, then each <see cref="ITenantSeeder"/> is called, then the row becomes active; a failure in between
+    /// takes all of it back.
     /// </para>
     /// <para>
     /// If the process dies in between, the row stays <see cref="TenantStatus.Provisioning"/> and nobody can use the
@@ -39,7 +40,7 @@ public interface ITenantProvisioner
     /// <exception cref="InvalidSchemaNameException">The slug is not valid, or would make a schema that is not a tenant's.</exception>
     /// <exception cref="TenantConflictException">
     /// The slug is taken, another process is creating it, it was begun with another id, the schema holds objects already,
-    /// or the connection is another tenant's own.
+    /// the connection is another tenant's own or full, or no connection has room.
     /// </exception>
     /// <exception cref="ConnectionNotFoundException">The connection is not registered.</exception>
     /// <exception cref="ConnectionUnavailableException">The connection cannot be used.</exception>

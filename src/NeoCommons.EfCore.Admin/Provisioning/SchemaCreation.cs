@@ -17,6 +17,9 @@ internal sealed class SchemaCreation(
 {
     private TenantId Id => new(tenant.Id);
 
+    /// <summary>Whether the schema was not there before.</summary>
+    public bool IsNew { get; private set; }
+
     /// <summary>Creates schema and tables inside the transaction that the caller has begun.</summary>
     /// <param name="migration">Migrates the schema.</param>
     /// <param name="scripts">What to apply.</param>
@@ -95,6 +98,7 @@ internal sealed class SchemaCreation(
         if (!found.Exists)
         {
             await ExecuteAsync($"CREATE SCHEMA {schema.Quoted}; {comment}", ct).ConfigureAwait(false);
+            IsNew = true;
         }
         else if (found.IsOwned && (found.Comment is null || SchemaMark.IsAny(found.Comment)))
         {

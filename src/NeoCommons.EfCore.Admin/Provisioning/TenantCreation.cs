@@ -9,8 +9,9 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class TenantCreation(
     AdminDatabase database,
     IDbContextFactory<AdminDbContext> contexts,
-    TenantPlaces places,
+    TenantPlacing placing,
     TenantReservation reservation,
+    TenantCreationSteps steps,
     TenantAudit audit,
     LifecycleHooks hooks,
     AdminTenantStore tenants,
@@ -18,7 +19,6 @@ internal sealed class TenantCreation(
     SharedMigration shared,
     SearchPath searchPath,
     TenantRights rights,
-    ConnectionOpening opening,
     IOptions<SchemaNaming> naming,
     TimeProvider time,
     ILogger<TenantCreation> log
@@ -31,187 +31,80 @@ internal sealed class TenantCreation(
         naming.Value.ForTenant(tenant.Slug);
         var all = scripts.For(tenant.TenantType);
         using var apart = AmbientTransaction.Suppress();
-        var source = await places.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
+
+        // One process at a time creates a slug; the lock ends with this session, whatever becomes of us.
+        var session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
+        await using var _ = session.ConfigureAwait(false);
+        await reservation.LockSlugAsync(session, tenant.Slug, ct).ConfigureAwait(false);
+        var order = await DecideAsync(tenant, ct).ConfigureAwait(false);
         try
         {
-            // One process at a time creates a slug; the lock ends with this session, whatever becomes of us.
-            var session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
-            await using var _ = session.ConfigureAwait(false);
-            await reservation.LockSlugAsync(session, tenant.Slug, ct).ConfigureAwait(false);
-            var (toBe, schema) = await DescribeAsync(tenant, source.Row, ct).ConfigureAwait(false);
             var change = new TenantLifecycleChange
             {
                 Action = TenantLifecycleAction.Create,
-                Tenant = toBe,
+                Tenant = order.ToBe,
                 Actor = audit.Actor,
             };
             await hooks.BeforeAsync(change, ct).ConfigureAwait(false);
-            tenant = tenant with { Id = toBe.Id };
-            await shared.EnsureAsync(source, ct).ConfigureAwait(false);
-            var oneTransaction = database.IsSame(source.Row) && all.All(script => script.IsTransactional);
-            var (created, plan) = oneTransaction
-                ? await CreateAtOnceAsync(session, source.Row, tenant, schema, ct).ConfigureAwait(false)
-                : await CreateInStepsAsync(session, source, tenant, schema, ct).ConfigureAwait(false);
+
+            await shared.EnsureAsync(order.Source, ct).ConfigureAwait(false);
+
+            // What is to be seeded must be committed before.
+            var oneTransaction =
+                database.IsSame(order.Database) && all.All(script => script.IsTransactional) && !hooks.HasSeeders;
+            var created = oneTransaction
+                ? await CreateAtOnceAsync(session, order, ct).ConfigureAwait(false)
+                : await steps.CreateAsync(session, order, ct).ConfigureAwait(false);
 
             // The tenant exists: no cancellation may say otherwise.
-            await tenants.ForgetAsync(CancellationToken.None).ConfigureAwait(false);
-            await TypeReload.TryAsync(source, plan.Pending, log, ct).ConfigureAwait(false);
+            tenants.Forget(created.Id, [created.Slug]);
             AdminLogMessages.TenantCreated(log, created.Slug, created.Schema.Value, created.ConnectionName);
             await hooks.AfterAsync(change with { Tenant = created }).ConfigureAwait(false);
             return created;
         }
         finally
         {
-            source.Release();
+            order.Source.Release();
         }
     }
 
-    /// <summary>The tenant as it is going to be: with the id of one that was begun before, where there is one.</summary>
-    private async Task<(Tenant ToBe, SchemaName Schema)> DescribeAsync(
-        NewTenant tenant,
-        DatabaseConnection database,
-        CancellationToken ct
-    )
+    /// <summary>Decides on id, schema and database: those of a creation that was begun, where there is one.</summary>
+    private async Task<TenantOrder> DecideAsync(NewTenant tenant, CancellationToken ct)
     {
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var _ = context.ConfigureAwait(false);
         var begun = await context
             .Tenants.Where(t => t.Slug == tenant.Slug)
-            .Select(t => (Guid?)t.Id)
+            .Select(t => new { t.Id, t.Connection!.ConnectionName })
             .SingleOrDefaultAsync(ct)
             .ConfigureAwait(false);
-        var id = tenant.Id ?? (begun is { } known ? new TenantId(known) : TenantId.New(time));
+        var id = tenant.Id ?? (begun is null ? TenantId.New(time) : new TenantId(begun.Id));
         var schema = await TenantAudit
             .ChooseSchemaAsync(context, naming.Value, tenant.Slug, id.Value, ct)
             .ConfigureAwait(false);
-        var toBe = new Tenant
-        {
-            Id = id,
-            Slug = tenant.Slug,
-            Name = tenant.Name,
-            Schema = schema,
-            ConnectionName = database.Name,
-            Status = TenantStatus.Provisioning,
-            RegionId = tenant.RegionId ?? database.RegionId,
-        };
-        return (toBe, schema);
+        var source = begun is null
+            ? await placing.AcquireAsync(tenant, ct).ConfigureAwait(false)
+            : await placing.AcquireAgainAsync(tenant.ConnectionName ?? begun.ConnectionName, ct).ConfigureAwait(false);
+        return new TenantOrder(tenant with { Id = id, ConnectionName = source.Row.Name }, schema, source);
     }
 
     /// <summary>Row, schema and tables in one transaction of the admin database.</summary>
-    private async Task<(Tenant, MigrationPlan)> CreateAtOnceAsync(
-        NpgsqlConnection session,
-        DatabaseConnection database,
-        NewTenant tenant,
-        SchemaName schema,
-        CancellationToken ct
-    )
+    private async Task<Tenant> CreateAtOnceAsync(NpgsqlConnection session, TenantOrder order, CancellationToken ct)
     {
-        var options = new DbContextOptionsBuilder<AdminDbContext>();
-        options.UseAdminSchema(session);
-        var context = new AdminDbContext(options.Options);
+        var context = AdminSchema.ContextOn(session);
         await using var _ = context.ConfigureAwait(false);
         var transaction = await context.Database.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
 
-        var row = await reservation.ReserveAsync(context, session, tenant, schema, ct).ConfigureAwait(false);
-        var migration = new SchemaMigration(session, schema, searchPath, time, hasSession: true);
+        var row = await reservation.ReserveAsync(context, session, order, ct).ConfigureAwait(false);
+        var migration = new SchemaMigration(session, order.Schema, searchPath, time, hasSession: true);
         await migration.LockAsync(ct).ConfigureAwait(false);
-        var plan = await new SchemaCreation(session, database, schema, row.Entity, rights)
-            .CreateAsync(migration, scripts.For(tenant.TenantType), resume: row.IsResumed, ct)
+        var plan = await new SchemaCreation(session, order.Database, order.Schema, row.Entity, rights)
+            .CreateAsync(migration, scripts.For(row.Entity.TenantType), resume: row.IsResumed, ct)
             .ConfigureAwait(false);
         var created = await reservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return (created, plan);
-    }
-
-    /// <summary>The row, then schema and tables, then the row again; if the schema fails, the row is taken back.</summary>
-    private async Task<(Tenant, MigrationPlan)> CreateInStepsAsync(
-        NpgsqlConnection session,
-        PooledDataSource source,
-        NewTenant tenant,
-        SchemaName schema,
-        CancellationToken ct
-    )
-    {
-        // Opened before anything is written: a database that cannot be reached leaves no trace.
-        var connection = await opening.OpenNewAsync(source, pooled: false, ct).ConfigureAwait(false);
-        await using var _ = connection.ConfigureAwait(false);
-        var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-        await using var __ = context.ConfigureAwait(false);
-        var row = await reservation.ReserveAsync(context, session, tenant, schema, ct).ConfigureAwait(false);
-        MigrationPlan plan;
-        try
-        {
-            plan = await CreateSchemaAsync(connection, source.Row, schema, row, ct).ConfigureAwait(false);
-        }
-        catch (TenantConflictException) when (!row.IsResumed)
-        {
-            // What is in the schema is somebody else's, and nothing of ours was added.
-            await reservation.DeleteAsync(row.Entity).ConfigureAwait(false);
-            throw;
-        }
-        catch when (!row.IsResumed)
-        {
-            await TakeBackAsync(source, schema, row.Entity).ConfigureAwait(false);
-            throw;
-        }
-
-        // The schema stands: from here on the row is finished by creating the tenant again, never taken back.
-        return (await reservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false), plan);
-    }
-
-    private async Task<MigrationPlan> CreateSchemaAsync(
-        NpgsqlConnection connection,
-        DatabaseConnection database,
-        SchemaName schema,
-        (TenantEntity Entity, bool IsResumed) row,
-        CancellationToken ct
-    )
-    {
-        var all = scripts.For(row.Entity.TenantType);
-        var creation = new SchemaCreation(connection, database, schema, row.Entity, rights);
-        var hasSession = database.Pooler != PoolerMode.Transaction;
-        var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession);
-        if (hasSession)
-        {
-            await migration.LockAsync(ct).ConfigureAwait(false);
-            return await creation.CreateOrUndoAsync(migration, all, row.IsResumed, ct).ConfigureAwait(false);
-        }
-
-        MigrationStep.ThrowIfNotTransactional(all.SelectMany(script => script.Steps), database);
-        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-        await using var _ = transaction.ConfigureAwait(false);
-        await migration.LockAsync(ct).ConfigureAwait(false);
-        var plan = await creation.CreateAsync(migration, all, row.IsResumed, ct).ConfigureAwait(false);
-        await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return plan;
-    }
-
-    /// <summary>
-    /// Removes the row of a failed creation, unless the schema holds something: the commit may have succeeded without its
-    /// answer reaching us, and then the row is what lets the creation be finished.
-    /// </summary>
-    private async Task TakeBackAsync(PooledDataSource source, SchemaName schema, TenantEntity row)
-    {
-        try
-        {
-            // Not the caller's token: it may be what ended the creation.
-            var connection = await opening
-                .OpenNewAsync(source, pooled: false, CancellationToken.None)
-                .ConfigureAwait(false);
-            await using var _ = connection.ConfigureAwait(false);
-            var found = await SchemaContent.ReadAsync(connection, schema, CancellationToken.None).ConfigureAwait(false);
-            if (found.Occupant is not null)
-            {
-                AdminLogMessages.CreationUnfinished(log, row.Slug);
-                return;
-            }
-
-            await reservation.DeleteAsync(row).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            AdminLogMessages.CompensationFailed(log, e, row.Slug);
-        }
+        await TypeReload.TryAsync(order.Source, plan.Pending, log, ct).ConfigureAwait(false);
+        return created;
     }
 }

@@ -22,9 +22,7 @@ internal sealed class TenantPlace : IAsyncDisposable
         _session = session;
         _source = source;
         _own = own;
-        var options = new DbContextOptionsBuilder<AdminDbContext>();
-        options.UseAdminSchema(session);
-        Context = new AdminDbContext(options.Options);
+        Context = AdminSchema.ContextOn(session);
     }
 
     /// <summary>The registry.</summary>

@@ -4,11 +4,7 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The row of a tenant while it is created: written first, active at last, or taken back.</summary>
-internal sealed class TenantReservation(
-    IDbContextFactory<AdminDbContext> contexts,
-    TenantAudit audit,
-    TimeProvider time
-)
+internal sealed class TenantReservation(TenantAudit audit, TimeProvider time)
 {
     private const int LockTries = 5;
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(100);
@@ -51,24 +47,23 @@ internal sealed class TenantReservation(
     }
 
     /// <summary>Writes the row that reserves slug and schema, or takes over one that an interrupted creation left.</summary>
-    /// <param name="context">The context to write with, in the caller's transaction if there is one.</param>
+    /// <param name="context">The context to write with, in the caller's transaction.</param>
     /// <param name="session">An unpooled session of the admin database, for locks that last as long as the creation.</param>
-    /// <param name="tenant">The tenant.</param>
-    /// <param name="schema">Its schema.</param>
+    /// <param name="order">The tenant.</param>
     /// <param name="ct">Cancels.</param>
     public async Task<(TenantEntity Entity, bool IsResumed)> ReserveAsync(
         AdminDbContext context,
         NpgsqlConnection session,
-        NewTenant tenant,
-        SchemaName schema,
+        TenantOrder order,
         CancellationToken ct
     )
     {
+        var (tenant, schema) = (order.Tenant, order.Schema);
         var connection =
             await context
-                .DatabaseConnections.SingleOrDefaultAsync(c => c.ConnectionName == tenant.ConnectionName, ct)
+                .DatabaseConnections.SingleOrDefaultAsync(c => c.ConnectionName == order.Database.Name, ct)
                 .ConfigureAwait(false)
-            ?? throw new ConnectionNotFoundException(tenant.ConnectionName);
+            ?? throw new ConnectionNotFoundException(order.Database.Name);
         var known = await context.Tenants.SingleOrDefaultAsync(t => t.Slug == tenant.Slug, ct).ConfigureAwait(false);
         if (known is not null)
         {
@@ -79,6 +74,22 @@ internal sealed class TenantReservation(
         {
             await ThrowIfOccupiedAsync(context, session, connection, tenant.Slug, ct).ConfigureAwait(false);
         }
+
+        await TenantPlacing
+            .ThrowIfFullAsync(
+                context,
+                connection,
+                tenant.Slug,
+                () =>
+                    AdvisoryLock.AcquireForTransactionAsync(
+                        (NpgsqlConnection)context.Database.GetDbConnection(),
+                        "neocommons.capacity:" + connection.ConnectionName,
+                        time,
+                        ct
+                    ),
+                ct
+            )
+            .ConfigureAwait(false);
 
         var row = new TenantEntity
         {
@@ -128,17 +139,6 @@ internal sealed class TenantReservation(
         audit.Note(context, row, "created");
         await context.SaveChangesAsync(ct).ConfigureAwait(false);
         return Map(row);
-    }
-
-    /// <summary>Removes the row. It takes no token: the caller's may be what ended the creation.</summary>
-    public async Task DeleteAsync(TenantEntity row)
-    {
-        var context = await contexts.CreateDbContextAsync(CancellationToken.None).ConfigureAwait(false);
-        await using var _ = context.ConfigureAwait(false);
-        await context
-            .Tenants.Where(t => t.Id == row.Id && t.Status == TenantStatus.Provisioning)
-            .ExecuteDeleteAsync(CancellationToken.None)
-            .ConfigureAwait(false);
     }
 
     private static TenantEntity TakeOver(

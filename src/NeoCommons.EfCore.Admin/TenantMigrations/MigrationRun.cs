@@ -33,6 +33,9 @@ public sealed record MigrationRun
     /// <summary>Workers of all processes that are alive. None, and the run goes on: start it again to resume it.</summary>
     public int Workers { get; init; }
 
+    /// <summary>The tenants that failed, the first hundred by slug; empty in reports of progress.</summary>
+    public IReadOnlyList<MigrationFailure> Failures { get; init; } = [];
+
     /// <summary>All tenants of the run: those that had something to do when it was planned.</summary>
     public int Total => Pending + Running + Done + Failed;
 }

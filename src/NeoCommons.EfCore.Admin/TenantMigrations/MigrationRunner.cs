@@ -57,7 +57,7 @@ internal sealed class MigrationRunner(
 
             await ReloadTypesAsync(retyped.Keys, ct).ConfigureAwait(false);
             await runs.FinishAsync(run, ct).ConfigureAwait(false);
-            return (await runs.FindAsync(run, ct).ConfigureAwait(false))!;
+            return (await runs.FindWithFailuresAsync(run, ct).ConfigureAwait(false))!;
         }
         catch
         {

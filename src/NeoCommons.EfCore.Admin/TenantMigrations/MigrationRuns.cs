@@ -154,6 +154,43 @@ internal sealed class MigrationRuns(AdminDatabase database)
             : null;
     }
 
+    /// <summary>The same, with the tenants that failed.</summary>
+    public async Task<MigrationRun?> FindWithFailuresAsync(Guid? run, CancellationToken ct)
+    {
+        var found = await FindAsync(run, ct).ConfigureAwait(false);
+        if (found is null or { Failed: 0 })
+        {
+            return found;
+        }
+
+        var command = database.Source.CreateCommand(
+            """
+            SELECT t.id, t.slug, m.error FROM admin.tenant_migrations m JOIN admin.tenants t ON t.id = m.tenant_id
+            WHERE m.run_id = $1 AND m.state = 'failed' ORDER BY t.slug LIMIT 100
+            """
+        );
+        await using var _ = command.ConfigureAwait(false);
+        command.Parameters.Add(new() { Value = found.Id!.Value });
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        var failures = new List<MigrationFailure>();
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
+        {
+            failures.Add(
+                new MigrationFailure(
+                    new TenantId(reader.GetGuid(0)),
+                    reader.GetString(1),
+                    reader.GetValue(2) as string ?? ""
+                )
+            );
+        }
+
+        return found with
+        {
+            Failures = failures,
+        };
+    }
+
     /// <summary>
     /// Writes versions that the schemas have and the registry does not know, unless it has changed since: one statement.
     /// </summary>

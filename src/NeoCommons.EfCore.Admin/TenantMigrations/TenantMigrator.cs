@@ -110,7 +110,7 @@ internal sealed class TenantMigrator(
     }
 
     public Task<MigrationRun?> GetStatusAsync(Guid? run = null, CancellationToken ct = default) =>
-        runs.FindAsync(run, ct);
+        runs.FindWithFailuresAsync(run, ct);
 
     public async Task<string> GenerateScriptAsync(TenantId tenant, CancellationToken ct = default)
     {

@@ -74,8 +74,12 @@ public sealed class FleetTests(TestServers servers)
 
         Assert.Equal((MigrationRunStatus.Failed, 1, 2, 3), (run.Status, run.Done, run.Failed, run.Total));
         Assert.NotNull(run.FinishedAt);
-        Assert.Equal(run, await app.Migrator.GetStatusAsync(ct: Ct));
-        Assert.Equal(run, await app.Migrator.GetStatusAsync(run.Id, Ct));
+        Assert.Equal(["bad-one", "globex"], run.Failures.Select(f => f.Slug));
+        foreach (var asked in new[] { null, run.Id })
+        {
+            Assert.Equivalent(run, await app.Migrator.GetStatusAsync(asked, Ct), strict: true);
+        }
+
         Assert.Equal(
             "20260103000000_FailInBadSchemas: P0001: this schema is bad",
             await app.AdminAsync(

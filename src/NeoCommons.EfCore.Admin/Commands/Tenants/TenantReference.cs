@@ -9,9 +9,12 @@ internal static class TenantReference
         new("tenant") { Description = "The slug of the tenant, or its id." };
 
     /// <exception cref="TenantNotFoundException">There is no such tenant.</exception>
-    public static async Task<Tenant> FindAsync(CommandRun run, Argument<string> argument, CancellationToken ct)
+    public static Task<Tenant> FindAsync(CommandRun run, Argument<string> argument, CancellationToken ct) =>
+        FindAsync(run, run.Required(argument), ct);
+
+    /// <exception cref="TenantNotFoundException">There is no such tenant.</exception>
+    public static async Task<Tenant> FindAsync(CommandRun run, string text, CancellationToken ct)
     {
-        var text = run.Required(argument);
         var tenants = run.Get<ITenantStore>();
         if (TenantId.TryParse(text, null, out var id))
         {

@@ -10,10 +10,9 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
     {
         Description = "The slug: a to z, digits, hyphens; 2 to 40.",
     };
-    private readonly Option<string> _connection = new("--connection")
+    private readonly Option<string?> _connection = new("--connection")
     {
-        Description = "The registered connection whose database is to hold the tenant.",
-        Required = true,
+        Description = "The registered connection whose database is to hold the tenant; one with room, if not given.",
     };
     private readonly Option<string?> _name = new("--name")
     {
@@ -50,7 +49,7 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
         {
             Slug = slug,
             Name = run.Value(_name) ?? slug,
-            ConnectionName = run.Required(_connection),
+            ConnectionName = run.Value(_connection),
             TenantType = run.Value(_type),
             RegionId = run.Value(_region),
             Id = run.Value(_id) is { } id ? new TenantId(id) : null,
@@ -70,17 +69,6 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
     {
         var schema = run.Get<IOptions<SchemaNaming>>().Value.ForTenant(tenant.Slug).Value;
         var migrations = run.Get<TenantMigrationScripts>().For(tenant.TenantType).Sum(script => script.Steps.Count);
-        var connection =
-            await run.Get<IConnectionRegistry>().FindAsync(tenant.ConnectionName, ct).ConfigureAwait(false)
-            ?? throw new ConnectionNotFoundException(tenant.ConnectionName);
-        if (!connection.IsActive)
-        {
-            throw new CommandFailedException(
-                ExitCode.Unavailable,
-                $"Connection '{connection.Name}' is switched off. Switch it on: connections enable {connection.Name}."
-            );
-        }
-
         if (await run.Get<ITenantStore>().FindBySlugAsync(tenant.Slug, ct).ConfigureAwait(false) is { } known)
         {
             throw new TenantConflictException(
@@ -89,18 +77,22 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
             );
         }
 
+        // The lease of the database that it would go to: it is there, active, and has room.
+        var place = await run.Get<TenantPlacing>().AcquireAsync(tenant, ct).ConfigureAwait(false);
+        var connection = place.Row.Name;
+        place.Release();
         return new CommandResult(
             new
             {
                 DryRun = true,
                 tenant.Slug,
                 Schema = schema,
-                Connection = connection.Name,
+                Connection = connection,
                 Migrations = migrations,
             },
             output =>
                 output.Line(
-                    $"Would create tenant '{tenant.Slug}' in schema '{schema}' of connection '{connection.Name}', with "
+                    $"Would create tenant '{tenant.Slug}' in schema '{schema}' of connection '{connection}', with "
                         + $"{migrations} migrations. Nothing was changed."
                 )
         );

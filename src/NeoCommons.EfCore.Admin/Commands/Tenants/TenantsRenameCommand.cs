@@ -1,0 +1,36 @@
+using System.CommandLine;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary><c>tenants rename</c></summary>
+internal sealed class TenantsRenameCommand : TenantChangeCommand
+{
+    private readonly Option<string?> _slug = new("--slug") { Description = "The new slug." };
+    private readonly Option<string?> _name = new("--name") { Description = "The new name for people." };
+    private readonly Option<bool> _schema = new("--schema")
+    {
+        Description = "Rename the schema too; open contexts find no tables any more.",
+    };
+
+    public TenantsRenameCommand()
+        : base("rename", "Gives the tenant another slug or name, and its schema another name if asked.")
+    {
+        Options.Add(_slug);
+        Options.Add(_name);
+        Options.Add(_schema);
+    }
+
+    protected override async Task<Tenant?> ChangeAsync(CommandRun run, Tenant tenant, CancellationToken ct) =>
+        await run.Get<ITenantProvisioner>()
+            .RenameAsync(
+                tenant.Id,
+                new TenantRename
+                {
+                    Slug = run.Value(_slug),
+                    Name = run.Value(_name),
+                    RenameSchema = run.Value(_schema),
+                },
+                ct
+            )
+            .ConfigureAwait(false);
+}
