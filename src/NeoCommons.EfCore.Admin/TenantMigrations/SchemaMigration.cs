@@ -13,18 +13,22 @@ internal sealed class SchemaMigration(
     SchemaName schema,
     SearchPath searchPath,
     TimeProvider time,
-    bool hasSession
+    bool hasSession,
+    bool isTemplate = false
 )
 {
     private static readonly string EfVersion = ProductInfo.GetVersion();
 
     private readonly HashSet<HistoryTable> _histories = [];
 
+    /// <summary>The advisory lock of a schema.</summary>
+    public static string LockKeyOf(SchemaName schema) => "neocommons.migrate:" + schema.Value;
+
     /// <summary>Waits for the schema's lock, which other migrations and the creation of the schema take too.</summary>
     /// <remarks>The lock is the session's: it ends with the connection, which therefore must not be a pooled one.</remarks>
     public Task LockAsync(CancellationToken ct)
     {
-        var key = "neocommons.migrate:" + schema.Value;
+        var key = LockKeyOf(schema);
         return hasSession
             ? AdvisoryLock.AcquireAsync(connection, key, time, ct)
             : AdvisoryLock.AcquireForTransactionAsync(connection, key, time, ct);
@@ -35,7 +39,7 @@ internal sealed class SchemaMigration(
     public async Task BindAsync(CancellationToken ct)
     {
         var command = new NpgsqlCommand(
-            searchPath.BindTo(schema, inTransaction: !hasSession) + "; SELECT current_schema()",
+            searchPath.BindTo(schema, inTransaction: !hasSession, isTemplate) + "; SELECT current_schema()",
             connection
         );
         await using var _ = command.ConfigureAwait(false);
