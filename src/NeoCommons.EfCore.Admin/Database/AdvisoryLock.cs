@@ -35,6 +35,20 @@ internal static class AdvisoryLock
         }
     }
 
+    /// <summary>The same, together with others that only read what the lock guards.</summary>
+    public static async Task AcquireSharedForTransactionAsync(
+        NpgsqlConnection connection,
+        string key,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
+        while (!await TryAsync("pg_try_advisory_xact_lock_shared", connection, key, ct).ConfigureAwait(false))
+        {
+            await Task.Delay(Interval, time, ct).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Takes the lock if nobody has it.</summary>
     public static Task<bool> TryAcquireAsync(NpgsqlConnection session, string key, CancellationToken ct) =>
         TryAsync("pg_try_advisory_lock", session, key, ct);

@@ -135,6 +135,7 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<CreationUndo>();
         services.TryAddSingleton<TenantCreationSteps>();
         services.TryAddSingleton<TenantCreation>();
+        services.TryAddSingleton<TemplateRefresh>();
         services.TryAddSingleton<TenantStates>();
         services.TryAddSingleton<SchemaExport>();
         services.TryAddSingleton<TenantRemoval>();

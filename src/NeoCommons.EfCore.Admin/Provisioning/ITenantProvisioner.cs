@@ -49,6 +49,14 @@ public interface ITenantProvisioner
     /// <exception cref="Npgsql.PostgresException">A migration failed; nothing is left of the tenant.</exception>
     Task<Tenant> CreateAsync(NewTenant tenant, CancellationToken ct = default);
 
+    /// <summary>Makes the schema that tenants are copied from, or migrates it to the newest migration.</summary>
+    /// <param name="connectionName">The connection; each database has a template of its own.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <exception cref="ConnectionNotFoundException">The connection is not registered.</exception>
+    /// <exception cref="ConnectionUnavailableException">The connection cannot be used.</exception>
+    /// <exception cref="InvalidOperationException">The migrations are refused: see <see cref="ITenantMigrator"/>.</exception>
+    Task RefreshTemplateAsync(string connectionName, CancellationToken ct = default);
+
     /// <summary>Switches a tenant off: its contexts are refused in every process as soon as that hears of it.</summary>
     /// <remarks>Contexts that are open already go on. It waits for nobody, a running migration included.</remarks>
     /// <param name="tenant">The tenant.</param>

@@ -29,4 +29,13 @@ public sealed record NewTenant
     /// <value>Default: null, none.</value>
     /// </summary>
     public string? TenantType { get; init; }
+
+    /// <summary>What the schema is made from. <value>Default: <see cref="TenantSource.Migrations"/>.</value></summary>
+    public TenantSource Source { get; init; }
+
+    /// <summary>
+    /// Whether the rows of the template are copied too; those of the migrations histories always are. <value>Default:
+    /// false.</value>
+    /// </summary>
+    public bool CopyRows { get; init; }
 }

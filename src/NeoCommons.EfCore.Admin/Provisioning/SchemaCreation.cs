@@ -12,13 +12,16 @@ internal sealed class SchemaCreation(
     DatabaseConnection database,
     SchemaName schema,
     TenantEntity tenant,
-    TenantRights rights
+    TenantRights rights,
+    SchemaCopy? copy
 )
 {
     private TenantId Id => new(tenant.Id);
 
     /// <summary>Whether the schema was not there before.</summary>
     public bool IsNew { get; private set; }
+
+    private bool IsToBeCopied { get; set; }
 
     /// <summary>Creates schema and tables inside the transaction that the caller has begun.</summary>
     /// <param name="migration">Migrates the schema.</param>
@@ -35,6 +38,11 @@ internal sealed class SchemaCreation(
     )
     {
         await PrepareAsync(resume, ct).ConfigureAwait(false);
+        if (IsToBeCopied)
+        {
+            await copy!.CopyAsync(connection, schema, tenant.Slug, ct).ConfigureAwait(false);
+        }
+
         await migration.BindAsync(ct).ConfigureAwait(false);
         var plan = await migration.PlanAsync(scripts, ct).ConfigureAwait(false);
         await migration.ApplyInTransactionAsync(plan.Pending, ct).ConfigureAwait(false);
@@ -66,6 +74,14 @@ internal sealed class SchemaCreation(
         var isNew = await PrepareAsync(resume, ct).ConfigureAwait(false);
         try
         {
+            if (IsToBeCopied)
+            {
+                var copying = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+                await using var _ = copying.ConfigureAwait(false);
+                await copy!.CopyAsync(connection, schema, tenant.Slug, ct).ConfigureAwait(false);
+                await copying.CommitAsync(ct).ConfigureAwait(false);
+            }
+
             await migration.BindAsync(ct).ConfigureAwait(false);
             var plan = await migration.PlanAsync(scripts, ct).ConfigureAwait(false);
             await migration.ApplyAsync(plan.Pending, ct).ConfigureAwait(false);
@@ -105,6 +121,8 @@ internal sealed class SchemaCreation(
             await ExecuteAsync(comment, ct).ConfigureAwait(false);
         }
 
+        // What a resumed creation finds was copied or migrated already: either is whole.
+        IsToBeCopied = copy is not null && found.Occupant is null;
         return !found.Exists;
     }
 

@@ -85,7 +85,16 @@ internal sealed class TenantCreation(
         var source = begun is null
             ? await placing.AcquireAsync(tenant, ct).ConfigureAwait(false)
             : await placing.AcquireAgainAsync(tenant.ConnectionName ?? begun.ConnectionName, ct).ConfigureAwait(false);
-        return new TenantOrder(tenant with { Id = id, ConnectionName = source.Row.Name }, schema, source);
+        var copy =
+            tenant.Source == TenantSource.Template
+                ? new SchemaCopy(
+                    naming.Value.Resolve(SchemaKind.Template),
+                    tenant.CopyRows,
+                    [.. scripts.All.Select(s => s.History.Table)],
+                    time
+                )
+                : null;
+        return new TenantOrder(tenant with { Id = id, ConnectionName = source.Row.Name }, schema, source, copy);
     }
 
     /// <summary>Row, schema and tables in one transaction of the admin database.</summary>
@@ -99,7 +108,7 @@ internal sealed class TenantCreation(
         var row = await reservation.ReserveAsync(context, session, order, ct).ConfigureAwait(false);
         var migration = new SchemaMigration(session, order.Schema, searchPath, time, hasSession: true);
         await migration.LockAsync(ct).ConfigureAwait(false);
-        var plan = await new SchemaCreation(session, order.Database, order.Schema, row.Entity, rights)
+        var plan = await new SchemaCreation(session, order.Database, order.Schema, row.Entity, rights, order.Copy)
             .CreateAsync(migration, scripts.For(row.Entity.TenantType), resume: row.IsResumed, ct)
             .ConfigureAwait(false);
         var created = await reservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false);

@@ -29,7 +29,7 @@ internal sealed class TenantCreationSteps(
         var context = AdminSchema.ContextOn(session);
         await using var __ = context.ConfigureAwait(false);
         var row = await ReserveAsync(context, session, order, ct).ConfigureAwait(false);
-        var creation = new SchemaCreation(connection, order.Database, order.Schema, row.Entity, rights);
+        var creation = new SchemaCreation(connection, order.Database, order.Schema, row.Entity, rights, order.Copy);
         MigrationPlan plan;
         try
         {

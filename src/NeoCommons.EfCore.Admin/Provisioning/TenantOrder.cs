@@ -4,7 +4,8 @@ namespace NeoCommons.EfCore.Admin;
 /// <param name="Tenant">What was asked for, with id and connection.</param>
 /// <param name="Schema">The schema that it gets.</param>
 /// <param name="Source">The database that it goes to.</param>
-internal sealed record TenantOrder(NewTenant Tenant, SchemaName Schema, PooledDataSource Source)
+/// <param name="Copy">What the schema is copied from; null: from nothing.</param>
+internal sealed record TenantOrder(NewTenant Tenant, SchemaName Schema, PooledDataSource Source, SchemaCopy? Copy)
 {
     public string Slug => Tenant.Slug;
 

@@ -1,10 +1,17 @@
 namespace NeoCommons.EfCore.Admin;
 
-internal sealed class TenantProvisioner(TenantCreation creation, TenantStates states, TenantRemoval removal)
-    : ITenantProvisioner
+internal sealed class TenantProvisioner(
+    TenantCreation creation,
+    TemplateRefresh template,
+    TenantStates states,
+    TenantRemoval removal
+) : ITenantProvisioner
 {
     public Task<Tenant> CreateAsync(NewTenant tenant, CancellationToken ct = default) =>
         creation.CreateAsync(tenant, ct);
+
+    public Task RefreshTemplateAsync(string connectionName, CancellationToken ct = default) =>
+        template.RefreshAsync(connectionName, ct);
 
     public Task<Tenant> SuspendAsync(TenantId tenant, string? reason = null, CancellationToken ct = default) =>
         states.SuspendAsync(tenant, reason, ct);

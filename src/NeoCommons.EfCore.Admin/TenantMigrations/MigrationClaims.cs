@@ -12,6 +12,9 @@ internal sealed class MigrationClaims(AdminDatabase database)
     /// <summary>How long a tenant counts as being migrated when its worker is not heard of any more.</summary>
     public static readonly TimeSpan Duration = TimeSpan.FromSeconds(30);
 
+    // Applications with other contexts may share the tenants: a version that only they know stays.
+    private const string Newer = "greatest(schema_version COLLATE \"C\", $3 COLLATE \"C\")";
+
     /// <summary>Whether the worker of a row <c>m</c> is alive.</summary>
     public const string IsAlive = """
         EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
@@ -106,7 +109,9 @@ internal sealed class MigrationClaims(AdminDatabase database)
         var batch = database.Source.CreateBatch();
         await using var _ = batch.ConfigureAwait(false);
         batch.Add(
-            "UPDATE admin.tenants SET migrating_until = NULL, schema_version = CASE WHEN $2 THEN $3 ELSE schema_version END WHERE id = $1",
+            "UPDATE admin.tenants SET migrating_until = NULL, schema_version = CASE WHEN $2 THEN "
+                + Newer
+                + " ELSE schema_version END WHERE id = $1",
             tenant.Value,
             result is not null,
             result?.To
@@ -189,7 +194,9 @@ internal sealed class MigrationClaims(AdminDatabase database)
             result.Error is { } e ? FailureText.Of(e) : null
         );
         batch.Add(
-            "UPDATE admin.tenants SET migrating_until = NULL, schema_version = CASE WHEN $2 THEN schema_version ELSE $3 END WHERE id = $1",
+            "UPDATE admin.tenants SET migrating_until = NULL, schema_version = CASE WHEN $2 THEN schema_version ELSE "
+                + Newer
+                + " END WHERE id = $1",
             result.TenantId.Value,
             failed,
             result.To

@@ -48,8 +48,8 @@ internal sealed class MigrationRuns(AdminDatabase database)
                 """
                 INSERT INTO admin.tenant_migrations AS m (run_id, tenant_id, connection_id, ring, state, from_version)
                 SELECT $1, t.id, t.connection_id, q.ring, 'pending', q.version
-                FROM unnest($2::uuid[], $3::int[], $4::text[]) AS q (id, ring, version) JOIN admin.tenants t ON t.id = q.id
-                WHERE t.schema_version IS NOT DISTINCT FROM q.version
+                FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[]) AS q (id, ring, version, registered)
+                JOIN admin.tenants t ON t.id = q.id AND t.schema_version IS NOT DISTINCT FROM q.registered
                 ON CONFLICT (run_id, tenant_id) DO UPDATE SET state = 'pending', runner = NULL WHERE m.state = 'failed'
                 """,
                 connection
@@ -61,6 +61,7 @@ internal sealed class MigrationRuns(AdminDatabase database)
                     new() { Value = chunk.Select(t => t.Id.Value).ToArray() },
                     new() { Value = chunk.Select(t => t.Ring).ToArray() },
                     new() { Value = chunk.Select(t => t.Version).ToArray() },
+                    new() { Value = chunk.Select(t => t.Registered).ToArray() },
                 },
             };
             await using var ____ = add.ConfigureAwait(false);

@@ -4,5 +4,5 @@ namespace NeoCommons.EfCore.Admin;
 /// <param name="Id">The tenant.</param>
 /// <param name="Version">The last migration that its schema has, or null.</param>
 /// <param name="Ring">Its ring.</param>
-/// <param name="Registered">The version that the registry had when it was planned.</param>
+/// <param name="Registered">The version that the registry has, unless somebody has migrated it since it was planned.</param>
 internal readonly record struct QueuedTenant(TenantId Id, string? Version, int Ring = 0, string? Registered = null);

@@ -25,6 +25,10 @@ internal static class RingOrder
         return queued;
 
         void Take(IEnumerable<PlannedTenant> those, int ring) =>
-            queued.AddRange(those.Select(t => new QueuedTenant(t.TenantId, t.Version, ring)));
+            queued.AddRange(those.Select(t => new QueuedTenant(t.TenantId, t.Version, ring, Registered(t))));
     }
+
+    // The plan has written what is newer.
+    private static string? Registered(PlannedTenant tenant) =>
+        string.CompareOrdinal(tenant.Version, tenant.RegisteredVersion) > 0 ? tenant.Version : tenant.RegisteredVersion;
 }

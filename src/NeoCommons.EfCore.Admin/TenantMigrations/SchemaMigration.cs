@@ -14,7 +14,8 @@ internal sealed class SchemaMigration(
     TimeProvider time,
     bool hasSession,
     TimeSpan lockTimeout = default,
-    bool isShared = false
+    bool isShared = false,
+    bool isTemplate = false
 )
 {
     private static readonly bool CanSplit =
@@ -23,7 +24,7 @@ internal sealed class SchemaMigration(
     private readonly HashSet<HistoryTable> _histories = [];
 
     private string Binding =>
-        isShared ? searchPath.BindToShared(!hasSession) : searchPath.BindTo(schema, inTransaction: !hasSession);
+        isShared ? searchPath.BindToShared(!hasSession) : searchPath.BindTo(schema, !hasSession, isTemplate);
 
     /// <summary>The name of the schema's lock, which is hashed.</summary>
     public static string LockKey(SchemaName schema) => "neocommons.migrate:" + schema.Value;

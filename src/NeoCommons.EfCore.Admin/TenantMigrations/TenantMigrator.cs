@@ -156,7 +156,9 @@ internal sealed class TenantMigrator(
     private async Task TryWriteVersionsAsync(FleetPlan plan, CancellationToken ct)
     {
         var differing = plan
-            .Tenants.Where(t => t.State != PlannedTenantState.Unknown && t.Version != t.RegisteredVersion)
+            .Tenants.Where(t =>
+                t.State != PlannedTenantState.Unknown && string.CompareOrdinal(t.Version, t.RegisteredVersion) > 0
+            )
             .Select(t => new QueuedTenant(t.TenantId, t.Version, Registered: t.RegisteredVersion))
             .ToList();
         try

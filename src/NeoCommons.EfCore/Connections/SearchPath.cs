@@ -66,10 +66,15 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
     /// <summary>The statement that binds a session of our own, which keeps the rights of the login role.</summary>
     /// <param name="schema">The tenant's schema.</param>
     /// <param name="inTransaction">Whether it is to end with the transaction that has begun.</param>
+    /// <param name="isTemplate">Whether it is the schema that tenants are copied from, which no tenant has.</param>
     /// <exception cref="TenantIsolationException">The schema is one that tenants share.</exception>
-    public string BindTo(SchemaName schema, bool inTransaction)
+    public string BindTo(SchemaName schema, bool inTransaction, bool isTemplate = false)
     {
-        ThrowIfShared(schema);
+        if (!isTemplate || schema.Value != naming.Template)
+        {
+            ThrowIfShared(schema);
+        }
+
         return SessionBinding
             .OfPath(schema.Quoted + _rest, role: null, isReadOnly: false)
             .Statement(inTransaction)!

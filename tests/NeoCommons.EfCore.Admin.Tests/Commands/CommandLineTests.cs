@@ -30,7 +30,7 @@ public sealed class CommandLineTests(TestServers servers)
 
     [Theory]
     [InlineData("'--nme'", "tenants", "list", "--nme", "x")]
-    [InlineData("--connection", "tenants", "create", "acme")]
+    [InlineData("--confirm", "tenants", "delete", "acme")]
     [InlineData("tenants --help", "tenants")]
     [InlineData("tenants --help", "tenants", "fly")]
     [InlineData("'purple'", "tenants", "list", "--status", "purple")]

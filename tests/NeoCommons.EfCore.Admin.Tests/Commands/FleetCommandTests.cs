@@ -1,0 +1,149 @@
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Admin.Tests.TenantMigrations;
+
+namespace NeoCommons.EfCore.Admin.Tests.Commands;
+
+public sealed class FleetCommandTests(TestServers servers)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task All_tenants_are_planned_migrated_and_reported()
+    {
+        await using var app = await StartAsync("acme", "globex");
+
+        var planned = await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all", "--dry-run", "--json");
+        Assert.Equal(
+            ["acme", "globex"],
+            planned.IsOk().Json.GetProperty("tenants").EnumerateArray().Select(t => t.GetProperty("slug").GetString())
+        );
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.migration_runs"));
+
+        var ran = await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all", "--json");
+        Assert.Equal("completed", ran.IsOk().Json.GetProperty("status").GetString());
+        Assert.Equal(2, ran.Json.GetProperty("done").GetInt32());
+
+        var status = await CommandLine.Of(app).RunAsync("tenants", "status");
+        Assert.Contains("2: 2 done, 0 failed", status.IsOk().Out, StringComparison.Ordinal);
+        var again = await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all");
+        Assert.Contains("Nothing to do", again.IsOk().Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_failure_is_told_while_it_runs_and_at_the_end_and_in_the_exit_code()
+    {
+        await using var app = await StartAsync("acme", "bad-one");
+
+        var ran = await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all");
+
+        Assert.Equal(1, ran.Code);
+        Assert.Contains(
+            "bad-one: 20260103000000_FailInBadSchemas: P0001: this schema is bad",
+            ran.Errors,
+            StringComparison.Ordinal
+        );
+        Assert.Contains("2: 1 done, 1 failed", ran.Out, StringComparison.Ordinal);
+        Assert.Contains("this schema is bad", ran.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', ran.Out + ran.Errors);
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "bad-one")).Failed(1, "this schema is bad");
+    }
+
+    [Fact]
+    public async Task Canaries_and_a_budget_stop_the_run()
+    {
+        await using var app = await StartAsync("acme", "bad-one", "globex");
+        var stopped = await CommandLine
+            .Of(app)
+            .RunAsync(
+                "tenants",
+                "migrate",
+                "--all",
+                "--canary",
+                "bad-one",
+                "--rings",
+                "50",
+                "--error-budget",
+                "0",
+                "--json"
+            );
+        Assert.Equal(1, stopped.Code);
+        Assert.Equal("stopped", stopped.Json.GetProperty("status").GetString());
+        Assert.Equal(2, stopped.Json.GetProperty("pending").GetInt32());
+    }
+
+    [Fact]
+    public async Task One_tenant_is_migrated()
+    {
+        await using var app = await StartAsync("acme", "globex");
+        var one = await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme");
+        Assert.Contains("3 migrations", one.IsOk().Out, StringComparison.Ordinal);
+        Assert.Equal(1L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relname = 'runs'"));
+        Assert.Contains(
+            "up to date",
+            (await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme")).IsOk().Out,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public async Task A_line_that_names_nothing_or_both_is_refused()
+    {
+        await using var app = await StartAsync("acme");
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate")).Failed(2, "--all");
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme", "--all")).Failed(2, "--all");
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "nobody")).Failed(3, "nobody");
+        (await CommandLine.Of(app).RunAsync("tenants", "status")).Failed(3, "tenants migrate --all");
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all", "--rings", "0")).Failed(2, "100");
+    }
+
+    [Fact]
+    public async Task A_tenant_goes_through_its_life()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("acme");
+
+        Assert.Equal("suspended", await StatusAsync("suspend", "acme", "--reason", "unpaid"));
+        Assert.Equal("active", await StatusAsync("resume", "acme"));
+        var renamed = await CommandLine
+            .Of(app)
+            .RunAsync("tenants", "rename", "acme", "--slug", "apex", "--name", "Apex", "--schema", "--json");
+        Assert.Equal("tenant_apex", renamed.IsOk().Json.GetProperty("schema").GetString());
+        Assert.Equal("archived", await StatusAsync("archive", "apex", "--retention-days", "0"));
+        Assert.Equal("active", await StatusAsync("restore", "apex"));
+        (await CommandLine.Of(app).RunAsync("tenants", "delete", "apex", "--confirm", "apex")).Failed(5, "archive");
+        Assert.Equal("archived", await StatusAsync("archive", "apex", "--retention-days", "0"));
+        var dry = await CommandLine.Of(app).RunAsync("tenants", "delete", "apex", "--confirm", "apex", "--dry-run");
+        Assert.Contains("Nothing was changed", dry.IsOk().Out, StringComparison.Ordinal);
+        (await CommandLine.Of(app).RunAsync("tenants", "delete", "apex", "--confirm", "apex")).IsOk();
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.tenants"));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync(
+                "db1",
+                "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'tenant\\_%' OR nspname LIKE 'archived%'"
+            )
+        );
+
+        async Task<string?> StatusAsync(params string[] args) =>
+            (await CommandLine.Of(app).RunAsync(["tenants", .. args, "--json"]))
+                .IsOk()
+                .Json.GetProperty("status")
+                .GetString();
+    }
+
+    private async Task<TestApp> StartAsync(params string[] slugs)
+    {
+        var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<LedgerContext>());
+        foreach (var slug in slugs)
+        {
+            await app.DirectAsync("db1", $"CREATE SCHEMA \"tenant_{slug}\"");
+            await app.AdminAsync(
+                "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
+                    + $"SELECT '{slug}', '{slug}', 'tenant_{slug}', id FROM admin.database_connections"
+            );
+        }
+
+        Assert.NotNull(await app.Get<ITenantStore>().FindBySlugAsync(slugs[0], Ct));
+        return app;
+    }
+}
