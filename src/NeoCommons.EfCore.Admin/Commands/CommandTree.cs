@@ -79,6 +79,7 @@ internal static class CommandTree
                 new TenantsCreateCommand(),
                 new TenantsMigrateCommand(),
                 new TenantsStatusCommand(),
+                new TenantsDoctorCommand(),
                 new TenantsScriptCommand(),
                 new TenantsSuspendCommand(),
                 new TenantsResumeCommand(),

@@ -95,6 +95,8 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<ConnectionTrial>();
         services.TryAddSingleton<KeyRotation>();
         services.TryAddSingleton<ITenantMigrator, TenantMigrator>();
+        services.TryAddSingleton<DoctorMending>();
+        services.TryAddSingleton<ITenantDoctor, TenantDoctor>();
         AddLifecycle(services, configuration);
         return builder;
     }

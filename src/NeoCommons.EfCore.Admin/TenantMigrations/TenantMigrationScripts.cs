@@ -61,7 +61,8 @@ internal sealed class TenantMigrationScripts
     /// <summary>Whether a context is for tenants of this one's type, so that it may have other migrations than the rest.</summary>
     public bool IsOwnType(Tenant tenant) => IsNamed(tenant.TenantType);
 
-    private bool IsNamed(string? tenantType) =>
+    /// <summary>Whether a context is for tenants of this type.</summary>
+    public bool IsNamed(string? tenantType) =>
         tenantType is not null && _contexts.Value.Any(c => c.Settings.TenantTypes.Contains(tenantType));
 
     private sealed record ContextScript(TenantContextSettings Settings, MigrationScript Script);

@@ -81,6 +81,21 @@ public sealed class SchemaNaming
         return schema.Value is AdminSchema || schema.Value == Shared || schema.Value == Template;
     }
 
+    /// <summary>Whether the name is one that the pattern makes of a slug; never, where the pattern is nothing but the slug.</summary>
+    internal bool IsOfTenant(string schema)
+    {
+        var at = Tenant.IndexOf(SlugPart, StringComparison.Ordinal);
+        var (before, after) = (Tenant[..at], Tenant[(at + SlugPart.Length)..]);
+        return before.Length + after.Length > 0
+            && schema.Length > before.Length + after.Length
+            && schema.StartsWith(before, StringComparison.Ordinal)
+            && schema.EndsWith(after, StringComparison.Ordinal)
+            && TenantSlug.IsValid(schema[before.Length..^after.Length])
+            && schema is not AdminSchema
+            && schema != Shared
+            && schema != Template;
+    }
+
     internal IEnumerable<string> FindFaults()
     {
         foreach (var (name, value) in new[] { (nameof(Shared), Shared), (nameof(Template), Template) })

@@ -110,7 +110,7 @@ public sealed class FleetCommandTests(TestServers servers)
         Assert.Equal("tenant_apex", renamed.IsOk().Json.GetProperty("schema").GetString());
         Assert.Equal("archived", await StatusAsync("archive", "apex", "--retention-days", "0"));
         Assert.Equal("active", await StatusAsync("restore", "apex"));
-        (await CommandLine.Of(app).RunAsync("tenants", "delete", "apex", "--confirm", "apex")).Failed(5, "archive");
+        (await CommandLine.Of(app).RunAsync("tenants", "delete", "apex", "--confirm", "apex")).Failed(5, "is active");
         Assert.Equal("archived", await StatusAsync("archive", "apex", "--retention-days", "0"));
         var dry = await CommandLine.Of(app).RunAsync("tenants", "delete", "apex", "--confirm", "apex", "--dry-run");
         Assert.Contains("Nothing was changed", dry.IsOk().Out, StringComparison.Ordinal);

@@ -1,0 +1,102 @@
+using System.Text.RegularExpressions;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>What the migrations make of an empty schema, and how another schema differs from it.</summary>
+internal sealed partial class ExpectedCatalog
+{
+    private const int Shown = 5;
+
+    // A schema's grants and comments are its owner's affair.
+    private static readonly string[] Ignored = ["grant", "comment"];
+
+    private readonly Dictionary<(string, string), string> _objects;
+
+    private ExpectedCatalog(IEnumerable<SchemaObject> objects) => _objects = Index(objects);
+
+    /// <summary>Migrates a schema that is rolled back afterwards, and reads its catalog.</summary>
+    public static async Task<ExpectedCatalog> BuildAsync(
+        NpgsqlConnection connection,
+        SearchPath searchPath,
+        IReadOnlyList<MigrationScript> scripts,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
+        var schema = SchemaName.Parse($"neocommons_doctor_{Guid.NewGuid():N}");
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
+        await ExecuteAsync(connection, $"CREATE SCHEMA {schema.Quoted}", ct).ConfigureAwait(false);
+        var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession: false);
+        await migration.BindAsync(ct).ConfigureAwait(false);
+        await migration
+            .ApplyInTransactionAsync(scripts.SelectMany(s => s.Steps).Select(Transactional), ct)
+            .ConfigureAwait(false);
+        return new ExpectedCatalog(await SchemaCatalog.ReadAsync(connection, schema, ct).ConfigureAwait(false));
+    }
+
+    /// <summary>How the schema differs; null where it does not.</summary>
+    public async Task<string?> DifferenceAsync(NpgsqlConnection connection, SchemaName schema, CancellationToken ct)
+    {
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
+        var actual = Index(await SchemaCatalog.ReadAsync(connection, schema, ct).ConfigureAwait(false));
+        var differences = new List<string>();
+        foreach (var (key, definition) in _objects)
+        {
+            if (!actual.Remove(key, out var found))
+            {
+                differences.Add($"{Name(key)} is missing");
+            }
+            else if (found != definition)
+            {
+                differences.Add($"{Name(key)} is ({found}) instead of ({definition})");
+            }
+        }
+
+        differences.AddRange(actual.Keys.Select(key => $"{Name(key)} is no migration's"));
+        return differences.Count == 0
+            ? null
+            : string.Join("; ", differences.Order(StringComparer.Ordinal).Take(Shown))
+                + (differences.Count > Shown ? $"; and {differences.Count - Shown} more" : "");
+    }
+
+    private static string Name((string Kind, string Name) key) => $"{key.Kind} {key.Name}";
+
+    private static Dictionary<(string, string), string> Index(IEnumerable<SchemaObject> objects) =>
+        objects
+            .Where(o => !Ignored.Contains(o.Kind, StringComparer.Ordinal))
+            .GroupBy(o => (o.Kind, o.Name))
+            .ToDictionary(g => g.Key, g => string.Join(" | ", g.Select(o => o.Definition)));
+
+    // In an empty schema nobody waits for an index, and the catalog does not tell how it was built.
+    private static MigrationStep Transactional(MigrationStep step) =>
+        step.IsTransactional
+            ? step
+            : step with
+            {
+                Statements =
+                [
+                    .. step
+                        .Statements.Where(s => s.IsTransactional || !Maintenance().IsMatch(s.Sql))
+                        .Select(s => new MigrationStatement(
+                            Concurrently().Replace(s.Sql, "$1"),
+                            IsTransactional: true
+                        )),
+                ],
+            };
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct)
+    {
+        var command = new NpgsqlCommand(sql, connection);
+        await using var _ = command.ConfigureAwait(false);
+        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    [GeneratedRegex(@"^(\s*(?:CREATE(?:\s+UNIQUE)?|DROP)\s+INDEX\s+)CONCURRENTLY\s", RegexOptions.IgnoreCase)]
+    private static partial Regex Concurrently();
+
+    [GeneratedRegex(@"^\s*(VACUUM|REINDEX|CLUSTER|ALTER\s+SYSTEM)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Maintenance();
+}

@@ -1,0 +1,132 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Admin.Tests.Commands;
+
+namespace NeoCommons.EfCore.Admin.Tests.TenantMigrations;
+
+public sealed class DoctorTests(TestServers servers)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_fleet_that_is_as_it_should_be_has_no_finding(bool concurrently)
+    {
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            databases: 2,
+            configure: b => _ = concurrently ? b.AddTenantDbContext<IndexedContext>() : b
+        );
+        await app.CreateTenantAsync("acme");
+        await app.CreateTenantAsync("globex", "db2");
+        await app.DirectAsync("db1", "CREATE SCHEMA shared; CREATE SCHEMA tenant_template; CREATE SCHEMA elsewhere");
+        Assert.Empty(await ExamineAsync(app));
+    }
+
+    [Fact]
+    public async Task Everything_that_is_wrong_is_found_and_what_is_safe_is_mended()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        foreach (var slug in new[] { "behind", "drifted", "half", "healthy", "missing" })
+        {
+            await app.CreateTenantAsync(slug);
+        }
+
+        await app.DirectAsync("db1", "DROP SCHEMA tenant_missing CASCADE");
+        await app.DirectAsync(
+            "db1",
+            "DELETE FROM tenant_behind.\"__EFMigrationsHistory\"; DROP TABLE tenant_behind.\"Products\", tenant_behind.\"Orders\" CASCADE"
+        );
+        await app.DirectAsync(
+            "db1",
+            "ALTER TABLE tenant_drifted.\"Products\" ADD extra int; CREATE TABLE tenant_drifted.more (n int)"
+        );
+        await app.DirectAsync("db1", "CREATE SCHEMA tenant_left; CREATE TABLE tenant_left.data (n int)");
+        await app.DirectAsync(
+            "db1",
+            "CREATE SCHEMA tenant_empty; COMMENT ON SCHEMA tenant_empty IS 'NeoCommons tenant 00000000-0000-0000-0000-000000000001'"
+        );
+        await app.DirectAsync("db1", "DROP SCHEMA tenant_half CASCADE");
+        await app.AdminAsync("ALTER TABLE admin.tenants DISABLE TRIGGER set_updated_at");
+        await app.AdminAsync(
+            "UPDATE admin.tenants SET status = 'provisioning', updated_at = now() - interval '1 hour' WHERE slug = 'half'"
+        );
+        await app.ReloadAsync();
+
+        var found = await ExamineAsync(app);
+        Assert.Equal(
+            [
+                (TenantFindingKind.OrphanSchema, "tenant_empty"),
+                (TenantFindingKind.OrphanSchema, "tenant_left"),
+                (TenantFindingKind.Behind, "tenant_behind"),
+                (TenantFindingKind.Drift, "tenant_drifted"),
+                (TenantFindingKind.HalfMade, "tenant_half"),
+                (TenantFindingKind.MissingSchema, "tenant_missing"),
+            ],
+            found.Select(f => (f.Kind, f.Schema!))
+        );
+        var drift = found.Single(f => f.Kind == TenantFindingKind.Drift).Message;
+        Assert.Contains("column Products.extra is no migration's", drift);
+        Assert.Contains("table more is no migration's", drift);
+        Assert.All(found, f => Assert.NotEmpty(f.Remedy));
+        Assert.All(found, f => Assert.False(f.IsMended));
+
+        var mended = await CommandLine.Of(app).RunAsync("tenants", "doctor", "--fix", "--json");
+        Assert.Equal(1, mended.Code);
+        Assert.Equal(
+            ["tenant_empty", "tenant_behind", "tenant_half"],
+            mended
+                .Json.EnumerateArray()
+                .Where(f => f.GetProperty("isMended").GetBoolean())
+                .Select(f => f.GetProperty("schema").GetString())
+        );
+
+        var left = await ExamineAsync(app);
+        Assert.Equal(
+            [TenantFindingKind.OrphanSchema, TenantFindingKind.Drift, TenantFindingKind.MissingSchema],
+            left.Select(f => f.Kind)
+        );
+        Assert.Equal(1L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relname = 'data'"));
+        await using var shop = await app.Shop.CreateDbContextAsync("half", Ct);
+        Assert.Equal(0, await shop.Products.CountAsync(Ct));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync("db1", "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'neocommons_doctor%'")
+        );
+    }
+
+    [Fact]
+    public async Task A_database_that_cannot_be_reached_is_a_finding_and_the_others_are_examined()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres, databases: 2);
+        await app.CreateTenantAsync("acme");
+        await app.CreateTenantAsync("globex", "db2");
+        await app.DirectAsync("db2", "DROP SCHEMA tenant_globex CASCADE");
+        await app.AdminAsync(
+            "UPDATE admin.database_connections SET database_name = 'no_such_database' WHERE connection_name = 'db1'"
+        );
+        await app.ReloadAsync();
+
+        var found = await ExamineAsync(app);
+
+        Assert.Equal(
+            [(TenantFindingKind.Unreachable, "db1"), (TenantFindingKind.MissingSchema, "db2")],
+            found.Select(f => (f.Kind, f.ConnectionName))
+        );
+        var told = await CommandLine.Of(app).RunAsync("tenants", "doctor", "--connection", "db2");
+        Assert.Equal(1, told.Code);
+        Assert.DoesNotContain("db1", told.Out, StringComparison.Ordinal);
+    }
+
+    private static async Task<List<TenantFinding>> ExamineAsync(TestApp app)
+    {
+        var found = new List<TenantFinding>();
+        await foreach (var finding in app.Get<ITenantDoctor>().ExamineAsync(ct: Ct))
+        {
+            found.Add(finding);
+        }
+
+        return found;
+    }
+}
