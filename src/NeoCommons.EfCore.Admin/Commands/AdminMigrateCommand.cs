@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 
 namespace NeoCommons.EfCore.Admin;
@@ -8,6 +7,9 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary><c>admin migrate</c></summary>
 internal sealed class AdminMigrateCommand : ConsoleCommand
 {
+    private const string HistoryExists =
+        $"SELECT to_regclass('{SchemaNaming.AdminSchema}.\"{HistoryRepository.DefaultTableName}\"') IS NOT NULL AS \"Value\"";
+
     private readonly Option<bool> _dryRun = NewDryRun();
 
     public AdminMigrateCommand()
@@ -47,8 +49,8 @@ internal sealed class AdminMigrateCommand : ConsoleCommand
         var context = await run.Get<IDbContextFactory<AdminDbContext>>().CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var _ = context.ConfigureAwait(false);
 
-        // EF logs an error where it reads a history that is not there.
-        var applied = await context.GetService<IHistoryRepository>().ExistsAsync(ct).ConfigureAwait(false)
+        // EF looks for its history by reading it, and logs an error where there is none.
+        var applied = await context.Database.SqlQueryRaw<bool>(HistoryExists).SingleAsync(ct).ConfigureAwait(false)
             ? await context.Database.GetAppliedMigrationsAsync(ct).ConfigureAwait(false)
             : [];
         return [.. context.Database.GetMigrations().Except(applied)];

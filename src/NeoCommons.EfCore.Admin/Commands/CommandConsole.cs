@@ -24,13 +24,16 @@ internal sealed class CommandConsole
     public static CommandConsole OfProcess()
     {
         var output = Console.Out;
+
+        // Before the next line: it asks whether the writer is the console's.
+        var terminal = Console.IsOutputRedirected ? null : Draw(output);
         Console.SetOut(Console.Error);
         return new CommandConsole
         {
             Out = output,
             Error = Console.Error,
             In = Console.In,
-            Terminal = Console.IsOutputRedirected ? null : Draw(output),
+            Terminal = terminal,
             AskSecret = Console.IsInputRedirected || Console.IsErrorRedirected ? null : AskAsync,
         };
     }

@@ -6,6 +6,7 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class CommandOutput(CommandConsole console)
 {
     private const string Gap = "  ";
+    private const int BorderWidth = 3;
 
     /// <summary>Writes a line.</summary>
     public void Line(string text) => console.Out.WriteLine(Clean(text));
@@ -20,13 +21,19 @@ internal sealed class CommandOutput(CommandConsole console)
         {
             Line(empty);
         }
-        else if (console.Terminal is { } terminal)
-        {
-            Draw(terminal, columns, rows);
-        }
         else
         {
-            Align([columns.Select(c => c.ToUpperInvariant()).ToArray(), .. rows]);
+            var cells = rows.Select(row => row.Select(cell => Clean(cell ?? "-")).ToArray()).ToList();
+            var widths = columns.Select((name, i) => Math.Max(name.Length, cells.Max(row => row[i].Length))).ToArray();
+            if (console.Terminal is { } terminal && widths.Sum(w => w + BorderWidth) < terminal.Profile.Width)
+            {
+                Draw(terminal, columns, cells);
+            }
+            else
+            {
+                // A terminal that is too narrow, too: broken lines can be read, and broken cells cannot.
+                Align([columns.Select(c => c.ToUpperInvariant()).ToArray(), .. cells], widths);
+            }
         }
     }
 
@@ -40,7 +47,7 @@ internal sealed class CommandOutput(CommandConsole console)
         }
     }
 
-    private static void Draw(IAnsiConsole terminal, string[] columns, IEnumerable<string?[]> rows)
+    private static void Draw(IAnsiConsole terminal, string[] columns, IEnumerable<string[]> rows)
     {
         var table = new Table { Border = TableBorder.Rounded };
         foreach (var column in columns)
@@ -50,17 +57,15 @@ internal sealed class CommandOutput(CommandConsole console)
 
         foreach (var row in rows)
         {
-            table.AddRow(row.Select(cell => new Text(Clean(cell ?? "-"))));
+            table.AddRow(row.Select(cell => new Text(cell)));
         }
 
         terminal.Write(table);
     }
 
-    private void Align(IReadOnlyList<string?[]> rows)
+    private void Align(IEnumerable<string[]> rows, int[] widths)
     {
-        var cells = rows.Select(row => row.Select(cell => Clean(cell ?? "-")).ToArray()).ToList();
-        var widths = Enumerable.Range(0, cells[0].Length).Select(i => cells.Max(row => row[i].Length)).ToArray();
-        foreach (var row in cells)
+        foreach (var row in rows)
         {
             console.Out.WriteLine(string.Join(Gap, row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
         }

@@ -9,10 +9,11 @@ internal sealed class CommandLine(IServiceProvider services)
     /// <summary>What is typed, or piped.</summary>
     public string Input { get; init; } = "";
 
-    public bool IsTerminal { get; init; }
+    /// <summary>How wide the terminal is; 0 where stdout is none.</summary>
+    public int Width { get; init; }
 
-    public static CommandLine Of(TestApp app, string input = "", bool terminal = false) =>
-        new(app.Services) { Input = input, IsTerminal = terminal };
+    public static CommandLine Of(TestApp app, string input = "", int width = 0) =>
+        new(app.Services) { Input = input, Width = width };
 
     public Task<Run> RunAsync(params string[] args) => RunUntilAsync(args, TestContext.Current.CancellationToken);
 
@@ -25,19 +26,24 @@ internal sealed class CommandLine(IServiceProvider services)
             Out = output,
             Error = errors,
             In = new StringReader(Input),
-            Terminal = IsTerminal
-                ? AnsiConsole.Create(
-                    new AnsiConsoleSettings
-                    {
-                        Ansi = AnsiSupport.Yes,
-                        ColorSystem = ColorSystemSupport.TrueColor,
-                        Out = new AnsiConsoleOutput(output),
-                    }
-                )
-                : null,
+            Terminal = Width > 0 ? Draw(output, Width) : null,
         };
         var code = await CommandTree.RunAsync(args, services, console, ct);
         return new Run(code, output.ToString(), errors.ToString());
+    }
+
+    private static IAnsiConsole Draw(TextWriter output, int width)
+    {
+        var terminal = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.Yes,
+                ColorSystem = ColorSystemSupport.TrueColor,
+                Out = new AnsiConsoleOutput(output),
+            }
+        );
+        terminal.Profile.Width = width;
+        return terminal;
     }
 
     internal sealed record Run(int Code, string Out, string Errors)

@@ -158,7 +158,8 @@ public sealed class CommandLineTests(TestServers servers)
         await app.CreateTenantAsync("acme");
         await app.AdminAsync("UPDATE admin.tenants SET name = E'[bold]A\\x1b[31mcme[/]'");
 
-        var drawn = (await CommandLine.Of(app, terminal: true).RunAsync("tenants", "list")).IsOk().Out;
+        var drawn = (await CommandLine.Of(app, width: 200).RunAsync("tenants", "list")).IsOk().Out;
+        var narrow = (await CommandLine.Of(app, width: 40).RunAsync("tenants", "list")).IsOk().Out;
         var plain = (await CommandLine.Of(app).RunAsync("tenants", "list")).IsOk().Out;
 
         Assert.Contains("\u001b[1m", drawn, StringComparison.Ordinal);
@@ -168,5 +169,6 @@ public sealed class CommandLineTests(TestServers servers)
         Assert.DoesNotContain("│", plain, StringComparison.Ordinal);
         Assert.Contains("[bold]A\uFFFD[31mcme[/]", plain, StringComparison.Ordinal);
         Assert.StartsWith("SLUG  NAME", plain, StringComparison.Ordinal);
+        Assert.Equal(plain, narrow);
     }
 }
