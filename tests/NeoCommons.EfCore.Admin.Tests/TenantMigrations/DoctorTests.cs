@@ -34,10 +34,7 @@ public sealed class DoctorTests(TestServers servers)
         }
 
         await app.DirectAsync("db1", "DROP SCHEMA tenant_missing CASCADE");
-        await app.DirectAsync(
-            "db1",
-            "DELETE FROM tenant_behind.\"__EFMigrationsHistory\"; DROP TABLE tenant_behind.\"Products\", tenant_behind.\"Orders\" CASCADE"
-        );
+        await app.DirectAsync("db1", "DROP SCHEMA tenant_behind CASCADE; CREATE SCHEMA tenant_behind");
         await app.DirectAsync(
             "db1",
             "ALTER TABLE tenant_drifted.\"Products\" ADD extra int; CREATE TABLE tenant_drifted.more (n int)"
