@@ -271,7 +271,7 @@ public sealed class TenantRoleGrantTests(TestServers servers)
         );
 
     /// <summary>Lets the row of db1 log in as a user that owns the database and is no superuser.</summary>
-    private static async Task<string> UseOrdinaryUserAsync(TestApp app, string attribute)
+    internal static async Task<string> UseOrdinaryUserAsync(TestApp app, string attribute)
     {
         var user = "app_" + Guid.NewGuid().ToString("N")[..8];
         var database = await app.AdminAsync("SELECT database_name FROM admin.database_connections");

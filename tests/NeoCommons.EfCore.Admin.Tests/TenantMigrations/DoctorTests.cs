@@ -1,6 +1,8 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Commands;
+using NeoCommons.EfCore.Admin.Tests.Provisioning;
+using NeoCommons.EfCore.Testing;
 
 namespace NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 
@@ -114,6 +116,29 @@ public sealed class DoctorTests(TestServers servers)
         var told = await CommandLine.Of(app).RunAsync("tenants", "doctor", "--connection", "db2");
         Assert.Equal(1, told.Code);
         Assert.DoesNotContain("db1", told.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_belongs_to_another_role_is_named_and_left_alone()
+    {
+        await using var server = await PostgresServer.StartAsync(ct: Ct);
+        await using var app = await TestApp.StartAsync(server);
+        await TenantRoleGrantTests.UseOrdinaryUserAsync(app, "");
+        await app.CreateTenantAsync("acme");
+        await app.CreateTenantAsync("globex");
+        await app.DirectAsync(
+            "db1",
+            "ALTER TABLE tenant_acme.\"Products\" OWNER TO postgres; ALTER SCHEMA tenant_globex OWNER TO postgres"
+        );
+
+        var found = await ExamineAsync(app);
+
+        Assert.Equal(
+            [(TenantFindingKind.WrongOwner, "acme"), (TenantFindingKind.WrongOwner, "globex")],
+            found.Select(f => (f.Kind, f.Slug!))
+        );
+        Assert.Contains("postgres", found[0].Message);
+        Assert.All(found, f => Assert.False(f.CanBeMended));
     }
 
     private static async Task<List<TenantFinding>> ExamineAsync(TestApp app)
