@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -78,6 +80,7 @@ public sealed class TestApp : IAsyncDisposable
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         var neo = builder.Services.AddNeoCommons(builder.Configuration).UseAdminDatabase();
         configure?.Invoke(neo);
+        AllowManyKindsOfContexts(builder.Services);
         builder.Services.AddHealthChecks().AddNeoCommons();
         return builder.Build();
     }
@@ -107,6 +110,34 @@ public sealed class TestApp : IAsyncDisposable
             .CreateDbContextAsync(Ct);
         context.DatabaseConnections.Add(row);
         await context.SaveChangesAsync(Ct);
+    }
+
+    // EF refuses the twenty-first kind of context in a process, and these tests have more kinds than an application.
+    private static void AllowManyKindsOfContexts(IServiceCollection services)
+    {
+        var all = services.Where(s =>
+            s is { IsKeyedService: false, ImplementationFactory: not null, ServiceType.IsGenericType: true }
+            && s.ServiceType.GetGenericTypeDefinition() == typeof(DbContextOptions<>)
+        );
+        foreach (var options in all.ToList())
+        {
+            services.Remove(options);
+            services.Add(new ServiceDescriptor(options.ServiceType, Quiet, options.Lifetime));
+
+            object Quiet(IServiceProvider provider)
+            {
+                var made = (DbContextOptions)options.ImplementationFactory!(provider);
+                var core = made.FindExtension<CoreOptionsExtension>() ?? new CoreOptionsExtension();
+                return made.WithExtension(
+                    core.WithWarningsConfiguration(
+                        core.WarningsConfiguration.TryWithExplicit(
+                            CoreEventId.ManyServiceProvidersCreatedWarning,
+                            WarningBehavior.Ignore
+                        )
+                    )
+                );
+            }
+        }
     }
 
     public T Get<T>()

@@ -51,7 +51,7 @@ internal sealed class TenantsDoctorCommand : ConsoleCommand
                         .. findings.Select(f =>
                             new[]
                             {
-                                TenantReport.Word(f.Kind),
+                                Word(f.Kind),
                                 f.ConnectionName,
                                 f.Slug ?? f.Schema,
                                 f.Message,
@@ -69,4 +69,14 @@ internal sealed class TenantsDoctorCommand : ConsoleCommand
             findings.TrueForAll(f => f.IsMended) ? ExitCode.Ok : ExitCode.Failed
         );
     }
+
+    private static string Word(TenantFindingKind kind) =>
+        kind switch
+        {
+            TenantFindingKind.OrphanSchema => "orphan schema",
+            TenantFindingKind.MissingSchema => "missing schema",
+            TenantFindingKind.HalfMade => "half made",
+            TenantFindingKind.WrongOwner => "wrong owner",
+            _ => TenantReport.Word(kind),
+        };
 }
