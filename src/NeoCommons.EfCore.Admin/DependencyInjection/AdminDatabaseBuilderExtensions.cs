@@ -69,6 +69,7 @@ public static class AdminDatabaseBuilderExtensions
             );
             services.AddHostedService(s => s.GetRequiredService<RegistryRefresh>());
             services.AddHostedService<RegistryListener>();
+            services.AddHostedService<WarmPoolRefill>();
         }
 
         services.TryAddSingleton<AdminConnectionInterceptor>();
@@ -121,10 +122,17 @@ public static class AdminDatabaseBuilderExtensions
                 .AddOptions<TenantLifecycleOptions>()
                 .Bind(configuration.GetSection("NeoCommons:Lifecycle"))
                 .ValidateOnStart();
+            services
+                .AddOptions<WarmPoolOptions>()
+                .Bind(configuration.GetSection("NeoCommons:WarmPool"))
+                .ValidateOnStart();
         }
 
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IValidateOptions<TenantLifecycleOptions>, TenantLifecycleOptionsValidation>()
+        );
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<WarmPoolOptions>, WarmPoolOptionsValidation>()
         );
         services.TryAddSingleton<ILifecycleActor, ProcessActor>();
         services.TryAddSingleton<TenantAudit>();
@@ -137,7 +145,10 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<CreationUndo>();
         services.TryAddSingleton<TenantCreationSteps>();
         services.TryAddSingleton<TenantCreation>();
+        services.TryAddSingleton<SchemaBuilding>();
         services.TryAddSingleton<TemplateRefresh>();
+        services.TryAddSingleton<WarmSchemas>();
+        services.TryAddSingleton<WarmSchemaStock>();
         services.TryAddSingleton<TenantStates>();
         services.TryAddSingleton<SchemaExport>();
         services.TryAddSingleton<TenantRemoval>();

@@ -27,4 +27,11 @@ internal static partial class LifecycleLogMessages
         "Tenant {Tenant} is deleted, but its role {Role} could not be dropped. Let its creator or a superuser execute: DROP OWNED BY {Role}; DROP ROLE {Role}"
     )]
     public static partial void RoleNotDropped(ILogger logger, Exception exception, string tenant, string role);
+
+    [LoggerMessage(
+        6104,
+        LogLevel.Warning,
+        "The warm pool of connection {Connection} could not be refilled; new tenants there are made as without it"
+    )]
+    public static partial void RefillFailed(ILogger logger, Exception exception, string connection);
 }

@@ -23,6 +23,24 @@ internal sealed class SchemaCreation(
 
     private bool IsToBeCopied { get; set; }
 
+    /// <summary>Takes the schema that waited for this tenant, if one did, in the transaction that the caller has begun.</summary>
+    /// <returns>Whether the schema is the tenant's already, and only what it lacks is to be added.</returns>
+    public async Task<bool> MoveInAsync(TenantPlaces places, CancellationToken ct)
+    {
+        if (tenant.SchemaName == schema.Value || !WarmSchemas.IsWarm(tenant.SchemaName))
+        {
+            return false;
+        }
+
+        await places
+            .LockSchemasAsync(connection, [SchemaName.Parse(tenant.SchemaName), schema], ct)
+            .ConfigureAwait(false);
+        var isThere = await WarmSchemas.MoveInAsync(connection, tenant, schema, ct).ConfigureAwait(false);
+        tenant.SchemaName = schema.Value;
+        IsNew = isThere;
+        return isThere;
+    }
+
     /// <summary>Creates schema and tables inside the transaction that the caller has begun.</summary>
     /// <param name="migration">Migrates the schema.</param>
     /// <param name="scripts">What to apply.</param>

@@ -116,12 +116,14 @@ internal static class SchemaMark
             }
 
             await ExecuteAsync($"ALTER SCHEMA {current.Quoted} RENAME TO {target.Quoted}").ConfigureAwait(false);
+            await PinnedSearchPaths.FollowAsync(connection, target, current, ct).ConfigureAwait(false);
         }
 
         if (!Is(found.Comment, tenant.Id))
         {
             // What somebody else has written there stays, below.
-            var text = Of(tenant.Id) + (found.Comment is null ? "" : "\n" + found.Comment);
+            var isOurs = found.Comment is null || found.Comment.StartsWith(WarmSchemas.Mark, StringComparison.Ordinal);
+            var text = Of(tenant.Id) + (isOurs ? "" : "\n" + found.Comment);
             var compose = new NpgsqlCommand("SELECT format('COMMENT ON SCHEMA %I IS %L', $1, $2)", connection)
             {
                 Parameters =

@@ -9,6 +9,7 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class TenantCreation(
     AdminDatabase database,
     IDbContextFactory<AdminDbContext> contexts,
+    TenantPlaces places,
     TenantPlacing placing,
     TenantReservation reservation,
     TenantCreationSteps steps,
@@ -108,8 +109,10 @@ internal sealed class TenantCreation(
         var row = await reservation.ReserveAsync(context, session, order, ct).ConfigureAwait(false);
         var migration = new SchemaMigration(session, order.Schema, searchPath, time, hasSession: true);
         await migration.LockAsync(ct).ConfigureAwait(false);
-        var plan = await new SchemaCreation(session, order.Database, order.Schema, row.Entity, rights, order.Copy)
-            .CreateAsync(migration, scripts.For(row.Entity.TenantType), resume: row.IsResumed, ct)
+        var creation = new SchemaCreation(session, order.Database, order.Schema, row.Entity, rights, order.Copy);
+        var isWarm = await creation.MoveInAsync(places, ct).ConfigureAwait(false);
+        var plan = await creation
+            .CreateAsync(migration, scripts.For(row.Entity.TenantType), resume: row.IsResumed || isWarm, ct)
             .ConfigureAwait(false);
         var created = await reservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);

@@ -11,6 +11,7 @@ namespace NeoCommons.EfCore.Admin;
 /// </remarks>
 internal sealed class TenantCreationSteps(
     TenantReservation reservation,
+    TenantPlaces places,
     LifecycleHooks hooks,
     TenantMigrationScripts scripts,
     SearchPath searchPath,
@@ -90,16 +91,27 @@ internal sealed class TenantCreationSteps(
         if (hasSession)
         {
             await migration.LockAsync(ct).ConfigureAwait(false);
-            return await creation.CreateOrUndoAsync(migration, all, isResumed, ct).ConfigureAwait(false);
+            var isWarm = await MoveInAsync(connection, creation, ct).ConfigureAwait(false);
+            return await creation.CreateOrUndoAsync(migration, all, isResumed || isWarm, ct).ConfigureAwait(false);
         }
 
         MigrationStep.ThrowIfNotTransactional(all.SelectMany(script => script.Steps), order.Database);
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);
         await migration.LockAsync(ct).ConfigureAwait(false);
-        var plan = await creation.CreateAsync(migration, all, isResumed, ct).ConfigureAwait(false);
+        var isThere = await creation.MoveInAsync(places, ct).ConfigureAwait(false);
+        var plan = await creation.CreateAsync(migration, all, isResumed || isThere, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
         return plan;
+    }
+
+    private async Task<bool> MoveInAsync(NpgsqlConnection connection, SchemaCreation creation, CancellationToken ct)
+    {
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
+        var isThere = await creation.MoveInAsync(places, ct).ConfigureAwait(false);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
+        return isThere;
     }
 
     private Task SeedAsync(TenantOrder order, TenantEntity row, CancellationToken ct) =>

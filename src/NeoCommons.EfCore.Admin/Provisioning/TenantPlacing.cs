@@ -171,7 +171,7 @@ internal sealed class TenantPlacing(
     }
 
     /// <summary>Why the database's catalog should not grow; null if it may.</summary>
-    private async Task<string?> FindFaultAsync(PooledDataSource source, CancellationToken ct)
+    public async Task<string?> FindFaultAsync(PooledDataSource source, CancellationToken ct)
     {
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var _ = context.ConfigureAwait(false);

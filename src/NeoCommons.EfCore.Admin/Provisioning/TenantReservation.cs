@@ -4,7 +4,7 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The row of a tenant while it is created: written first, active at last, or taken back.</summary>
-internal sealed class TenantReservation(TenantAudit audit, TimeProvider time)
+internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, TimeProvider time)
 {
     private const int LockTries = 5;
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(100);
@@ -96,7 +96,8 @@ internal sealed class TenantReservation(TenantAudit audit, TimeProvider time)
             Id = (tenant.Id ?? TenantId.New(time)).Value,
             Slug = tenant.Slug,
             Name = tenant.Name,
-            SchemaName = schema.Value,
+            SchemaName =
+                await warm.ClaimAsync(context, connection.Id, tenant, ct).ConfigureAwait(false) ?? schema.Value,
             Connection = connection,
             RegionId = tenant.RegionId ?? connection.RegionId,
             TenantType = tenant.TenantType,
@@ -151,7 +152,7 @@ internal sealed class TenantReservation(TenantAudit audit, TimeProvider time)
         if (
             known.Status != TenantStatus.Provisioning
             || known.ConnectionId != connection.Id
-            || known.SchemaName != schema.Value
+            || (known.SchemaName != schema.Value && !WarmSchemas.IsWarm(known.SchemaName))
         )
         {
             throw new TenantConflictException(
