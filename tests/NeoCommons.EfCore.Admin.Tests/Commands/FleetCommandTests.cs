@@ -131,6 +131,41 @@ public sealed class FleetCommandTests(TestServers servers)
                 .GetString();
     }
 
+    [Fact]
+    public async Task Schemas_that_wait_are_shown_and_made()
+    {
+        await using var none = await TestApp.StartAsync(servers.Postgres);
+        Assert.Contains("Size is 0", (await CommandLine.Of(none).RunAsync("tenants", "pool")).IsOk().Out);
+        (await CommandLine.Of(none).RunAsync("tenants", "pool", "--refill", "db1")).Failed(
+            6,
+            "NeoCommons:WarmPool:Size"
+        );
+
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            settings: new Dictionary<string, string?>
+            {
+                ["NeoCommons:WarmPool:Size"] = "2",
+                ["NeoCommons:WarmPool:Connections:0"] = "db1",
+                ["NeoCommons:WarmPool:RefillInterval"] = "01:00:00",
+            }
+        );
+
+        // The application's own refill may be at it; then this one leaves it to it.
+        var count = 0;
+        while (count < 2)
+        {
+            var pool = await CommandLine.Of(app).RunAsync("tenants", "pool", "--refill", "db1", "--json");
+            count = pool.IsOk()
+                .Json.GetProperty("waiting")
+                .EnumerateArray()
+                .Where(w => w.GetProperty("version").ValueKind != System.Text.Json.JsonValueKind.Null)
+                .Sum(w => w.GetProperty("count").GetInt32());
+        }
+
+        Assert.Equal(2, count);
+    }
+
     private async Task<TestApp> StartAsync(params string[] slugs)
     {
         var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<LedgerContext>());
