@@ -30,7 +30,13 @@ internal sealed class TenantDoctor(
         using var apart = AmbientTransaction.Suppress();
         var plan = await planning.PlanAsync(ct).ConfigureAwait(false);
         var planned = plan.Tenants.ToDictionary(t => t.TenantId);
-        foreach (var connection in await connections.ListAsync(ct).ConfigureAwait(false))
+        var all = await connections.ListAsync(ct).ConfigureAwait(false);
+        if (examination.ConnectionName is { } asked && all.All(c => c.Name != asked))
+        {
+            throw new ConnectionNotFoundException(asked);
+        }
+
+        foreach (var connection in all)
         {
             if (!connection.IsActive || (examination.ConnectionName ?? connection.Name) != connection.Name)
             {
@@ -103,27 +109,49 @@ internal sealed class TenantDoctor(
                 && planned.GetValueOrDefault(new TenantId(tenant.Id))?.State == PlannedTenantState.UpToDate
             )
             {
-                var connection = await worker.OpenAsync(name, ct).ConfigureAwait(false);
-                var own = scripts.IsNamed(tenant.TenantType) ? tenant.TenantType! : "";
-                if (!expected.TryGetValue(own, out var catalog))
-                {
-                    expected[own] = catalog = await ExpectedCatalog
-                        .BuildAsync(connection, searchPath, scripts.For(tenant.TenantType), time, ct)
-                        .ConfigureAwait(false);
-                }
-
-                var schema = SchemaName.Parse(tenant.SchemaName);
-                if (await catalog.DifferenceAsync(connection, schema, ct).ConfigureAwait(false) is { } difference)
+                var (difference, cause) = await CompareAsync(worker, tenant, name, expected, ct).ConfigureAwait(false);
+                if (difference is not null)
                 {
                     yield return Of(
-                        TenantFindingKind.Drift,
+                        cause is null ? TenantFindingKind.Drift : TenantFindingKind.Unreachable,
                         name,
                         tenant,
                         difference,
-                        "Undo by hand what was done by hand, or put it into a migration."
+                        cause is null
+                            ? "Undo by hand what was done by hand, or put it into a migration."
+                            : "Its catalog was not compared: mend what the message says, or leave this out with --quick."
                     );
                 }
             }
+        }
+    }
+
+    private async Task<(string? Difference, Exception? Cause)> CompareAsync(
+        WorkerConnection worker,
+        TenantEntity tenant,
+        string connectionName,
+        Dictionary<string, ExpectedCatalog> expected,
+        CancellationToken ct
+    )
+    {
+        try
+        {
+            var connection = await worker.OpenAsync(connectionName, ct).ConfigureAwait(false);
+            var own = scripts.IsNamed(tenant.TenantType) ? tenant.TenantType! : "";
+            if (!expected.TryGetValue(own, out var catalog))
+            {
+                expected[own] = catalog = await ExpectedCatalog
+                    .BuildAsync(connection, searchPath, scripts.For(tenant.TenantType), time, ct)
+                    .ConfigureAwait(false);
+            }
+
+            var schema = SchemaName.Parse(tenant.SchemaName);
+            return (await catalog.DifferenceAsync(connection, schema, ct).ConfigureAwait(false), null);
+        }
+        catch (Exception e) when (e is NeoCommonsException or NpgsqlException && !ct.IsCancellationRequested)
+        {
+            await worker.DisposeAsync().ConfigureAwait(false);
+            return (FailureText.Of(e), e);
         }
     }
 
@@ -221,7 +249,19 @@ internal sealed class TenantDoctor(
             );
         }
 
-        return planned.GetValueOrDefault(new TenantId(tenant.Id)) is { State: PlannedTenantState.Pending } behind
+        var plan = planned.GetValueOrDefault(new TenantId(tenant.Id));
+        if (plan is { State: PlannedTenantState.Unknown, Error: { } error })
+        {
+            return Of(
+                TenantFindingKind.Behind,
+                connectionName,
+                tenant,
+                $"What it lacks cannot be told: {FailureText.Of(error)}",
+                "Mend what the message says."
+            );
+        }
+
+        return plan is { State: PlannedTenantState.Pending } behind
             ? Of(
                 TenantFindingKind.Behind,
                 connectionName,

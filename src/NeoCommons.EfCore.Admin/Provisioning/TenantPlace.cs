@@ -116,7 +116,8 @@ internal sealed class TenantPlace : IAsyncDisposable
             _schemaTransaction = null;
         }
 
-        await _transaction!.CommitAsync(ct).ConfigureAwait(false);
+        // The schema's is done: nothing may come between.
+        await _transaction!.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         await _transaction.DisposeAsync().ConfigureAwait(false);
         _transaction = null;
     }

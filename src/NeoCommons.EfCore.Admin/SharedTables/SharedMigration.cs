@@ -125,7 +125,15 @@ internal sealed class SharedMigration
     )
     {
         var hasSession = row.Pooler != PoolerMode.Transaction;
-        var run = new SchemaMigration(connection, _schema, _searchPath, _time, hasSession, isShared: true);
+        var run = new SchemaMigration(
+            connection,
+            _schema,
+            _searchPath,
+            _time,
+            hasSession,
+            new MigrateAllOptions().LockTimeout,
+            isShared: true
+        );
         if (hasSession)
         {
             await run.LockAsync(ct).ConfigureAwait(false);

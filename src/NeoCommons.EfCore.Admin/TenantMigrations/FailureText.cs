@@ -16,6 +16,9 @@ internal static class FailureText
             text = $"{migration}: {text}";
         }
 
-        return text.Replace('\0', ' ') is { Length: > Longest } longer ? longer[..Longest] : text;
+        text = text.Replace('\0', ' ');
+        return text.Length <= Longest ? text
+            : char.IsHighSurrogate(text[Longest - 1]) ? text[..(Longest - 1)]
+            : text[..Longest];
     }
 }

@@ -97,7 +97,8 @@ internal sealed class FleetPlanning(
     }
 
     private static PlannedTenant Describe(Tenant tenant, SchemaState state) =>
-        state.Exists
+        state.Fault is { } fault ? Unknown(tenant, fault)
+        : state.Exists
             ? new PlannedTenant
             {
                 TenantId = tenant.Id,

@@ -22,6 +22,12 @@ internal sealed class MigrationClaims(AdminDatabase database)
             AND (l.classid::bigint << 32) | l.objid::bigint = m.runner)
         """;
 
+    /// <summary>Whether a worker that is alive is at the tenant of a row <c>t</c>.</summary>
+    private const string IsAtWork =
+        "EXISTS (SELECT FROM admin.tenant_migrations m WHERE m.tenant_id = t.id AND m.state = 'running' AND "
+        + IsAlive
+        + ")";
+
     /// <summary>Writes what came of the tenant before, and claims the next one: one round trip.</summary>
     /// <param name="run">The run.</param>
     /// <param name="worker">The worker's key; it has one tenant at a time.</param>
@@ -109,9 +115,10 @@ internal sealed class MigrationClaims(AdminDatabase database)
         var batch = database.Source.CreateBatch();
         await using var _ = batch.ConfigureAwait(false);
         batch.Add(
-            "UPDATE admin.tenants SET migrating_until = NULL, schema_version = CASE WHEN $2 THEN "
-                + Newer
-                + " ELSE schema_version END WHERE id = $1",
+            $"""
+            UPDATE admin.tenants t SET schema_version = CASE WHEN $2 THEN {Newer} ELSE schema_version END,
+                migrating_until = CASE WHEN {IsAtWork} THEN migrating_until END WHERE id = $1
+            """,
             tenant.Value,
             result is not null,
             result?.To
@@ -149,7 +156,7 @@ internal sealed class MigrationClaims(AdminDatabase database)
             """
             UPDATE admin.tenants t SET migrating_until = clock_timestamp() + $3 FROM admin.tenant_migrations m
             WHERE m.run_id = $1 AND m.state = 'running' AND m.runner = ANY($2) AND t.id = m.tenant_id
-                AND t.migrating_until < clock_timestamp() + $3 / 2
+                AND (t.migrating_until IS NULL OR t.migrating_until < clock_timestamp() + $3 / 2)
             """,
             run,
             workers,
@@ -179,6 +186,12 @@ internal sealed class MigrationClaims(AdminDatabase database)
     private static void AddOutcome(NpgsqlBatch batch, Guid run, long worker, TenantMigrationResult result)
     {
         var failed = result.Status == TenantMigrationStatus.Failed;
+        if (failed)
+        {
+            // Those that fail take turns, and before any row of a tenant, as those that join do: the budget counts them all.
+            batch.Add("UPDATE admin.migration_runs SET target = target WHERE id = $1", run);
+        }
+
         batch.Add(
             """
             UPDATE admin.tenant_migrations SET state = $4, from_version = $5, to_version = $6, duration_ms = $7, error = $8
@@ -193,10 +206,13 @@ internal sealed class MigrationClaims(AdminDatabase database)
             (int)Math.Min(result.Duration.TotalMilliseconds, int.MaxValue),
             result.Error is { } e ? FailureText.Of(e) : null
         );
+
+        // Whoever was taken for dead does not speak for the one who has taken over.
         batch.Add(
-            "UPDATE admin.tenants SET migrating_until = NULL, schema_version = CASE WHEN $2 THEN schema_version ELSE "
-                + Newer
-                + " END WHERE id = $1",
+            $"""
+            UPDATE admin.tenants t SET schema_version = CASE WHEN $2 THEN schema_version ELSE {Newer} END,
+                migrating_until = CASE WHEN {IsAtWork} THEN migrating_until END WHERE id = $1
+            """,
             result.TenantId.Value,
             failed,
             result.To

@@ -9,7 +9,7 @@ public sealed record MigrationRing
 
     internal double Share { get; }
 
-    /// <summary>These tenants; a name that is not there, or has nothing to do, is left out.</summary>
+    /// <summary>These tenants; one that has nothing to do is left out, one that is not there is refused.</summary>
     /// <param name="slugs">Their slugs; at least one.</param>
     /// <exception cref="ArgumentException">No slug is given.</exception>
     public static MigrationRing OfTenants(params IReadOnlyCollection<string> slugs)

@@ -55,8 +55,8 @@ internal sealed class MigrationRunner(
                 await beat.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
-            await ReloadTypesAsync(retyped.Keys, ct).ConfigureAwait(false);
             await runs.FinishAsync(run, ct).ConfigureAwait(false);
+            await ReloadTypesAsync(retyped.Keys, ct).ConfigureAwait(false);
             return (await runs.FindWithFailuresAsync(run, ct).ConfigureAwait(false))!;
         }
         catch
@@ -128,6 +128,8 @@ internal sealed class MigrationRunner(
 
                     if (before is null)
                     {
+                        // The session holds the lock of its last schema, which others may wait for.
+                        await connection.DisposeAsync().ConfigureAwait(false);
                         var goesOn = await Persisting
                             .ExecuteAsync(
                                 async token =>
@@ -217,14 +219,22 @@ internal sealed class MigrationRunner(
     {
         foreach (var name in connections)
         {
-            var source = await sources.AcquireAsync(name, ct).ConfigureAwait(false);
             try
             {
-                await TypeReload.TryAsync(source, log, ct).ConfigureAwait(false);
+                var source = await sources.AcquireAsync(name, ct).ConfigureAwait(false);
+                try
+                {
+                    await TypeReload.TryAsync(source, log, ct).ConfigureAwait(false);
+                }
+                finally
+                {
+                    source.Release();
+                }
             }
-            finally
+            catch (NeoCommonsException e)
             {
-                source.Release();
+                // Its row has changed meanwhile: the new pool reads its types by itself.
+                AdminLogMessages.TypesNotReloaded(log, e, name);
             }
         }
     }

@@ -120,6 +120,31 @@ internal sealed class MigrationRuns(AdminDatabase database)
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
+    /// <summary>Ends runs to this target, or an older one, whose tenants are all known to be there: they were killed at the end.</summary>
+    public async Task FinishForgottenAsync(string target, CancellationToken ct)
+    {
+        var batch = database.Source.CreateBatch();
+        await using var _ = batch.ConfigureAwait(false);
+        batch.Add(
+            $"""
+            UPDATE admin.tenant_migrations m SET state = 'done' FROM admin.migration_runs r
+            WHERE r.id = m.run_id AND r.status = 'running' AND r.target <= $1 COLLATE "C" AND m.state IN ('pending', 'running')
+                AND (m.runner IS NULL OR NOT {MigrationClaims.IsAlive})
+            """,
+            target
+        );
+        batch.Add(
+            """
+            UPDATE admin.migration_runs r SET finished_at = clock_timestamp(), status = CASE WHEN EXISTS (
+                SELECT FROM admin.tenant_migrations WHERE run_id = r.id AND state = 'failed') THEN 'failed' ELSE 'completed' END
+            WHERE status = 'running' AND target <= $1 COLLATE "C" AND NOT EXISTS (
+                SELECT FROM admin.tenant_migrations WHERE run_id = r.id AND state IN ('pending', 'running'))
+            """,
+            target
+        );
+        await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
     /// <summary>The run, or the newest one; null where there is none.</summary>
     public async Task<MigrationRun?> FindAsync(Guid? run, CancellationToken ct)
     {

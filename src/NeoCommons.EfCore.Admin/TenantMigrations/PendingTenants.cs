@@ -126,6 +126,7 @@ internal static class PendingTenants
 
         var pending = 0;
         var ahead = false;
+        Exception? fault = null;
         string? version = null;
         for (var i = 0; i < scripts.Count; i++)
         {
@@ -133,10 +134,16 @@ internal static class PendingTenants
             var applied = int.Parse(columns[(2 * i) + 1], CultureInfo.InvariantCulture);
             var latest = columns[(2 * i) + 2] is { Length: > 0 } id ? id : null;
             pending += steps.Count - applied;
-            ahead |= latest is not null && string.CompareOrdinal(latest, steps is [.., var last] ? last.Id : null) > 0;
+            var isAhead = latest is not null && string.CompareOrdinal(latest, steps is [.., var last] ? last.Id : null) > 0;
+            ahead |= isAhead;
+            if (isAhead && applied < steps.Count)
+            {
+                fault ??= SchemaMigration.Mixed(schema, scripts[i].History, latest!, null);
+            }
+
             version = string.CompareOrdinal(latest, version) > 0 ? latest : version;
         }
 
-        return new SchemaState(schema, Exists: true, version, ahead ? 0 : pending, ahead);
+        return new SchemaState(schema, Exists: true, version, ahead ? 0 : pending, ahead, fault);
     }
 }

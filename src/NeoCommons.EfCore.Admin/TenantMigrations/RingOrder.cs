@@ -28,7 +28,10 @@ internal static class RingOrder
             queued.AddRange(those.Select(t => new QueuedTenant(t.TenantId, t.Version, ring, Registered(t))));
     }
 
-    // The plan has written what is newer.
+    // The plan has written what is newer, of those that lack nothing.
     private static string? Registered(PlannedTenant tenant) =>
-        string.CompareOrdinal(tenant.Version, tenant.RegisteredVersion) > 0 ? tenant.Version : tenant.RegisteredVersion;
+        tenant.State is PlannedTenantState.UpToDate or PlannedTenantState.Ahead
+        && string.CompareOrdinal(tenant.Version, tenant.RegisteredVersion) > 0
+            ? tenant.Version
+            : tenant.RegisteredVersion;
 }

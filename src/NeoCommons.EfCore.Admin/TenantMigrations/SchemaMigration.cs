@@ -23,8 +23,11 @@ internal sealed class SchemaMigration(
 
     private readonly HashSet<HistoryTable> _histories = [];
 
+    // A statement that no transaction may hold leaves another lock_timeout.
     private string Binding =>
-        isShared ? searchPath.BindToShared(!hasSession) : searchPath.BindTo(schema, !hasSession, isTemplate);
+        FormattableString.Invariant(
+            $"{(isShared ? searchPath.BindToShared(!hasSession) : searchPath.BindTo(schema, !hasSession, isTemplate))}; SET {(hasSession ? "" : "LOCAL ")}lock_timeout = {(int)lockTimeout.TotalMilliseconds}"
+        );
 
     /// <summary>The name of the schema's lock, which is hashed.</summary>
     public static string LockKey(SchemaName schema) => "neocommons.migrate:" + schema.Value;
@@ -44,9 +47,7 @@ internal sealed class SchemaMigration(
     public async Task BindAsync(CancellationToken ct)
     {
         var command = new NpgsqlCommand(
-            FormattableString.Invariant(
-                $"{Binding}; SET {(hasSession ? "" : "LOCAL ")}lock_timeout = {(int)lockTimeout.TotalMilliseconds}; SELECT current_schema()"
-            ),
+            Binding + "; SELECT current_schema()",
             connection
         );
         await using var _ = command.ConfigureAwait(false);
@@ -65,6 +66,7 @@ internal sealed class SchemaMigration(
         );
 
     /// <summary>Compares the scripts with the schema's histories; changes nothing.</summary>
+    /// <exception cref="InvalidOperationException">A history is ahead, and lacks a migration that is known here.</exception>
     public async Task<MigrationPlan> PlanAsync(IEnumerable<MigrationScript> scripts, CancellationToken ct)
     {
         var applied = new List<string>();
@@ -77,14 +79,35 @@ internal sealed class SchemaMigration(
 
             // What is unknown and older was squashed or removed; only what is newer than all we know says "ahead".
             var last = script.Steps is [.., var step] ? step.Id : null;
-            ahead |= history
+            var newer = history
                 .Except(script.Steps.Select(s => s.Id), StringComparer.Ordinal)
-                .Any(id => string.CompareOrdinal(id, last) > 0);
-            pending.AddRange(script.Steps.ExceptBy(history, s => s.Id, StringComparer.Ordinal));
+                .FirstOrDefault(id => string.CompareOrdinal(id, last) > 0);
+            var lacking = script.Steps.ExceptBy(history, s => s.Id, StringComparer.Ordinal).ToList();
+            if (newer is not null && lacking.Count > 0)
+            {
+                throw Mixed(schema, script.History, newer, lacking[0].Id);
+            }
+
+            ahead |= newer is not null;
+            pending.AddRange(lacking);
         }
 
         return new MigrationPlan(applied, ahead ? [] : pending, ahead);
     }
+
+    /// <summary>A newer version would have applied what is known here: another application writes into the same history.</summary>
+    public static InvalidOperationException Mixed(
+        SchemaName schema,
+        HistoryTable history,
+        string newer,
+        string? lacking
+    ) =>
+        new(
+            $"The migrations history {history.Table} of schema '{schema}' holds '{newer}', which this application does not know, and "
+                + $"lacks {(lacking is null ? "older ones" : $"'{lacking}'")}, which it does. If two applications share the tenants, "
+                + "give each a history of its own: UseNpgsql(n => n.MigrationsHistoryTable(\"...\")). If a branch was left "
+                + "behind, merge its migrations."
+        );
 
     /// <summary>Executes the steps inside the transaction that the caller has begun.</summary>
     public async Task ApplyInTransactionAsync(IEnumerable<MigrationStep> steps, CancellationToken ct)

@@ -6,4 +6,12 @@ namespace NeoCommons.EfCore.Admin;
 /// <param name="Version">The last migration applied, or null.</param>
 /// <param name="Pending">How many migrations it lacks; none where it is ahead.</param>
 /// <param name="IsAhead">Whether a newer version of the application has been here.</param>
-internal sealed record SchemaState(SchemaName Schema, bool Exists, string? Version, int Pending, bool IsAhead);
+/// <param name="Fault">Why its state cannot be told, or null.</param>
+internal sealed record SchemaState(
+    SchemaName Schema,
+    bool Exists,
+    string? Version,
+    int Pending,
+    bool IsAhead,
+    Exception? Fault
+);

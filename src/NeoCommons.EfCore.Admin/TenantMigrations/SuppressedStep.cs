@@ -20,14 +20,14 @@ internal sealed partial class SuppressedStep(
 
     public async Task RunAsync(CancellationToken ct)
     {
-        var reached = await ReadProgressAsync(ct).ConfigureAwait(false);
-        var next = reached ?? 0;
-        if (reached is null)
+        var found = await ReadProgressAsync(ct).ConfigureAwait(false);
+        var (next, wasBegun) = found ?? (0, false);
+        if (found is null)
         {
             await InTransactionAsync(
                     [
-                        $"CREATE TABLE IF NOT EXISTS {_progress} (migration text PRIMARY KEY, statements int NOT NULL)",
-                        $"INSERT INTO {_progress} VALUES ({Id}, 0)",
+                        $"CREATE TABLE IF NOT EXISTS {_progress} (migration text PRIMARY KEY, statements int NOT NULL, begun boolean NOT NULL)",
+                        $"INSERT INTO {_progress} VALUES ({Id}, 0, false)",
                     ],
                     ct
                 )
@@ -37,32 +37,38 @@ internal sealed partial class SuppressedStep(
         while (true)
         {
             var together = step.Statements.Skip(next).TakeWhile(s => s.IsTransactional).Select(s => s.Sql).ToList();
+            wasBegun &= together.Count == 0;
             next += together.Count;
             if (next == step.Statements.Count)
             {
-                await InTransactionAsync([.. together, .. migration.Record(step), $"DROP TABLE {_progress}"], ct)
+                await InTransactionAsync([.. together, .. migration.Record(step), .. Forget()], ct)
                     .ConfigureAwait(false);
                 return;
             }
 
-            if (together.Count > 0)
-            {
-                await InTransactionAsync([.. together, Reached(next)], ct).ConfigureAwait(false);
-            }
-
-            await AloneAsync(step.Statements[next].Sql, wasBegun: next == reached, ct).ConfigureAwait(false);
+            await InTransactionAsync([.. together, Reached(next, begun: true)], ct).ConfigureAwait(false);
+            await AloneAsync(next, wasBegun, ct).ConfigureAwait(false);
+            wasBegun = false;
             next++;
-            await InTransactionAsync([Reached(next)], ct).ConfigureAwait(false);
         }
     }
 
     private string Id => $"'{step.Id.Replace("'", "''", StringComparison.Ordinal)}'";
 
-    private string Reached(int statements) =>
-        FormattableString.Invariant($"UPDATE {_progress} SET statements = {statements} WHERE migration = {Id}");
+    private string Reached(int statements, bool begun) =>
+        FormattableString.Invariant(
+            $"UPDATE {_progress} SET statements = {statements}, begun = {begun} WHERE migration = {Id}"
+        );
 
-    private async Task AloneAsync(string sql, bool wasBegun, CancellationToken ct)
+    private IEnumerable<string> Forget() =>
+        [
+            $"DELETE FROM {_progress} WHERE migration = {Id}",
+            $"DO $neo$ BEGIN IF NOT EXISTS (SELECT FROM {_progress}) THEN DROP TABLE {_progress}; END IF; END $neo$",
+        ];
+
+    private async Task AloneAsync(int number, bool wasBegun, CancellationToken ct)
     {
+        var sql = step.Statements[number].Sql;
         if (Index().Match(sql) is { Success: true } match)
         {
             var index = match.Groups["name"].Value;
@@ -82,21 +88,27 @@ internal sealed partial class SuppressedStep(
         {
             await StatementAsync(sql, ct).ConfigureAwait(false);
         }
-        catch (PostgresException e) when (wasBegun && IsDoneAlready(e.SqlState))
+        catch (PostgresException e) when (wasBegun && IsDoneAlready(sql, e.SqlState))
         {
-            // It was finished, and whoever did so was killed before it could note that.
+            // It was finished, and whoever did so was killed before the next statement was begun.
+        }
+        catch (PostgresException e) when (!e.SqlState.StartsWith("57", StringComparison.Ordinal))
+        {
+            // The server has said no: what is found there next time was not made by this statement.
+            await InTransactionAsync([Reached(number, begun: false)], ct).ConfigureAwait(false);
+            throw;
         }
     }
 
-    private static bool IsDoneAlready(string state) =>
-        state
-            is PostgresErrorCodes.DuplicateObject
-                or PostgresErrorCodes.DuplicateTable
-                or PostgresErrorCodes.DuplicateColumn
-                or PostgresErrorCodes.UndefinedObject
-                or PostgresErrorCodes.UndefinedTable;
+    private static bool IsDoneAlready(string sql, string state) =>
+        Dropping().IsMatch(sql)
+            ? state is PostgresErrorCodes.UndefinedObject or PostgresErrorCodes.UndefinedTable
+            : state
+                is PostgresErrorCodes.DuplicateObject
+                    or PostgresErrorCodes.DuplicateTable
+                    or PostgresErrorCodes.DuplicateColumn;
 
-    private async Task<int?> ReadProgressAsync(CancellationToken ct)
+    private async Task<(int Statements, bool Begun)?> ReadProgressAsync(CancellationToken ct)
     {
         var exists = new NpgsqlCommand("SELECT to_regclass($1) IS NOT NULL", connection)
         {
@@ -108,9 +120,11 @@ internal sealed partial class SuppressedStep(
             return null;
         }
 
-        var read = new NpgsqlCommand($"SELECT statements FROM {_progress} WHERE migration = {Id}", connection);
+        var read = new NpgsqlCommand($"SELECT statements, begun FROM {_progress} WHERE migration = {Id}", connection);
         await using var __ = read.ConfigureAwait(false);
-        return await read.ExecuteScalarAsync(ct).ConfigureAwait(false) as int?;
+        var reader = await read.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var ___ = reader.ConfigureAwait(false);
+        return await reader.ReadAsync(ct).ConfigureAwait(false) ? (reader.GetInt32(0), reader.GetBoolean(1)) : null;
     }
 
     private async Task<bool?> IsValidAsync(string index, CancellationToken ct)
@@ -162,4 +176,7 @@ internal sealed partial class SuppressedStep(
         RegexOptions.IgnoreCase
     )]
     private static partial Regex Index();
+
+    [GeneratedRegex(@"^\s*DROP\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Dropping();
 }

@@ -18,6 +18,7 @@ internal sealed class TenantMigrator(
     MigrationRunner runner,
     ConnectionOpening opening,
     IOptions<ConnectionOptions> connections,
+    TimeProvider time,
     ILogger<TenantMigrator> log
 ) : ITenantMigrator
 {
@@ -34,6 +35,8 @@ internal sealed class TenantMigrator(
         var worker = new WorkerConnection(sources, opening);
         await using var _ = worker.ConfigureAwait(false);
         await claims.BeginAloneAsync(found.Id, ct).ConfigureAwait(false);
+        using var done = new CancellationTokenSource();
+        var renewing = RenewAsync(found.Id, done.Token);
         TenantMigrationResult? result = null;
         try
         {
@@ -47,6 +50,8 @@ internal sealed class TenantMigrator(
         }
         finally
         {
+            await done.CancelAsync().ConfigureAwait(false);
+            await renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await TryEndAsync(found, result).ConfigureAwait(false);
         }
     }
@@ -67,6 +72,7 @@ internal sealed class TenantMigrator(
         options.Validate();
         using var apart = AmbientTransaction.Suppress();
         var plan = await planning.PlanAsync(ct).ConfigureAwait(false);
+        ThrowIfUnknown(options.Rings, plan);
         await TryWriteVersionsAsync(plan, ct).ConfigureAwait(false);
 
         shared.ThrowIfRefused();
@@ -88,6 +94,7 @@ internal sealed class TenantMigrator(
 
         if (queued.Count == 0)
         {
+            await runs.FinishForgottenAsync(plan.Target ?? "", ct).ConfigureAwait(false);
             return none;
         }
 
@@ -121,6 +128,21 @@ internal sealed class TenantMigrator(
         return TenantScript.Of(found, steps, searchPath);
     }
 
+    // A canary that is misspelled would let the whole fleet go first.
+    private static void ThrowIfUnknown(IReadOnlyList<MigrationRing> rings, FleetPlan plan)
+    {
+        var unknown = rings
+            .SelectMany(r => r.Slugs)
+            .Except(plan.Tenants.Select(t => t.Slug), StringComparer.Ordinal)
+            .ToList();
+        if (unknown.Count > 0)
+        {
+            throw new ArgumentException(
+                $"A ring names tenants that are not there, or not active or suspended: {string.Join(", ", unknown)}. Nothing was done."
+            );
+        }
+    }
+
     private static TenantMigrationResult Untouched(PlannedTenant tenant) =>
         new()
         {
@@ -131,6 +153,22 @@ internal sealed class TenantMigrator(
             From = tenant.Version,
             To = tenant.Version,
         };
+
+    private async Task RenewAsync(TenantId tenant, CancellationToken ct)
+    {
+        while (true)
+        {
+            await Task.Delay(MigrationClaims.Duration / 3, time, ct).ConfigureAwait(false);
+            try
+            {
+                await claims.BeginAloneAsync(tenant, ct).ConfigureAwait(false);
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                AdminLogMessages.RunNotHeardOf(log, e);
+            }
+        }
+    }
 
     /// <summary>The shared tables of each database come first; where that fails, so will each of its tenants, and say so.</summary>
     private async Task<HashSet<string>> MigrateSharedAsync(FleetPlan plan, CancellationToken ct)
@@ -157,7 +195,8 @@ internal sealed class TenantMigrator(
     {
         var differing = plan
             .Tenants.Where(t =>
-                t.State != PlannedTenantState.Unknown && string.CompareOrdinal(t.Version, t.RegisteredVersion) > 0
+                t.State is PlannedTenantState.UpToDate or PlannedTenantState.Ahead
+                && string.CompareOrdinal(t.Version, t.RegisteredVersion) > 0
             )
             .Select(t => new QueuedTenant(t.TenantId, t.Version, Registered: t.RegisteredVersion))
             .ToList();

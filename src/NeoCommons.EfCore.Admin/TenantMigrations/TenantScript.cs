@@ -37,23 +37,29 @@ internal static class TenantScript
         Be(inTransaction: false);
         return text.ToString();
 
+        // A step may have left another path, and what runs outside of a transaction is bound and guarded each time.
         void Be(bool inTransaction)
         {
-            if (inTransaction == isOpen)
+            if (inTransaction && isOpen)
             {
                 return;
             }
 
+            if (isOpen)
+            {
+                text.AppendLine("COMMIT;");
+            }
+
             isOpen = inTransaction;
-            text.AppendLine(inTransaction ? "BEGIN;" : "COMMIT;");
             if (inTransaction)
             {
-                // A step may have left another path.
-                text.AppendLine(searchPath.BindTo(tenant.Schema, inTransaction: false) + ";");
-                text.AppendLine(
-                    $"DO $neo$ BEGIN IF current_schema() IS DISTINCT FROM {Literal(tenant.Schema.Value)} THEN RAISE EXCEPTION 'The schema does not exist here.'; END IF; END $neo$;"
-                );
+                text.AppendLine("BEGIN;");
             }
+
+            text.AppendLine(searchPath.BindTo(tenant.Schema, inTransaction: false) + ";");
+            text.AppendLine(
+                $"DO $neo$ BEGIN IF current_schema() IS DISTINCT FROM {Literal(tenant.Schema.Value)} THEN RAISE EXCEPTION 'The schema does not exist here.'; END IF; END $neo$;"
+            );
         }
     }
 

@@ -25,9 +25,18 @@ internal sealed class WorkerLife(AdminDatabase database, long[] workers) : IAsyn
         }
 
         await DisposeAsync().ConfigureAwait(false);
-        _session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
-        await ExecuteAsync(_session, "SELECT pg_advisory_lock(worker) FROM unnest($1) AS worker", ct, workers)
-            .ConfigureAwait(false);
+        var begun = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
+        try
+        {
+            await ExecuteAsync(begun, "SELECT pg_advisory_lock(worker) FROM unnest($1) AS worker", ct, workers)
+                .ConfigureAwait(false);
+            _session = begun;
+        }
+        catch
+        {
+            await begun.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()

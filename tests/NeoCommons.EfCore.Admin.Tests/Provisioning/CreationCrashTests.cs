@@ -88,7 +88,7 @@ public sealed class CreationCrashTests(TestServers servers)
 
         // The death of a process ends its sessions.
         await app.AdminAsync(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
         );
         script.Then = () => Task.CompletedTask;
         using var other = TestApp.BuildHost(

@@ -260,8 +260,8 @@ public sealed class FleetTests(TestServers servers)
         await app.DirectAsync(
             "db1",
             reached
-                + $"; CREATE TABLE tenant_acme.{Progress} (migration text PRIMARY KEY, statements int NOT NULL); "
-                + $"INSERT INTO tenant_acme.{Progress} VALUES ('20260102000000_Index', {statements}); "
+                + $"; CREATE TABLE tenant_acme.{Progress} (migration text PRIMARY KEY, statements int NOT NULL, begun boolean NOT NULL); "
+                + $"INSERT INTO tenant_acme.{Progress} VALUES ('20260102000000_Index', {statements}, true); "
                 + "CREATE TABLE tenant_acme.\"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32) NOT NULL); "
                 + "INSERT INTO tenant_acme.\"__EFMigrationsHistory\" VALUES ('20260101000000_Table', '10')"
         );
@@ -284,6 +284,86 @@ public sealed class FleetTests(TestServers servers)
         );
         var failed = await Assert.ThrowsAsync<PostgresException>(() => app.Migrator.MigrateAsync(tenant.Id, Ct));
         Assert.Equal(PostgresErrorCodes.DuplicateTable, failed.SqlState);
+
+        // Nor when it is tried again.
+        failed = await Assert.ThrowsAsync<PostgresException>(() => app.Migrator.MigrateAsync(tenant.Id, Ct));
+        Assert.Equal(PostgresErrorCodes.DuplicateTable, failed.SqlState);
+        await app.DirectAsync("db1", "DROP TABLE tenant_acme.other");
+        await app.Migrator.MigrateAsync(tenant.Id, Ct);
+        Assert.Equal(true, await IsValidAsync(app));
+        await AssertNothingLeftAsync(app);
+    }
+
+    [Fact]
+    public async Task A_run_that_was_killed_at_its_very_end_is_ended_by_the_next()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptManyAsync(app, 2);
+        var run = await app.Migrator.MigrateAllAsync(ct: Ct);
+        await app.AdminAsync(
+            "UPDATE admin.migration_runs SET status = 'running', finished_at = NULL; "
+                + "UPDATE admin.tenant_migrations SET state = 'running', runner = 4711 WHERE tenant_id = (SELECT id FROM admin.tenants LIMIT 1)"
+        );
+        Assert.Null((await app.Migrator.MigrateAllAsync(ct: Ct)).Id);
+        var status = (await app.Migrator.GetStatusAsync(run.Id, Ct))!;
+        Assert.Equal((MigrationRunStatus.Completed, 2), (status.Status, status.Done));
+    }
+
+    [Fact]
+    public async Task A_runner_with_nothing_to_do_holds_no_lock_of_a_schema()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptManyAsync(app, 2);
+        var tenants = new[] { await BySlugAsync(app, "t0001"), await BySlugAsync(app, "t0002") };
+
+        // The second tenant waits for its lock, and the worker of the first one for the end of the run.
+        await using var session = new NpgsqlConnection(app.Server.GetConnectionString(await DatabaseAsync(app)) + ";Pooling=false");
+        await session.OpenAsync(Ct);
+        await new NpgsqlCommand(
+            "SELECT pg_advisory_lock(hashtextextended('neocommons.migrate:tenant_t0002', 0))",
+            session
+        ).ExecuteNonQueryAsync(Ct);
+        var running = app.Migrator.MigrateAllAsync(ct: Ct);
+        await Until(async () =>
+            await app.AdminAsync("SELECT count(*) FROM admin.tenant_migrations WHERE state = 'done'") is 1L
+        );
+        Assert.Equal(TenantMigrationStatus.UpToDate, (await app.Migrator.MigrateAsync(tenants[0].Id, Ct)).Status);
+        Assert.False(running.IsCompleted);
+        await session.CloseAsync();
+        Assert.Equal(MigrationRunStatus.Completed, (await running).Status);
+    }
+
+    [Fact]
+    public async Task Two_applications_that_share_a_history_are_told_so()
+    {
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b => b.AddTenantDbContext<NotesContext>()
+        );
+        var tenant = (await AdoptAsync(app, "acme"))[0];
+        await app.DirectAsync(
+            "db1",
+            "CREATE TABLE tenant_acme.\"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32) NOT NULL); "
+                + "INSERT INTO tenant_acme.\"__EFMigrationsHistory\" VALUES ('20990101000000_Theirs', '10')"
+        );
+        var planned = Assert.Single((await app.Migrator.PlanAsync(Ct)).Tenants);
+        Assert.Equal(PlannedTenantState.Unknown, planned.State);
+        Assert.Contains("MigrationsHistoryTable", planned.Error!.Message);
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => app.Migrator.MigrateAsync(tenant.Id, Ct));
+        Assert.Contains("20990101000000_Theirs", refused.Message);
+        Assert.Equal(MigrationRunStatus.Failed, (await app.Migrator.MigrateAllAsync(ct: Ct)).Status);
+    }
+
+    [Fact]
+    public async Task A_canary_that_is_not_there_is_refused()
+    {
+        await using var app = await StartAsync<LedgerContext>();
+        await AdoptManyAsync(app, 2);
+        var refused = await Assert.ThrowsAsync<ArgumentException>(() =>
+            app.Migrator.MigrateAllAsync(new() { Rings = [MigrationRing.OfTenants("t0001", "misspelt")] }, ct: Ct)
+        );
+        Assert.Contains("misspelt", refused.Message);
+        Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relname = 'runs'"));
     }
 
     [Theory]
@@ -340,9 +420,12 @@ public sealed class FleetTests(TestServers servers)
         where TContext : DbContext =>
         TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<TContext>());
 
+    private static async Task<string> DatabaseAsync(TestApp app) =>
+        (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!;
+
     private static async Task PsqlAsync(TestApp app, string script)
     {
-        var database = (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!;
+        var database = await DatabaseAsync(app);
         var start = new ProcessStartInfo(
             "psql",
             ["-h", app.Server.Host, "-p", $"{app.Server.Port}", "-U", app.Server.Username, "-q", database]

@@ -23,6 +23,7 @@ internal abstract class TenantChangeCommand : ConsoleCommand
         var tenant = await TenantReference.FindAsync(run, _tenant, ct).ConfigureAwait(false);
         if (run.Value(_dryRun))
         {
+            Check(run, tenant);
             var report = TenantReport.Of(tenant);
             return new CommandResult(
                 new { DryRun = true, Tenant = report },
@@ -45,6 +46,9 @@ internal abstract class TenantChangeCommand : ConsoleCommand
         var after = TenantReport.Of(changed);
         return new CommandResult(after, after.Write);
     }
+
+    /// <summary>Refuses what would be refused, as far as the tenant's row tells.</summary>
+    protected virtual void Check(CommandRun run, Tenant tenant) { }
 
     /// <summary>Changes the tenant; null where it is no more.</summary>
     protected abstract Task<Tenant?> ChangeAsync(CommandRun run, Tenant tenant, CancellationToken ct);

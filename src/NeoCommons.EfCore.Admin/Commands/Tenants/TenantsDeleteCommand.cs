@@ -31,6 +31,25 @@ internal sealed class TenantsDeleteCommand : TenantChangeCommand
         }
     }
 
+    public override string AfterCancellation =>
+        "Some of its tables may be gone already, and it cannot be restored any more. Repeat the command to finish.";
+
+    protected override void Check(CommandRun run, Tenant tenant)
+    {
+        if (run.Required(_confirm) != tenant.Slug)
+        {
+            throw new CommandFailedException(ExitCode.Usage, $"--confirm does not say '{tenant.Slug}'.");
+        }
+
+        if (tenant.Status != TenantStatus.Archived)
+        {
+            throw new CommandFailedException(
+                ExitCode.Conflict,
+                $"Tenant '{tenant.Slug}' is {TenantReport.Word(tenant.Status)}. Archive it first: tenants archive {tenant.Slug}."
+            );
+        }
+    }
+
     protected override async Task<Tenant?> ChangeAsync(CommandRun run, Tenant tenant, CancellationToken ct)
     {
         var deletion = new TenantDeletion

@@ -27,6 +27,9 @@ internal sealed class TenantsDoctorCommand : ConsoleCommand
         }
     }
 
+    public override string AfterCancellation =>
+        "What was mended with --fix is mended, and nothing else was changed. Run it again to see what is left.";
+
     public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
     {
         var examination = new TenantExamination

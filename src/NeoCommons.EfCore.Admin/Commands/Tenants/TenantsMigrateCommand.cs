@@ -82,7 +82,8 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
         var migrator = run.Get<ITenantMigrator>();
         if (run.Value(_dryRun))
         {
-            return Plan(await migrator.PlanAsync(ct).ConfigureAwait(false), one);
+            var named = one is null ? null : await TenantReference.FindAsync(run, one, ct).ConfigureAwait(false);
+            return Plan(await migrator.PlanAsync(ct).ConfigureAwait(false), named?.Id);
         }
 
         if (one is not null)
@@ -121,10 +122,10 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
         };
     }
 
-    private static CommandResult Plan(FleetPlan plan, string? one)
+    private static CommandResult Plan(FleetPlan plan, TenantId? one)
     {
         var tenants = plan
-            .Tenants.Where(t => one is null || t.Slug == one || t.TenantId.ToString() == one)
+            .Tenants.Where(t => one is null || t.TenantId == one)
             .Where(t => t.State is PlannedTenantState.Pending or PlannedTenantState.Unknown)
             .ToList();
         return new CommandResult(
