@@ -112,10 +112,10 @@ internal sealed class FleetPlanning(
                 PendingMigrations = state.Pending,
                 RegisteredVersion = tenant.SchemaVersion,
             }
-            : Unknown(
-                tenant,
-                SchemaMigration.NoSchema(tenant.Schema, $"behind connection '{tenant.ConnectionName}'", null)
-            );
+        : Unknown(
+            tenant,
+            SchemaMigration.NoSchema(tenant.Schema, $"behind connection '{tenant.ConnectionName}'", null)
+        );
 
     private static PlannedTenant Unknown(Tenant tenant, Exception e) =>
         new()

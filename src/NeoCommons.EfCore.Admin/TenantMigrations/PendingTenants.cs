@@ -119,8 +119,9 @@ internal static class PendingTenants
                 schema,
                 Exists: false,
                 Version: null,
-                Pending: scripts.Sum(s => s.Steps.Count),
-                false
+                scripts.Sum(s => s.Steps.Count),
+                IsAhead: false,
+                Fault: null
             );
         }
 
@@ -134,7 +135,8 @@ internal static class PendingTenants
             var applied = int.Parse(columns[(2 * i) + 1], CultureInfo.InvariantCulture);
             var latest = columns[(2 * i) + 2] is { Length: > 0 } id ? id : null;
             pending += steps.Count - applied;
-            var isAhead = latest is not null && string.CompareOrdinal(latest, steps is [.., var last] ? last.Id : null) > 0;
+            var isAhead =
+                latest is not null && string.CompareOrdinal(latest, steps is [.., var last] ? last.Id : null) > 0;
             ahead |= isAhead;
             if (isAhead && applied < steps.Count)
             {

@@ -46,10 +46,7 @@ internal sealed class SchemaMigration(
     /// <exception cref="TenantIsolationException">The schema does not exist, so unqualified names would lead elsewhere.</exception>
     public async Task BindAsync(CancellationToken ct)
     {
-        var command = new NpgsqlCommand(
-            Binding + "; SELECT current_schema()",
-            connection
-        );
+        var command = new NpgsqlCommand(Binding + "; SELECT current_schema()", connection);
         await using var _ = command.ConfigureAwait(false);
         var current = await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
         if (current != schema.Value)

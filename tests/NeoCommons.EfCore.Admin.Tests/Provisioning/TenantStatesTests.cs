@@ -107,6 +107,22 @@ public sealed class TenantStatesTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_function_that_pins_its_search_path_follows_the_schema()
+    {
+        await using var app = await StartAsync(inAdminDatabase: false);
+        var acme = await app.CreateTenantAsync("acme", "home");
+        await AddProductAsync(app, acme.Id);
+        await app.DirectAsync(
+            "home",
+            "CREATE FUNCTION tenant_acme.pinned() RETURNS bigint LANGUAGE sql SET search_path = tenant_acme, pg_temp AS 'SELECT count(*) FROM \"Products\"'"
+        );
+
+        await app.Provisioner.RenameAsync(acme.Id, new() { Slug = "globex", RenameSchema = true }, Ct);
+
+        Assert.Equal(1L, await app.DirectAsync("home", "SELECT tenant_globex.pinned()"));
+    }
+
+    [Fact]
     public async Task A_taken_slug_leaves_the_tenant_as_it_was()
     {
         await using var app = await StartAsync(inAdminDatabase: false);

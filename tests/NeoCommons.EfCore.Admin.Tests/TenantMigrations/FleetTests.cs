@@ -317,7 +317,9 @@ public sealed class FleetTests(TestServers servers)
         var tenants = new[] { await BySlugAsync(app, "t0001"), await BySlugAsync(app, "t0002") };
 
         // The second tenant waits for its lock, and the worker of the first one for the end of the run.
-        await using var session = new NpgsqlConnection(app.Server.GetConnectionString(await DatabaseAsync(app)) + ";Pooling=false");
+        await using var session = new NpgsqlConnection(
+            app.Server.GetConnectionString(await DatabaseAsync(app)) + ";Pooling=false"
+        );
         await session.OpenAsync(Ct);
         await new NpgsqlCommand(
             "SELECT pg_advisory_lock(hashtextextended('neocommons.migrate:tenant_t0002', 0))",
@@ -349,7 +351,9 @@ public sealed class FleetTests(TestServers servers)
         var planned = Assert.Single((await app.Migrator.PlanAsync(Ct)).Tenants);
         Assert.Equal(PlannedTenantState.Unknown, planned.State);
         Assert.Contains("MigrationsHistoryTable", planned.Error!.Message);
-        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => app.Migrator.MigrateAsync(tenant.Id, Ct));
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() =>
+            app.Migrator.MigrateAsync(tenant.Id, Ct)
+        );
         Assert.Contains("20990101000000_Theirs", refused.Message);
         Assert.Equal(MigrationRunStatus.Failed, (await app.Migrator.MigrateAllAsync(ct: Ct)).Status);
     }
