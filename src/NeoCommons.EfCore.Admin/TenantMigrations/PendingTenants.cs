@@ -113,7 +113,7 @@ internal static class PendingTenants
     private static SchemaState Parse(string[] columns, IReadOnlyList<MigrationScript> scripts)
     {
         var schema = SchemaName.Parse(columns[0]);
-        if (columns[1] == "-")
+        if (columns is [_, "-", ..])
         {
             return new SchemaState(
                 schema,

@@ -34,8 +34,7 @@ internal static class TenantScript
                 .AppendLine(step.History.InsertSql(tenant.Schema, step.Id) + ";");
         }
 
-        Be(inTransaction: false);
-        return text.ToString();
+        return text.AppendLine("COMMIT;").ToString();
 
         // A step may have left another path, and what runs outside of a transaction is bound and guarded each time.
         void Be(bool inTransaction)

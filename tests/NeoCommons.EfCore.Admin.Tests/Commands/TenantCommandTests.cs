@@ -126,7 +126,10 @@ public sealed class TenantCommandTests(TestServers servers)
         var sql = (await CommandLine.Of(app).RunAsync("tenants", "script", "acme", "--all")).IsOk().Out;
 
         var index = sql.IndexOf("CREATE INDEX CONCURRENTLY", StringComparison.Ordinal);
-        Assert.Equal("COMMIT;", sql[..index].TrimEnd().Split('\n')[^1].Trim());
+        var before = sql[..index].TrimEnd().Split('\n').Select(line => line.Trim()).ToArray();
+        Assert.Equal("COMMIT;", before[^3]);
+        Assert.StartsWith("SET search_path = \"tenant_acme\"", before[^2], StringComparison.Ordinal);
+        Assert.Contains("current_schema()", before[^1], StringComparison.Ordinal);
         Assert.EndsWith("COMMIT;", sql.TrimEnd(), StringComparison.Ordinal);
     }
 }
