@@ -74,10 +74,32 @@ internal sealed class DoctorMending(
         var worker = new WorkerConnection(sources, opening);
         await using var _ = worker.ConfigureAwait(false);
         var connection = await worker.OpenAsync(connectionName, ct).ConfigureAwait(false);
+        var name = SchemaName.Parse(schema);
+        var isFree = await AdvisoryLock
+            .TryAcquireAsync(connection, SchemaMigration.LockKey(name), ct)
+            .ConfigureAwait(false);
+
+        // Asked again under the lock that its creation would hold: it may have been made since it was looked at.
+        if (!isFree || await IsKnownAsync(connectionName, schema, ct).ConfigureAwait(false))
+        {
+            throw new InvalidOperationException("It is being made into a tenant's right now.");
+        }
 
         // RESTRICT: what somebody has put there meanwhile stays.
-        var command = new NpgsqlCommand($"DROP SCHEMA {SchemaName.Parse(schema).Quoted} RESTRICT", connection);
+        var command = new NpgsqlCommand($"DROP SCHEMA {name.Quoted} RESTRICT", connection);
         await using var __ = command.ConfigureAwait(false);
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    private async Task<bool> IsKnownAsync(string connectionName, string schema, CancellationToken ct)
+    {
+        var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        return await context
+                .Tenants.AnyAsync(t => t.Connection!.ConnectionName == connectionName && t.SchemaName == schema, ct)
+                .ConfigureAwait(false)
+            || await context
+                .WarmSchemas.AnyAsync(s => s.Connection!.ConnectionName == connectionName && s.SchemaName == schema, ct)
+                .ConfigureAwait(false);
     }
 }

@@ -179,7 +179,7 @@ internal sealed class MigrationRunner(
             var tenant = row.ToTenant();
             return tenant.Status is TenantStatus.Active or TenantStatus.Suspended
                 ? await migration.RunAsync(connection, tenant, options, ct).ConfigureAwait(false)
-                : throw new TenantUnavailableException(tenant);
+                : Untouched(tenant);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
@@ -196,6 +196,17 @@ internal sealed class MigrationRunner(
             };
         }
     }
+
+    // It was archived since the run began: there is nothing to do, and nothing is wrong.
+    private static TenantMigrationResult Untouched(Tenant tenant) =>
+        new()
+        {
+            TenantId = tenant.Id,
+            Slug = tenant.Slug,
+            Status = TenantMigrationStatus.UpToDate,
+            From = tenant.SchemaVersion,
+            To = tenant.SchemaVersion,
+        };
 
     private async Task BeatAsync(WorkerLife life, Guid run, long[] workers, RunReports reports, CancellationToken ct)
     {

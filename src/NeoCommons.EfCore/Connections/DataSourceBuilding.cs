@@ -158,6 +158,10 @@ internal static class DataSourceBuilding
             // Nor is a session whose reset is ours, which no transaction that has begun can take: ConnectionOpening refuses.
             Enlist = pooled && !ownsReset,
             PersistSecurityInfo = false,
+            // A statement without a timeout, a migration's for one, must notice that its server is gone.
+            TcpKeepAlive = true,
+            TcpKeepAliveTime = 30,
+            TcpKeepAliveInterval = 10,
         };
         if (pooled)
         {

@@ -397,6 +397,22 @@ public sealed class FleetTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_script_that_begins_outside_of_a_transaction_leads_to_the_tenants_schema()
+    {
+        await using var app = await StartAsync<AddedIndexContext>();
+        var tenant = (await AdoptAsync(app, "acme"))[0];
+        await app.DirectAsync("db1", "CREATE TABLE public.things (n int); CREATE TABLE tenant_acme.things (n int)");
+
+        await PsqlAsync(app, await app.Migrator.GenerateScriptAsync(tenant.Id, Ct));
+
+        Assert.Equal(true, await IsValidAsync(app));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync("db1", "SELECT count(*) FROM pg_index WHERE indrelid = 'public.things'::regclass")
+        );
+    }
+
+    [Fact]
     public async Task Options_out_of_range_are_refused()
     {
         await using var app = await StartAsync<LedgerContext>();

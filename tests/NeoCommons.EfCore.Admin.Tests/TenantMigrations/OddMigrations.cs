@@ -99,3 +99,13 @@ public sealed class CreateLate : Migration
             "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; CREATE TABLE late (c public.citext); INSERT INTO late VALUES ('x')"
         );
 }
+
+/// <summary>Begins with a statement that no transaction may hold.</summary>
+public class AddedIndexContext(DbContextOptions<AddedIndexContext> options) : DbContext(options);
+
+[DbContext(typeof(AddedIndexContext)), Migration("20260101000000_Index")]
+public sealed class AddIndex : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) =>
+        migrationBuilder.Sql("CREATE INDEX CONCURRENTLY ix_things_n ON things (n)", suppressTransaction: true);
+}
