@@ -130,8 +130,8 @@ public sealed class TestApp : IAsyncDisposable
                 var core = made.FindExtension<CoreOptionsExtension>() ?? new CoreOptionsExtension();
                 return made.WithExtension(
                     core.WithWarningsConfiguration(
-                        core.WarningsConfiguration.TryWithExplicit(
-                            CoreEventId.ManyServiceProvidersCreatedWarning,
+                        core.WarningsConfiguration.WithExplicit(
+                            [CoreEventId.ManyServiceProvidersCreatedWarning],
                             WarningBehavior.Ignore
                         )
                     )
