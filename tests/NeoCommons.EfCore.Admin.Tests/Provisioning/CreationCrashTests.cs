@@ -86,10 +86,12 @@ public sealed class CreationCrashTests(TestServers servers)
         var abandoned = app.CreateTenantAsync("acme", "home");
         await seeding.Task.WaitAsync(TimeSpan.FromSeconds(60), Ct);
 
-        // The death of a process ends its sessions.
-        await app.AdminAsync(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
-        );
+        // The death of a process ends its sessions; other tests have theirs in other databases of the server.
+        const string Die =
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND pid IN ("
+            + "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+        await app.AdminAsync(Die);
+        await app.DirectAsync("home", Die);
         script.Then = () => Task.CompletedTask;
         using var other = TestApp.BuildHost(
             servers.Postgres,
