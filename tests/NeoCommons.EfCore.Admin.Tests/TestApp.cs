@@ -154,6 +154,23 @@ public sealed class TestApp : IAsyncDisposable
             Ct
         );
 
+    /// <summary>Tenants with an empty schema in the first database, as an operator would add them by hand.</summary>
+    public async Task<IReadOnlyList<Tenant>> AdoptAsync(params string[] slugs)
+    {
+        var tenants = new List<Tenant>();
+        foreach (var slug in slugs)
+        {
+            await DirectAsync("db1", $"CREATE SCHEMA \"tenant_{slug}\"");
+            await AdminAsync(
+                "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
+                    + $"SELECT '{slug}', '{slug}', 'tenant_{slug}', id FROM admin.database_connections WHERE connection_name = 'db1'"
+            );
+            tenants.Add((await Get<ITenantStore>().FindBySlugAsync(slug, Ct))!);
+        }
+
+        return tenants;
+    }
+
     internal Task<IReadOnlyList<TenantMigrationResult>> MigrateAllAsync(MigrateAllOptions? options = null) =>
         MigrationReports.MigrateAllAsync(Services, options);
 

@@ -1,5 +1,4 @@
 using Microsoft.EntityFrameworkCore;
-using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -86,9 +85,7 @@ internal sealed class DoctorMending(
         }
 
         // RESTRICT: what somebody has put there meanwhile stays.
-        var command = new NpgsqlCommand($"DROP SCHEMA {name.Quoted} RESTRICT", connection);
-        await using var __ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        await connection.ExecuteAsync($"DROP SCHEMA {name.Quoted} RESTRICT", ct).ConfigureAwait(false);
     }
 
     private async Task<bool> IsKnownAsync(string connectionName, string schema, CancellationToken ct)

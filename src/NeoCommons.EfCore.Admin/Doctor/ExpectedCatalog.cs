@@ -27,7 +27,7 @@ internal sealed partial class ExpectedCatalog
         var schema = SchemaName.Parse($"neocommons_doctor_{Guid.NewGuid():N}");
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);
-        await ExecuteAsync(connection, $"CREATE SCHEMA {schema.Quoted}", ct).ConfigureAwait(false);
+        await connection.ExecuteAsync($"CREATE SCHEMA {schema.Quoted}", ct).ConfigureAwait(false);
         var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession: false);
         await migration.BindAsync(ct).ConfigureAwait(false);
         await migration
@@ -86,13 +86,6 @@ internal sealed partial class ExpectedCatalog
                         )),
                 ],
             };
-
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct)
-    {
-        var command = new NpgsqlCommand(sql, connection);
-        await using var _ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-    }
 
     [GeneratedRegex(@"^(\s*(?:CREATE(?:\s+UNIQUE)?|DROP)\s+INDEX\s+)CONCURRENTLY\s", RegexOptions.IgnoreCase)]
     private static partial Regex Concurrently();

@@ -28,14 +28,14 @@ internal sealed class TenantDoctor(
     {
         examination ??= new TenantExamination();
         using var apart = AmbientTransaction.Suppress();
-        var plan = await planning.PlanAsync(ct).ConfigureAwait(false);
-        var planned = plan.Tenants.ToDictionary(t => t.TenantId);
         var all = await connections.ListAsync(ct).ConfigureAwait(false);
         if (examination.ConnectionName is { } asked && all.All(c => c.Name != asked))
         {
             throw new ConnectionNotFoundException(asked);
         }
 
+        var plan = await planning.PlanAsync(examination.ConnectionName, ct).ConfigureAwait(false);
+        var planned = plan.Tenants.ToDictionary(t => t.TenantId);
         foreach (var connection in all)
         {
             if (!connection.IsActive || (examination.ConnectionName ?? connection.Name) != connection.Name)

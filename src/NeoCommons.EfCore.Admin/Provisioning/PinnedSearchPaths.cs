@@ -43,9 +43,7 @@ internal static class PinnedSearchPaths
 
         foreach (var sql in statements)
         {
-            var alter = new NpgsqlCommand(sql, connection);
-            await using var _ = alter.ConfigureAwait(false);
-            await alter.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+            await connection.ExecuteAsync(sql, ct).ConfigureAwait(false);
         }
     }
 }

@@ -1,5 +1,3 @@
-using Npgsql;
-
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Makes and migrates schemas that are no tenant's: the template, and those that wait for a tenant.</summary>
@@ -50,12 +48,12 @@ internal sealed class SchemaBuilding(ConnectionOpening opening, SearchPath searc
             await migration.LockAsync(ct).ConfigureAwait(false);
             if (!(await SchemaContent.ReadAsync(connection, schema, ct).ConfigureAwait(false)).Exists)
             {
-                var create = new NpgsqlCommand(
-                    $"CREATE SCHEMA {schema.Quoted}; COMMENT ON SCHEMA {schema.Quoted} IS '{comment}'",
-                    connection
-                );
-                await using var _ = create.ConfigureAwait(false);
-                await create.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+                await connection
+                    .ExecuteAsync(
+                        $"CREATE SCHEMA {schema.Quoted}; COMMENT ON SCHEMA {schema.Quoted} IS '{comment}'",
+                        ct
+                    )
+                    .ConfigureAwait(false);
             }
 
             await migration.BindAsync(ct).ConfigureAwait(false);

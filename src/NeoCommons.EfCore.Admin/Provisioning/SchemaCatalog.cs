@@ -127,10 +127,6 @@ internal static class SchemaCatalog
     }
 
     /// <summary>Makes the schema alone the search path, until the transaction ends.</summary>
-    internal static async Task SetPathAsync(NpgsqlConnection connection, SchemaName schema, CancellationToken ct)
-    {
-        var command = new NpgsqlCommand($"SET LOCAL search_path = {schema.Quoted}, pg_temp", connection);
-        await using var _ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-    }
+    internal static Task SetPathAsync(NpgsqlConnection connection, SchemaName schema, CancellationToken ct) =>
+        connection.ExecuteAsync($"SET LOCAL search_path = {schema.Quoted}, pg_temp", ct);
 }

@@ -108,7 +108,8 @@ internal sealed class SchemaCreation(
         }
         catch when (isNew && !resume)
         {
-            await ExecuteAsync($"DROP SCHEMA IF EXISTS {schema.Quoted} CASCADE", CancellationToken.None)
+            await connection
+                .ExecuteAsync($"DROP SCHEMA IF EXISTS {schema.Quoted} CASCADE", CancellationToken.None)
                 .ConfigureAwait(false);
             throw;
         }
@@ -131,23 +132,16 @@ internal sealed class SchemaCreation(
         var comment = SchemaMark.Statement(schema, tenant.Id);
         if (!found.Exists)
         {
-            await ExecuteAsync($"CREATE SCHEMA {schema.Quoted}; {comment}", ct).ConfigureAwait(false);
+            await connection.ExecuteAsync($"CREATE SCHEMA {schema.Quoted}; {comment}", ct).ConfigureAwait(false);
             IsNew = true;
         }
         else if (found.IsOwned && (found.Comment is null || SchemaMark.IsAny(found.Comment)))
         {
-            await ExecuteAsync(comment, ct).ConfigureAwait(false);
+            await connection.ExecuteAsync(comment, ct).ConfigureAwait(false);
         }
 
         // What a resumed creation finds was copied or migrated already: either is whole.
         IsToBeCopied = copy is not null && found.Occupant is null;
         return !found.Exists;
-    }
-
-    private async Task ExecuteAsync(string sql, CancellationToken ct)
-    {
-        var command = new NpgsqlCommand(sql, connection);
-        await using var _ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 }

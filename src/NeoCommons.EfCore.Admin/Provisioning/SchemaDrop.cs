@@ -56,15 +56,8 @@ internal static class SchemaDrop
     }
 
     /// <summary>Drops the schema with what is left in it, in the caller's transaction.</summary>
-    public static async Task DropAsync(NpgsqlConnection connection, SchemaName schema, CancellationToken ct)
-    {
-        var command = new NpgsqlCommand($"DROP SCHEMA IF EXISTS {schema.Quoted} CASCADE", connection)
-        {
-            CommandTimeout = 0,
-        };
-        await using var _ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-    }
+    public static Task DropAsync(NpgsqlConnection connection, SchemaName schema, CancellationToken ct) =>
+        connection.ExecuteAsync($"DROP SCHEMA IF EXISTS {schema.Quoted} CASCADE", ct, timeout: 0);
 
     /// <summary>Drops the tenant's role in the caller's transaction; what went wrong, if it could not be.</summary>
     public static async Task<PostgresException?> TryDropRoleAsync(
@@ -73,11 +66,11 @@ internal static class SchemaDrop
         CancellationToken ct
     )
     {
-        await ExecuteAsync("SAVEPOINT neocommons_role").ConfigureAwait(false);
+        await connection.ExecuteAsync("SAVEPOINT neocommons_role", ct).ConfigureAwait(false);
         try
         {
             // The name needs no quotes: see TenantRole.
-            await ExecuteAsync("DROP ROLE IF EXISTS " + TenantRole.Of(tenant)).ConfigureAwait(false);
+            await connection.ExecuteAsync("DROP ROLE IF EXISTS " + TenantRole.Of(tenant), ct).ConfigureAwait(false);
             return null;
         }
         catch (PostgresException e)
@@ -87,15 +80,8 @@ internal static class SchemaDrop
                         or PostgresErrorCodes.ObjectInUse
             )
         {
-            await ExecuteAsync("ROLLBACK TO SAVEPOINT neocommons_role").ConfigureAwait(false);
+            await connection.ExecuteAsync("ROLLBACK TO SAVEPOINT neocommons_role", ct).ConfigureAwait(false);
             return e;
-        }
-
-        async Task ExecuteAsync(string sql)
-        {
-            var command = new NpgsqlCommand(sql, connection);
-            await using var _ = command.ConfigureAwait(false);
-            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
     }
 

@@ -115,7 +115,9 @@ internal static class SchemaMark
                 );
             }
 
-            await ExecuteAsync($"ALTER SCHEMA {current.Quoted} RENAME TO {target.Quoted}").ConfigureAwait(false);
+            await connection
+                .ExecuteAsync($"ALTER SCHEMA {current.Quoted} RENAME TO {target.Quoted}", ct)
+                .ConfigureAwait(false);
             await PinnedSearchPaths.FollowAsync(connection, target, current, ct).ConfigureAwait(false);
         }
 
@@ -133,15 +135,9 @@ internal static class SchemaMark
                 },
             };
             await using var _ = compose.ConfigureAwait(false);
-            await ExecuteAsync((string)(await compose.ExecuteScalarAsync(ct).ConfigureAwait(false))!)
+            await connection
+                .ExecuteAsync((string)(await compose.ExecuteScalarAsync(ct).ConfigureAwait(false))!, ct)
                 .ConfigureAwait(false);
-        }
-
-        async Task ExecuteAsync(string sql)
-        {
-            var command = new NpgsqlCommand(sql, connection);
-            await using var _ = command.ConfigureAwait(false);
-            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
     }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -57,7 +56,7 @@ internal sealed class RegistryListener(
         await using var _ = session.ConfigureAwait(false);
         var heard = new ConcurrentQueue<RegistryNotification>();
         session.Notification += (_, e) => heard.Enqueue(RegistryNotification.Parse(e.Payload));
-        await ExecuteAsync(session, "LISTEN " + RegistryNotification.Channel, ct).ConfigureAwait(false);
+        await session.ExecuteAsync("LISTEN " + RegistryNotification.Channel, ct, AnswerTimeout).ConfigureAwait(false);
 
         await ReloadAllAsync(ct).ConfigureAwait(false);
         onListening();
@@ -67,7 +66,7 @@ internal sealed class RegistryListener(
             await TakeInAsync(heard, ct).ConfigureAwait(false);
             if (!await session.WaitAsync(Silence, ct).ConfigureAwait(false))
             {
-                await ExecuteAsync(session, "SELECT 1", ct).ConfigureAwait(false);
+                await session.ExecuteAsync("SELECT 1", ct, AnswerTimeout).ConfigureAwait(false);
             }
         }
     }
@@ -103,12 +102,5 @@ internal sealed class RegistryListener(
     {
         await tenants.ForgetAsync(ct).ConfigureAwait(false);
         await connections.ReloadAsync(ct).ConfigureAwait(false);
-    }
-
-    private static async Task ExecuteAsync(NpgsqlConnection session, string sql, CancellationToken ct)
-    {
-        var command = new NpgsqlCommand(sql, session) { CommandTimeout = AnswerTimeout };
-        await using var _ = command.ConfigureAwait(false);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 }

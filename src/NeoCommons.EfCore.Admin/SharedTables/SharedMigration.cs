@@ -183,8 +183,6 @@ internal sealed class SharedMigration
             return;
         }
 
-        var create = new NpgsqlCommand($"CREATE SCHEMA IF NOT EXISTS {_schema.Quoted}", connection);
-        await using var __ = create.ConfigureAwait(false);
-        await create.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        await connection.ExecuteAsync($"CREATE SCHEMA IF NOT EXISTS {_schema.Quoted}", ct).ConfigureAwait(false);
     }
 }

@@ -14,7 +14,9 @@ internal sealed class FleetPlanning(
     private const int DatabasesAtATime = 8;
     private const int Tries = 3;
 
-    public async Task<FleetPlan> PlanAsync(CancellationToken ct)
+    /// <param name="connectionName">Only the tenants behind this connection; null: all.</param>
+    /// <param name="ct">Cancels.</param>
+    public async Task<FleetPlan> PlanAsync(string? connectionName, CancellationToken ct)
     {
         // What is wrong with the migrations themselves is wrong for every tenant: say it once, before the first.
         var all = scripts.All;
@@ -23,7 +25,10 @@ internal sealed class FleetPlanning(
         var databases = new Dictionary<(string Connection, string? Type), List<Tenant>>();
         await foreach (var tenant in tenants.ListAsync(ct).ConfigureAwait(false))
         {
-            if (tenant.Status is TenantStatus.Active or TenantStatus.Suspended)
+            if (
+                tenant.Status is TenantStatus.Active or TenantStatus.Suspended
+                && (connectionName ?? tenant.ConnectionName) == tenant.ConnectionName
+            )
             {
                 var key = (tenant.ConnectionName, scripts.IsOwnType(tenant) ? tenant.TenantType : null);
                 if (!databases.TryGetValue(key, out var there))

@@ -1,8 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using Npgsql;
-using Polly;
-using Polly.Retry;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -19,7 +16,6 @@ internal sealed class MigrationRunner(
 )
 {
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Works at the run until nothing is left that can be done, and reports how it stands then.</summary>
     public async Task<MigrationRun> RunAsync(
@@ -66,11 +62,30 @@ internal sealed class MigrationRunner(
             throw;
         }
 
-        async Task WorkAsync(long key, Guid[] connections)
+        async Task WorkAsync(long key, Guid[] server)
         {
             try
             {
-                await WorkAtAsync(key, connections).ConfigureAwait(false);
+                var connection = new WorkerConnection(sources, opening);
+                await using var __ = connection.ConfigureAwait(false);
+                var worker = new MigrationWorker(
+                    run,
+                    key,
+                    server,
+                    options,
+                    claims,
+                    migration,
+                    connection,
+                    total,
+                    reports,
+                    time,
+                    log
+                );
+                await worker.RunAsync(stop.Token).ConfigureAwait(false);
+                foreach (var name in worker.Retyped)
+                {
+                    retyped[name] = true;
+                }
             }
             catch
             {
@@ -79,134 +94,7 @@ internal sealed class MigrationRunner(
                 throw;
             }
         }
-
-        async Task WorkAtAsync(long key, Guid[] connections)
-        {
-            var connection = new WorkerConnection(sources, opening);
-            await using var __ = connection.ConfigureAwait(false);
-            TenantMigrationResult? before = null;
-            try
-            {
-                await LoopAsync().ConfigureAwait(false);
-            }
-            catch when (before is not null)
-            {
-                // It is done, and the registry should know, whatever ends us.
-                await claims.RecordAsync(run, key, before, CancellationToken.None).ConfigureAwait(false);
-                throw;
-            }
-            async Task LoopAsync()
-            {
-                while (true)
-                {
-                    await total.WaitAsync(stop.Token).ConfigureAwait(false);
-                    try
-                    {
-                        var row = await Persisting
-                            .ExecuteAsync(
-                                async token =>
-                                    await claims.NextAsync(run, key, connections, before, token).ConfigureAwait(false),
-                                stop.Token
-                            )
-                            .ConfigureAwait(false);
-                        reports.Add(before);
-                        before = null;
-                        if (row is not null)
-                        {
-                            before = await VisitAsync(connection, row, options, stop.Token).ConfigureAwait(false);
-                        }
-                    }
-                    finally
-                    {
-                        total.Release();
-                    }
-
-                    if (before is { MayChangeTypes: true })
-                    {
-                        retyped[connection.Source.Row.Name] = true;
-                    }
-
-                    if (before is null)
-                    {
-                        // The session holds the lock of its last schema, which others may wait for.
-                        await connection.DisposeAsync().ConfigureAwait(false);
-                        var goesOn = await Persisting
-                            .ExecuteAsync(
-                                async token =>
-                                    await claims.IsUnfinishedAsync(run, connections, token).ConfigureAwait(false),
-                                stop.Token
-                            )
-                            .ConfigureAwait(false);
-                        if (!goesOn)
-                        {
-                            return;
-                        }
-
-                        await Task.Delay(Patience, time, stop.Token).ConfigureAwait(false);
-                    }
-                }
-            }
-        }
     }
-
-    /// <summary>For what is written to the admin database: it is away for a while when its server restarts.</summary>
-    private ResiliencePipeline Persisting =>
-        field ??= new ResiliencePipelineBuilder { TimeProvider = time }
-            .AddRetry(
-                new RetryStrategyOptions
-                {
-                    ShouldHandle = new PredicateBuilder().Handle<NpgsqlException>(e =>
-                        e.IsTransient || e.SqlState?.StartsWith("57P", StringComparison.Ordinal) is true
-                    ),
-                    MaxRetryAttempts = 6,
-                    BackoffType = DelayBackoffType.Exponential,
-                    Delay = Patience,
-                    MaxDelay = TimeSpan.FromSeconds(5),
-                }
-            )
-            .Build();
-
-    private async Task<TenantMigrationResult> VisitAsync(
-        WorkerConnection connection,
-        TenantRow row,
-        MigrateAllOptions options,
-        CancellationToken ct
-    )
-    {
-        var started = time.GetTimestamp();
-        try
-        {
-            var tenant = row.ToTenant();
-            return tenant.Status is TenantStatus.Active or TenantStatus.Suspended
-                ? await migration.RunAsync(connection, tenant, options, ct).ConfigureAwait(false)
-                : Untouched(tenant);
-        }
-        catch (Exception e) when (!ct.IsCancellationRequested)
-        {
-            AdminLogMessages.MigrationFailed(log, e, row.Slug);
-            return new TenantMigrationResult
-            {
-                TenantId = new TenantId(row.Id),
-                Slug = row.Slug,
-                Status = TenantMigrationStatus.Failed,
-                From = row.SchemaVersion,
-                To = row.SchemaVersion,
-                Duration = time.GetElapsedTime(started),
-                Error = e,
-            };
-        }
-    }
-
-    // It was archived since the run began: there is nothing to do, and nothing is wrong.
-    private static TenantMigrationResult Untouched(Tenant tenant) =>
-        new()
-        {
-            TenantId = tenant.Id,
-            Slug = tenant.Slug,
-            Status = TenantMigrationStatus.UpToDate,
-            From = tenant.SchemaVersion,
-            To = tenant.SchemaVersion,
-        };
 
     private async Task BeatAsync(WorkerLife life, Guid run, long[] workers, RunReports reports, CancellationToken ct)
     {

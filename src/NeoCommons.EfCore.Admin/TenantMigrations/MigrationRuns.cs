@@ -106,17 +106,7 @@ internal sealed class MigrationRuns(AdminDatabase database)
         var batch = database.Source.CreateBatch();
         await using var _ = batch.ConfigureAwait(false);
 
-        // Two statements: the second sees what those have added who held the lock.
-        batch.Add("SELECT FROM admin.migration_runs WHERE id = $1 FOR UPDATE", run);
-        batch.Add(
-            """
-            UPDATE admin.migration_runs r SET finished_at = clock_timestamp(), status = CASE WHEN EXISTS (
-                SELECT FROM admin.tenant_migrations WHERE run_id = $1 AND state = 'failed') THEN 'failed' ELSE 'completed' END
-            WHERE id = $1 AND status = 'running' AND NOT EXISTS (
-                SELECT FROM admin.tenant_migrations WHERE run_id = $1 AND state IN ('pending', 'running'))
-            """,
-            run
-        );
+        AddEnd(batch, "r.id = $1", run);
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
@@ -133,15 +123,7 @@ internal sealed class MigrationRuns(AdminDatabase database)
             """,
             target
         );
-        batch.Add(
-            """
-            UPDATE admin.migration_runs r SET finished_at = clock_timestamp(), status = CASE WHEN EXISTS (
-                SELECT FROM admin.tenant_migrations WHERE run_id = r.id AND state = 'failed') THEN 'failed' ELSE 'completed' END
-            WHERE status = 'running' AND target <= $1 COLLATE "C" AND NOT EXISTS (
-                SELECT FROM admin.tenant_migrations WHERE run_id = r.id AND state IN ('pending', 'running'))
-            """,
-            target
-        );
+        AddEnd(batch, "r.target <= $1 COLLATE \"C\"", target);
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
@@ -240,6 +222,22 @@ internal sealed class MigrationRuns(AdminDatabase database)
             tenants.Select(t => t.Registered).ToArray()
         );
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Ends the runs that go on and have nothing left to do.</summary>
+    private static void AddEnd(NpgsqlBatch batch, string which, object value)
+    {
+        // Two statements: the second sees what those have added who held the lock.
+        batch.Add($"SELECT FROM admin.migration_runs r WHERE {which} AND r.status = 'running' FOR UPDATE", value);
+        batch.Add(
+            $"""
+            UPDATE admin.migration_runs r SET finished_at = clock_timestamp(), status = CASE WHEN EXISTS (
+                SELECT FROM admin.tenant_migrations WHERE run_id = r.id AND state = 'failed') THEN 'failed' ELSE 'completed' END
+            WHERE {which} AND r.status = 'running' AND NOT EXISTS (
+                SELECT FROM admin.tenant_migrations WHERE run_id = r.id AND state IN ('pending', 'running'))
+            """,
+            value
+        );
     }
 
     private static async Task<(Guid Run, bool IsNew)> ReadAsync(NpgsqlCommand join, CancellationToken ct)

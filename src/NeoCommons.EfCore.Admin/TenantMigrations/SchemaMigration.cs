@@ -150,9 +150,7 @@ internal sealed class SchemaMigration(
         {
             foreach (var sql in CanSplit ? [string.Join("\n;\n", all)] : all)
             {
-                var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
-                await using var _ = command.ConfigureAwait(false);
-                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+                await connection.ExecuteAsync(sql, ct, timeout: 0).ConfigureAwait(false);
             }
         }
         catch (PostgresException e)

@@ -155,19 +155,15 @@ internal sealed partial class SuppressedStep(
     private async Task StatementAsync(string sql, CancellationToken ct)
     {
         await migration.BindAsync(ct).ConfigureAwait(false);
-        foreach (var statement in new[] { "SET lock_timeout = 0", sql })
+        await connection.ExecuteAsync("SET lock_timeout = 0", ct).ConfigureAwait(false);
+        try
         {
-            var command = new NpgsqlCommand(statement, connection) { CommandTimeout = 0 };
-            await using var _ = command.ConfigureAwait(false);
-            try
-            {
-                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-            }
-            catch (PostgresException e)
-            {
-                e.Data["Migration"] = step.Id;
-                throw;
-            }
+            await connection.ExecuteAsync(sql, ct, timeout: 0).ConfigureAwait(false);
+        }
+        catch (PostgresException e)
+        {
+            e.Data["Migration"] = step.Id;
+            throw;
         }
     }
 

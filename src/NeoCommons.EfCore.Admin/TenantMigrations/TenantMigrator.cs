@@ -59,7 +59,7 @@ internal sealed class TenantMigrator(
     public async Task<FleetPlan> PlanAsync(CancellationToken ct = default)
     {
         using var apart = AmbientTransaction.Suppress();
-        return await planning.PlanAsync(ct).ConfigureAwait(false);
+        return await planning.PlanAsync(null, ct).ConfigureAwait(false);
     }
 
     public async Task<MigrationRun> MigrateAllAsync(
@@ -71,7 +71,7 @@ internal sealed class TenantMigrator(
         options ??= new MigrateAllOptions();
         options.Validate();
         using var apart = AmbientTransaction.Suppress();
-        var plan = await planning.PlanAsync(ct).ConfigureAwait(false);
+        var plan = await planning.PlanAsync(null, ct).ConfigureAwait(false);
         ThrowIfUnknown(options.Rings, plan);
         await TryWriteVersionsAsync(plan, ct).ConfigureAwait(false);
 

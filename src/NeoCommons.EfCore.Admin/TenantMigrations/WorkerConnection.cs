@@ -32,9 +32,7 @@ internal sealed class WorkerConnection(TenantDataSources sources, ConnectionOpen
             _uses++;
             if (_source.Row.Pooler != PoolerMode.Transaction)
             {
-                var discard = new NpgsqlCommand("DISCARD ALL", known);
-                await using var _ = discard.ConfigureAwait(false);
-                await discard.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+                await known.ExecuteAsync("DISCARD ALL", ct).ConfigureAwait(false);
             }
 
             return known;

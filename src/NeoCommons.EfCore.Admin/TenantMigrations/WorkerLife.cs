@@ -15,7 +15,7 @@ internal sealed class WorkerLife(AdminDatabase database, long[] workers) : IAsyn
         {
             try
             {
-                await ExecuteAsync(session, "SELECT 1", ct).ConfigureAwait(false);
+                await session.ExecuteAsync("SELECT 1", ct).ConfigureAwait(false);
                 return;
             }
             catch (NpgsqlException)
@@ -28,8 +28,12 @@ internal sealed class WorkerLife(AdminDatabase database, long[] workers) : IAsyn
         var begun = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
         try
         {
-            await ExecuteAsync(begun, "SELECT pg_advisory_lock(worker) FROM unnest($1) AS worker", ct, workers)
-                .ConfigureAwait(false);
+            var take = new NpgsqlCommand("SELECT pg_advisory_lock(worker) FROM unnest($1) AS worker", begun)
+            {
+                Parameters = { new() { Value = workers } },
+            };
+            await using var _ = take.ConfigureAwait(false);
+            await take.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
             _session = begun;
         }
         catch
@@ -46,22 +50,5 @@ internal sealed class WorkerLife(AdminDatabase database, long[] workers) : IAsyn
             _session = null;
             await session.DisposeAsync().ConfigureAwait(false);
         }
-    }
-
-    private static async Task ExecuteAsync(
-        NpgsqlConnection session,
-        string sql,
-        CancellationToken ct,
-        long[]? values = null
-    )
-    {
-        var command = new NpgsqlCommand(sql, session);
-        await using var _ = command.ConfigureAwait(false);
-        if (values is not null)
-        {
-            command.Parameters.Add(new() { Value = values });
-        }
-
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 }

@@ -3,34 +3,11 @@ using Microsoft.EntityFrameworkCore.Diagnostics;
 
 namespace NeoCommons.EfCore;
 
-/// <summary>Opens a context's connection in EF's place, so that it is bound before EF sees it as open.</summary>
-/// <remarks>
-/// Binding in <c>ConnectionOpened</c> fails open: EF leaves the connection open when that throws, and the next command
-/// or EF's retry skips the interceptor. Here an exception comes out of the opening itself.
-/// </remarks>
-internal sealed class SearchPathInterceptor(TenantLease lease) : DbConnectionInterceptor
+/// <summary>Opens a tenant context's connection bound to the tenant, and ends the use when it is closed.</summary>
+internal sealed class SearchPathInterceptor(TenantLease lease) : OpeningInterceptor
 {
-    public override InterceptionResult ConnectionOpening(
-        DbConnection connection,
-        ConnectionEventData eventData,
-        InterceptionResult result
-    )
-    {
-        // Not async: the task has completed, and its exception is rethrown.
-        lease.OpenAsync(connection, async: false, CancellationToken.None).GetAwaiter().GetResult();
-        return InterceptionResult.Suppress();
-    }
-
-    public override async ValueTask<InterceptionResult> ConnectionOpeningAsync(
-        DbConnection connection,
-        ConnectionEventData eventData,
-        InterceptionResult result,
-        CancellationToken cancellationToken = default
-    )
-    {
-        await lease.OpenAsync(connection, async: true, cancellationToken).ConfigureAwait(false);
-        return InterceptionResult.Suppress();
-    }
+    protected override ValueTask OpenAsync(DbConnection connection, bool async, CancellationToken ct) =>
+        lease.OpenAsync(connection, async, ct);
 
     public override InterceptionResult ConnectionClosing(
         DbConnection connection,

@@ -169,16 +169,7 @@ public sealed class FleetCommandTests(TestServers servers)
     private async Task<TestApp> StartAsync(params string[] slugs)
     {
         var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<LedgerContext>());
-        foreach (var slug in slugs)
-        {
-            await app.DirectAsync("db1", $"CREATE SCHEMA \"tenant_{slug}\"");
-            await app.AdminAsync(
-                "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
-                    + $"SELECT '{slug}', '{slug}', 'tenant_{slug}', id FROM admin.database_connections"
-            );
-        }
-
-        Assert.NotNull(await app.Get<ITenantStore>().FindBySlugAsync(slugs[0], Ct));
+        await app.AdoptAsync(slugs);
         return app;
     }
 }

@@ -67,7 +67,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task A_run_is_kept_with_what_became_of_each_tenant()
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptAsync(app, "acme", "bad-one", "globex");
+        await app.AdoptAsync("acme", "bad-one", "globex");
         await app.DirectAsync("db1", "DROP SCHEMA tenant_globex");
 
         var run = await app.Migrator.MigrateAllAsync(ct: Ct);
@@ -107,7 +107,7 @@ public sealed class FleetTests(TestServers servers)
     {
         await using var app = await StartAsync<LedgerContext>();
         await AdoptManyAsync(app, 20);
-        await AdoptAsync(app, "bad-one");
+        await app.AdoptAsync("bad-one");
         var options = new MigrateAllOptions { Rings = [MigrationRing.OfTenants("bad-one")], ErrorBudget = 0 };
 
         var stopped = await app.Migrator.MigrateAllAsync(options, ct: Ct);
@@ -189,7 +189,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task A_statement_that_waits_for_a_lock_is_rolled_back_and_tried_again()
     {
         await using var app = await StartAsync<LedgerContext>();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.Migrator.MigrateAsync(tenant.Id, Ct);
         await app.DirectAsync(
             "db1",
@@ -203,7 +203,7 @@ public sealed class FleetTests(TestServers servers)
             new() { LockTimeout = TimeSpan.FromMilliseconds(50), Attempts = 1000 },
             ct: Ct
         );
-        await Until(async () =>
+        await Eventually.TrueAsync(async () =>
             await app.DirectAsync(
                 "db1",
                 "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
@@ -220,7 +220,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task An_index_that_was_being_built_when_the_backend_died_is_built_again()
     {
         await using var app = await StartAsync<IndexedContext>();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.DirectAsync("db1", "CREATE TABLE tenant_acme.blocker (n int)");
 
         // CREATE INDEX CONCURRENTLY waits for every transaction that has a snapshot.
@@ -228,12 +228,12 @@ public sealed class FleetTests(TestServers servers)
         await using var transaction = await reader.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, Ct);
         await new NpgsqlCommand("SELECT * FROM tenant_acme.blocker", reader).ExecuteNonQueryAsync(Ct);
         var migrating = app.Migrator.MigrateAsync(tenant.Id, Ct);
-        await Until(async () => await IsValidAsync(app) is false);
+        await Eventually.TrueAsync(async () => await IsValidAsync(app) is false);
         await app.DirectAsync(
             "db1",
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND datname = current_database()"
         );
-        await Until(async () =>
+        await Eventually.TrueAsync(async () =>
             await app.DirectAsync(
                 "db1",
                 "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%' OR query LIKE 'CREATE INDEX CONCURRENTLY%'"
@@ -256,7 +256,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task A_migration_that_was_killed_between_its_statements_goes_on_there(int statements, string reached)
     {
         await using var app = await StartAsync<IndexedContext>();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.DirectAsync(
             "db1",
             reached
@@ -277,7 +277,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task An_index_of_that_name_that_nobody_has_begun_is_not_taken_for_the_migrations()
     {
         await using var app = await StartAsync<IndexedContext>();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.DirectAsync(
             "db1",
             "CREATE TABLE tenant_acme.other (m int); CREATE INDEX ix_things_n ON tenant_acme.other (m)"
@@ -326,7 +326,7 @@ public sealed class FleetTests(TestServers servers)
             session
         ).ExecuteNonQueryAsync(Ct);
         var running = app.Migrator.MigrateAllAsync(ct: Ct);
-        await Until(async () =>
+        await Eventually.TrueAsync(async () =>
             await app.AdminAsync("SELECT count(*) FROM admin.tenant_migrations WHERE state = 'done'") is 1L
         );
         Assert.Equal(TenantMigrationStatus.UpToDate, (await app.Migrator.MigrateAsync(tenants[0].Id, Ct)).Status);
@@ -342,7 +342,7 @@ public sealed class FleetTests(TestServers servers)
             servers.Postgres,
             configure: b => b.AddTenantDbContext<NotesContext>()
         );
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.DirectAsync(
             "db1",
             "CREATE TABLE tenant_acme.\"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32) NOT NULL); "
@@ -383,7 +383,7 @@ public sealed class FleetTests(TestServers servers)
                         ? b.AddTenantDbContext<LedgerContext>()
                         : b.AddTenantDbContext<IndexedContext>()
         );
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
 
         var script = await app.Migrator.GenerateScriptAsync(tenant.Id, Ct);
         await PsqlAsync(app, script);
@@ -400,7 +400,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task A_script_that_begins_outside_of_a_transaction_leads_to_the_tenants_schema()
     {
         await using var app = await StartAsync<AddedIndexContext>();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.DirectAsync("db1", "CREATE TABLE public.things (n int); CREATE TABLE tenant_acme.things (n int)");
 
         await PsqlAsync(app, await app.Migrator.GenerateScriptAsync(tenant.Id, Ct));
@@ -500,29 +500,5 @@ public sealed class FleetTests(TestServers servers)
                 + "SELECT 't' || to_char(i, 'FM0000'), 't', 'tenant_t' || to_char(i, 'FM0000'), c.id "
                 + $"FROM generate_series(1, {count}) AS i, admin.database_connections c"
         );
-    }
-
-    private static async Task<IReadOnlyList<Tenant>> AdoptAsync(TestApp app, params string[] slugs)
-    {
-        var tenants = new List<Tenant>();
-        foreach (var slug in slugs)
-        {
-            await app.DirectAsync("db1", $"CREATE SCHEMA \"tenant_{slug}\"");
-            await app.AdminAsync(
-                "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
-                    + $"SELECT '{slug}', '{slug}', 'tenant_{slug}', id FROM admin.database_connections"
-            );
-            tenants.Add(await BySlugAsync(app, slug));
-        }
-
-        return tenants;
-    }
-
-    private static async Task Until(Func<Task<bool>> condition)
-    {
-        while (!await condition())
-        {
-            await Task.Delay(20, Ct);
-        }
     }
 }

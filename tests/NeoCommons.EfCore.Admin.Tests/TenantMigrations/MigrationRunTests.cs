@@ -14,10 +14,7 @@ public sealed class MigrationRunTests(TestServers servers)
             servers.Postgres,
             configure: b => b.AddTenantDbContext<SlowIndexContext>()
         );
-        await app.DirectAsync("db1", "CREATE SCHEMA tenant_acme");
-        await app.AdminAsync(
-            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
-        );
+        await app.AdoptAsync("acme");
         var acme = (await app.Get<ITenantStore>().FindBySlugAsync("acme", Ct))!;
         var runs = Enumerable.Range(0, 2).Select(_ => app.Migrator.MigrateAsync(acme.Id, Ct)).ToArray();
         await Task.WhenAll(runs);
@@ -30,10 +27,7 @@ public sealed class MigrationRunTests(TestServers servers)
             servers.Postgres,
             configure: b => b.AddTenantDbContext<NotesContext>()
         );
-        await app.DirectAsync("db1", "CREATE SCHEMA tenant_acme");
-        await app.AdminAsync(
-            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
-        );
+        await app.AdoptAsync("acme");
         await app.AdminAsync(
             "CREATE FUNCTION admin.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$; "
                 + "CREATE TRIGGER no BEFORE UPDATE ON admin.tenants FOR EACH ROW "

@@ -77,7 +77,9 @@ public sealed class SchemaVersionTests(TestServers servers)
             Ct
         );
         var migrating = app.Migrator.MigrateAsync(tenant.Id, Ct);
-        await Until(async () => await app.AdminAsync("SELECT migrating_until FROM admin.tenants") is DateTime);
+        await Eventually.TrueAsync(async () =>
+            await app.AdminAsync("SELECT migrating_until FROM admin.tenants") is DateTime
+        );
         await app.ReloadAsync();
 
         var making = CreateAsync(app, tenant).AsTask();
@@ -134,13 +136,5 @@ public sealed class SchemaVersionTests(TestServers servers)
     {
         await app.AdminAsync($"UPDATE admin.tenants SET schema_version = '{version}' WHERE id = '{tenant.Id}'");
         await app.ReloadAsync();
-    }
-
-    private static async Task Until(Func<Task<bool>> condition)
-    {
-        while (!await condition())
-        {
-            await Task.Delay(20, Ct);
-        }
     }
 }

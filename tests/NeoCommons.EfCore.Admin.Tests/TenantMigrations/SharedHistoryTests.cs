@@ -27,10 +27,7 @@ public sealed class SharedHistoryTests(TestServers servers)
                 b.AddTenantDbContext<NotesContext>(o => o.UseNpgsql(n => n.MigrationsHistoryTable("h1")))
                     .AddTenantDbContext<FailingContext>(o => o.UseNpgsql(n => n.MigrationsHistoryTable("h2")))
         );
-        await app.DirectAsync("db1", "CREATE SCHEMA tenant_acme");
-        await app.AdminAsync(
-            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) SELECT 'acme', 'a', 'tenant_acme', id FROM admin.database_connections"
-        );
+        await app.AdoptAsync("acme");
         Assert.Equal(TenantMigrationStatus.Failed, Assert.Single(await app.MigrateAllAsync()).Status);
         Assert.Equal(
             DBNull.Value,

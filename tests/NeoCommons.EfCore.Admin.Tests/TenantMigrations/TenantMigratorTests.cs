@@ -12,7 +12,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task Pending_migrations_are_applied_once_and_recorded_in_the_tenants_own_schema()
     {
         await using var app = await StartAsync();
-        var tenants = await AdoptAsync(app, "acme", "globex");
+        var tenants = await app.AdoptAsync("acme", "globex");
 
         var first = await app.MigrateAllAsync();
         var second = await app.MigrateAllAsync();
@@ -57,7 +57,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task One_tenant_that_fails_is_left_as_it_was_and_does_not_stop_the_others()
     {
         await using var app = await StartAsync();
-        await AdoptAsync(app, "acme", "bad-one", "globex");
+        await app.AdoptAsync("acme", "bad-one", "globex");
 
         var results = await app.MigrateAllAsync();
 
@@ -74,7 +74,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task Many_runners_of_the_same_schemas_do_each_migration_once()
     {
         await using var app = await StartAsync();
-        var tenants = await AdoptAsync(app, [.. Enumerable.Range(0, 8).Select(i => $"t{i:00}")]);
+        var tenants = await app.AdoptAsync([.. Enumerable.Range(0, 8).Select(i => $"t{i:00}")]);
 
         var runs = await Task.WhenAll(
             Enumerable
@@ -94,7 +94,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task A_tenant_whose_schema_is_missing_is_refused_before_the_first_statement()
     {
         await using var app = await StartAsync();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.DirectAsync("db1", "DROP SCHEMA tenant_acme");
 
         await Assert.ThrowsAsync<TenantIsolationException>(() => app.Migrator.MigrateAsync(tenant.Id, Ct));
@@ -112,7 +112,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task A_history_in_public_is_not_taken_for_the_tenants()
     {
         await using var app = await StartAsync();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.DirectAsync(
             "db1",
             "CREATE TABLE public.\"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32)); "
@@ -129,7 +129,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task A_schema_that_a_newer_version_has_migrated_is_left_alone()
     {
         await using var app = await StartAsync();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
         await app.Migrator.MigrateAsync(tenant.Id, Ct);
         await app.DirectAsync(
             "db1",
@@ -149,7 +149,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task A_cancelled_run_leaves_every_schema_whole_and_goes_on_when_run_again()
     {
         await using var app = await StartAsync();
-        var tenants = await AdoptAsync(app, [.. Enumerable.Range(0, 12).Select(i => $"t{i:00}")]);
+        var tenants = await app.AdoptAsync([.. Enumerable.Range(0, 12).Select(i => $"t{i:00}")]);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Ct);
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
@@ -191,7 +191,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task A_migration_that_suppresses_its_transaction_runs_outside_of_one()
     {
         await using var app = await StartAsync<IndexedContext>();
-        var tenant = (await AdoptAsync(app, "acme"))[0];
+        var tenant = (await app.AdoptAsync("acme"))[0];
 
         var result = await app.Migrator.MigrateAsync(tenant.Id, Ct);
 
@@ -209,7 +209,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task Changes_of_the_model_that_no_migration_holds_are_refused_for_all_tenants_at_once()
     {
         await using var app = await StartAsync<ForgottenContext>();
-        await AdoptAsync(app, "acme");
+        await app.AdoptAsync("acme");
 
         var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => app.Migrator.MigrateAllAsync(ct: Ct));
 
@@ -221,7 +221,7 @@ public sealed class TenantMigratorTests(TestServers servers)
     public async Task Only_active_and_suspended_tenants_are_migrated()
     {
         await using var app = await StartAsync();
-        var tenants = await AdoptAsync(app, "acme", "archived", "half", "suspended");
+        var tenants = await app.AdoptAsync("acme", "archived", "half", "suspended");
         await app.AdminAsync("UPDATE admin.tenants SET status = slug WHERE slug IN ('archived', 'suspended')");
         await app.AdminAsync("UPDATE admin.tenants SET status = 'provisioning' WHERE slug = 'half'");
         await app.ReloadAsync();
@@ -238,21 +238,4 @@ public sealed class TenantMigratorTests(TestServers servers)
     private Task<TestApp> StartAsync<TContext>()
         where TContext : DbContext =>
         TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<TContext>());
-
-    /// <summary>Tenants with an empty schema, as an operator would add them by hand.</summary>
-    private static async Task<IReadOnlyList<Tenant>> AdoptAsync(TestApp app, params string[] slugs)
-    {
-        var tenants = new List<Tenant>();
-        foreach (var slug in slugs)
-        {
-            await app.DirectAsync("db1", $"CREATE SCHEMA \"tenant_{slug}\"");
-            await app.AdminAsync(
-                "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
-                    + $"SELECT '{slug}', '{slug}', 'tenant_{slug}', id FROM admin.database_connections"
-            );
-            tenants.Add((await app.Get<ITenantStore>().FindBySlugAsync(slug, Ct))!);
-        }
-
-        return tenants;
-    }
 }
