@@ -2,10 +2,10 @@ using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>A statement without parameters or rows.</summary>
+/// <summary>Statements without parameters or rows.</summary>
 internal static class PlainStatement
 {
-    /// <summary>Executes it.</summary>
+    /// <summary>Executes one.</summary>
     /// <param name="connection">An open connection.</param>
     /// <param name="sql">The statement.</param>
     /// <param name="ct">Cancels.</param>
@@ -25,5 +25,35 @@ internal static class PlainStatement
         }
 
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Executes several, in one message and so, outside of a transaction, in one of their own.</summary>
+    /// <param name="connection">An open connection.</param>
+    /// <param name="statements">The statements; none is fine.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <param name="timeout">As for one.</param>
+    public static async Task ExecuteAllAsync(
+        this NpgsqlConnection connection,
+        IEnumerable<string> statements,
+        CancellationToken ct,
+        int? timeout = null
+    )
+    {
+        var batch = new NpgsqlBatch(connection);
+        await using var _ = batch.ConfigureAwait(false);
+        if (timeout is { } seconds)
+        {
+            batch.Timeout = seconds;
+        }
+
+        foreach (var sql in statements)
+        {
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(sql));
+        }
+
+        if (batch.BatchCommands.Count > 0)
+        {
+            await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        }
     }
 }

@@ -33,10 +33,11 @@ internal sealed class SchemaCopy(SchemaName template, bool withRows, IReadOnlyLi
         var wanted = await SchemaCatalog.ReadAsync(connection, template, ct).ConfigureAwait(false);
         var statements = await ComposeAsync(connection, target, ct).ConfigureAwait(false);
         await SchemaCatalog.SetPathAsync(connection, target, ct).ConfigureAwait(false);
-        await ExecuteAsync(connection, ["SET LOCAL check_function_bodies = off", .. statements], ct)
+        await connection
+            .ExecuteAllAsync(["SET LOCAL check_function_bodies = off", .. statements], ct, timeout: 0)
             .ConfigureAwait(false);
         var made = await SchemaCatalog.ReadAsync(connection, target, ct).ConfigureAwait(false);
-        await ExecuteAsync(connection, ["SET LOCAL check_function_bodies = on"], ct).ConfigureAwait(false);
+        await connection.ExecuteAsync("SET LOCAL check_function_bodies = on", ct).ConfigureAwait(false);
         ThrowIfDifferent(wanted, made, slug);
     }
 
@@ -65,22 +66,6 @@ internal sealed class SchemaCopy(SchemaName template, bool withRows, IReadOnlyLi
         }
 
         return statements;
-    }
-
-    private static async Task ExecuteAsync(
-        NpgsqlConnection connection,
-        IEnumerable<string> statements,
-        CancellationToken ct
-    )
-    {
-        var batch = new NpgsqlBatch(connection) { Timeout = 0 };
-        await using var _ = batch.ConfigureAwait(false);
-        foreach (var sql in statements)
-        {
-            batch.BatchCommands.Add(new NpgsqlBatchCommand(sql));
-        }
-
-        await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
     private void ThrowIfDifferent(IReadOnlyList<SchemaObject> wanted, IReadOnlyList<SchemaObject> made, string slug)

@@ -43,14 +43,7 @@ internal static class SchemaDrop
                 return;
             }
 
-            var drops = new NpgsqlBatch(connection) { Timeout = 0 };
-            await using var __ = drops.ConfigureAwait(false);
-            foreach (var sql in statements)
-            {
-                drops.BatchCommands.Add(new NpgsqlBatchCommand(sql));
-            }
-
-            await drops.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+            await connection.ExecuteAllAsync(statements, ct, timeout: 0).ConfigureAwait(false);
             await transaction.CommitAsync(ct).ConfigureAwait(false);
         }
     }

@@ -4,7 +4,7 @@ using NpgsqlTypes;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The runs in the admin database: begun, looked at, and ended.</summary>
-internal sealed class MigrationRuns(AdminDatabase database)
+internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
 {
     private const int Chunk = 5_000;
 
@@ -35,7 +35,7 @@ internal sealed class MigrationRuns(AdminDatabase database)
             Parameters =
             {
                 new() { Value = target },
-                new() { Value = $"{Environment.UserName}@{Environment.MachineName}" },
+                new() { Value = audit.Actor },
                 new() { Value = (object?)errorBudget ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Integer },
             },
         };

@@ -144,7 +144,7 @@ internal sealed class TenantRights(IOptions<ConnectionOptions> options, TimeProv
                 );
             }
 
-            await ExecuteAsync(connection, lacking.Select(l => l.Sql), ct).ConfigureAwait(false);
+            await connection.ExecuteAllAsync(lacking.Select(l => l.Sql), ct).ConfigureAwait(false);
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.InsufficientPrivilege)
         {
@@ -206,30 +206,8 @@ internal sealed class TenantRights(IOptions<ConnectionOptions> options, TimeProv
 
     // Another database of the server may be making the role that all tenants have in common, right now.
     private static Task CreateAsync(NpgsqlConnection connection, string role, CancellationToken ct) =>
-        ExecuteAsync(
-            connection,
-            [
-                $"DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$",
-            ],
+        connection.ExecuteAsync(
+            $"DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$",
             ct
         );
-
-    private static async Task ExecuteAsync(
-        NpgsqlConnection connection,
-        IEnumerable<string> statements,
-        CancellationToken ct
-    )
-    {
-        var batch = new NpgsqlBatch(connection);
-        await using var _ = batch.ConfigureAwait(false);
-        foreach (var sql in statements)
-        {
-            batch.BatchCommands.Add(new NpgsqlBatchCommand(sql));
-        }
-
-        if (batch.BatchCommands.Count > 0)
-        {
-            await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-        }
-    }
 }
