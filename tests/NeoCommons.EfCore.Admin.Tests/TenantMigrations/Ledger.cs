@@ -36,7 +36,7 @@ public sealed class FailInBadSchemas : Migration
     {
         migrationBuilder.Sql("UPDATE runs SET n = n + 100");
         migrationBuilder.Sql(
-            "DO $$ BEGIN IF current_schema() LIKE '%bad%' THEN RAISE EXCEPTION 'this schema is bad'; END IF; END $$"
+            "DO $$ BEGIN IF current_schema() LIKE '%bad-one' THEN RAISE EXCEPTION 'this schema is bad'; END IF; END $$"
         );
     }
 }
@@ -59,7 +59,7 @@ public sealed class IndexConcurrently : Migration
         migrationBuilder.Sql("INSERT INTO things VALUES (1)");
         migrationBuilder.Sql("CREATE INDEX CONCURRENTLY ix_things_n ON things (n)", suppressTransaction: true);
         migrationBuilder.Sql(
-            "DO $$ BEGIN IF current_schema() LIKE '%bad%' THEN RAISE EXCEPTION 'this schema is bad'; END IF; END $$"
+            "DO $$ BEGIN IF current_schema() LIKE '%bad-one' THEN RAISE EXCEPTION 'this schema is bad'; END IF; END $$"
         );
     }
 }
