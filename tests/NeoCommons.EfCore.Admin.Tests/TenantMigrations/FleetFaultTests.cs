@@ -342,7 +342,9 @@ public sealed class FleetFaultTests(TestServers servers)
         );
 
         // The driver waits as long for a silent server to hear of a cancellation.
-        await app.AdminAsync($"UPDATE admin.database_connections SET port = {fleet.Tenants.Port}, pool_timeout_seconds = 2");
+        await app.AdminAsync(
+            $"UPDATE admin.database_connections SET port = {fleet.Tenants.Port}, pool_timeout_seconds = 2"
+        );
         return fleet;
     }
 
