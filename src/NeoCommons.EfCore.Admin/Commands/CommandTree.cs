@@ -70,7 +70,7 @@ internal static class CommandTree
             .ConfigureAwait(false);
     }
 
-    private static Command[] All() =>
+    internal static Command[] All() =>
         [
             new("tenants", "Tenants: their rows, schemas and migrations.")
             {

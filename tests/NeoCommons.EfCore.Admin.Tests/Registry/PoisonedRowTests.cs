@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using NeoCommons.EfCore.Admin.Tests.Secrets;
+using NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 
 namespace NeoCommons.EfCore.Admin.Tests.Registry;

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 
-namespace NeoCommons.EfCore.Admin.Tests.Secrets;
+namespace NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 
 /// <summary>Keeps every log line of every level: the text, each named value, the scopes and the exceptions.</summary>
 internal sealed class LogRecorder : ILoggerProvider

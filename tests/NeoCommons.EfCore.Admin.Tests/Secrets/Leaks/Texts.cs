@@ -1,6 +1,6 @@
 using System.Collections;
 
-namespace NeoCommons.EfCore.Admin.Tests.Secrets;
+namespace NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 
 /// <summary>All that can be read off a value.</summary>
 internal static class Texts
