@@ -168,7 +168,13 @@ internal sealed class Fleet : IAsyncDisposable
                 Port = _server.Port,
                 DatabaseName = _database,
                 Username = _server.Username,
-                EncryptedPassword = provider.GetRequiredService<ISecretProtector>().Protect(_server.Password),
+                EncryptedPassword = await provider
+                    .GetRequiredService<ISecretProtector>()
+                    .ProtectAsync(
+                        _server.Password,
+                        new SecretTarget(_server.Host, _server.Port, _database, _server.Username),
+                        Ct
+                    ),
                 SslMode = SslMode.Disable,
             }
         );

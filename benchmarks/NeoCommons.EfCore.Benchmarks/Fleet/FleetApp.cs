@@ -125,7 +125,12 @@ internal sealed class FleetApp : IAsyncDisposable
                     Port = _server.Port,
                     DatabaseName = Database,
                     Username = _server.Username,
-                    EncryptedPassword = _services.GetRequiredService<ISecretProtector>().Protect(_server.Password),
+                    EncryptedPassword = await _services
+                        .GetRequiredService<ISecretProtector>()
+                        .ProtectAsync(
+                            _server.Password,
+                            new SecretTarget(_server.Host, _server.Port, Database, _server.Username)
+                        ),
                     SslMode = SslMode.Disable,
                 }
             );

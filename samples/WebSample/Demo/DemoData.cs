@@ -61,18 +61,22 @@ internal sealed class DemoData(
         string connection,
         PostgresServer server,
         CancellationToken ct
-    ) =>
-        new()
+    )
+    {
+        var database = await server.CreateDatabaseAsync(ct: ct);
+        var target = new SecretTarget(server.Host, server.Port, database, server.Username);
+        return new DatabaseConnectionEntity
         {
             ConnectionName = connection,
             RegionId = connection["shop-".Length..],
-            Host = server.Host,
-            Port = server.Port,
-            DatabaseName = await server.CreateDatabaseAsync(ct: ct),
-            Username = server.Username,
-            EncryptedPassword = secrets.Protect(server.Password),
+            Host = target.Host,
+            Port = target.Port,
+            DatabaseName = target.Database,
+            Username = target.Username,
+            EncryptedPassword = await secrets.ProtectAsync(server.Password, target, ct),
             SslMode = new NpgsqlConnectionStringBuilder(server.ConnectionString).SslMode,
         };
+    }
 
     private Task<Tenant> CreateAsync(string slug, string name, string connection, CancellationToken ct) =>
         provisioner.CreateAsync(

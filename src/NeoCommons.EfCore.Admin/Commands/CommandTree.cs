@@ -70,7 +70,7 @@ internal static class CommandTree
             .ConfigureAwait(false);
     }
 
-    private static Command[] All() =>
+    internal static Command[] All() =>
         [
             new("tenants", "Tenants: their rows, schemas and migrations.")
             {
@@ -95,10 +95,11 @@ internal static class CommandTree
                 new ConnectionsAddCommand(),
                 new ConnectionsTestCommand(),
                 new ConnectionsSetPasswordCommand(),
+                new ConnectionsSetAddressCommand(),
                 new ConnectionsSwitchCommand(active: false),
                 new ConnectionsSwitchCommand(active: true),
             },
             new("admin", "The admin database itself.") { new AdminMigrateCommand() },
-            new("keys", "The keys of the stored passwords.") { new KeysRotateCommand() },
+            new("keys", "The keys of the stored passwords.") { new KeysRotateCommand(), new KeysStatusCommand() },
         ];
 }

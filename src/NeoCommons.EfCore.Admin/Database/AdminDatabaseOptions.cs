@@ -15,6 +15,22 @@ public sealed class AdminDatabaseOptions
     /// </summary>
     public string? EncryptionKey { get; set; }
 
+    /// <summary>
+    /// A file that holds the keys instead of <see cref="EncryptionKey"/>. On Unix nobody but its owner may have rights on it.
+    /// <value>Default: configuration key <c>DB_ENCRYPTION_KEY_FILE</c>.</value>
+    /// </summary>
+    public string? EncryptionKeyFile { get; set; }
+
+    /// <summary>
+    /// Whether a password that is bound to no host, port, database and user is refused: one that Python's <c>cryptography</c>
+    /// wrote, for instance. <value>Default: false.</value> <c>keys status</c> counts them and <c>keys rotate</c> binds them;
+    /// switch this on when none is left.
+    /// </summary>
+    public bool RefuseUnboundPasswords { get; set; }
+
+    /// <summary>Whether the application has a source of its own for the keys.</summary>
+    internal bool KeysAreElsewhere { get; set; }
+
     /// <summary>Whether the <c>admin</c> schema is brought up to date when the host starts. <value>Default: false.</value></summary>
     public bool MigrateOnStart { get; set; }
 

@@ -22,8 +22,7 @@ internal sealed class AdminDatabaseOptionsValidation : IValidateOptions<AdminDat
             yield return fault;
         }
 
-        FernetKeys.TryParse(options.EncryptionKey, out _, out var keyFaults);
-        foreach (var keyFault in keyFaults)
+        foreach (var keyFault in FindKeyFaults(options))
         {
             yield return keyFault;
         }
@@ -44,6 +43,38 @@ internal sealed class AdminDatabaseOptionsValidation : IValidateOptions<AdminDat
         {
             yield return $"NeoCommons:AdminDatabase:CachedTenants is {options.CachedTenants}; it must be at least 1.";
         }
+    }
+
+    private static IReadOnlyList<string> FindKeyFaults(AdminDatabaseOptions options)
+    {
+        if (options.KeysAreElsewhere)
+        {
+            return [];
+        }
+
+        var keys = options.EncryptionKey;
+        if (options.EncryptionKeyFile is { } path)
+        {
+            if (!string.IsNullOrWhiteSpace(keys))
+            {
+                return
+                [
+                    $"{FernetKeys.Variable} and {KeyFile.Variable} are both set. Remove one: it would not be clear which one counts.",
+                ];
+            }
+
+            try
+            {
+                keys = KeyFile.Read(path);
+            }
+            catch (FormatException e)
+            {
+                return [e.Message];
+            }
+        }
+
+        FernetKeys.TryParse(keys, out _, out var faults);
+        return faults;
     }
 
     private static string? FaultOfConnectionString(string? text)

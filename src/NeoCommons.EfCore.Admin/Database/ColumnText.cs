@@ -14,6 +14,15 @@ internal static class ColumnText
         return new ValueConverter<TEnum, string>(value => words[value], text => values[text]);
     }
 
+    /// <summary>The driver's list of authentication methods in the words of PostgreSQL's own programs.</summary>
+    public static string LibpqRequireAuth(string methods) =>
+        string.Join(
+            ',',
+            methods
+                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Select(m => m.ToLowerInvariant().Replace("scramsha256", "scram-sha-256", StringComparison.Ordinal))
+        );
+
     public static string LibpqSslMode(SslMode mode) =>
         mode switch
         {

@@ -29,7 +29,11 @@ public class DatabaseConnectionEntity
     /// <summary>The role to log in as.</summary>
     public required string Username { get; set; }
 
-    /// <summary>The password as a Fernet token: <see cref="ISecretProtector.Protect"/> makes one.</summary>
+    /// <summary>
+    /// The password as a Fernet token for this row's host, port, database and user:
+    /// <see cref="ISecretProtector.ProtectAsync"/> makes one. A context from the application's services encrypts it anew when one
+    /// of the four is changed.
+    /// </summary>
     public required string EncryptedPassword { get; set; }
 
     /// <summary>How TLS is used, in libpq's words in the column: <c>verify-full</c>.</summary>

@@ -18,8 +18,9 @@ public static class AdminDatabaseBuilderExtensions
     /// <param name="builder">The builder.</param>
     /// <param name="configure">Changes what the configuration says.</param>
     /// <remarks>
-    /// Reads <c>ADMIN_DATABASE_URL</c>, <c>DB_ENCRYPTION_KEY</c> and section <c>NeoCommons:AdminDatabase</c>. A missing or
-    /// malformed address or key stops the start; so does a key that reads none of the stored passwords.
+    /// Reads <c>ADMIN_DATABASE_URL</c>, <c>DB_ENCRYPTION_KEY</c> or <c>DB_ENCRYPTION_KEY_FILE</c>, and section
+    /// <c>NeoCommons:AdminDatabase</c>. A missing or malformed address or key stops the start; so does a key that reads none of
+    /// the stored passwords.
     /// </remarks>
     public static NeoCommonsBuilder UseAdminDatabase(
         this NeoCommonsBuilder builder,
@@ -36,6 +37,7 @@ public static class AdminDatabaseBuilderExtensions
             {
                 options.ConnectionString ??= configuration[AdminDatabaseUrl.Variable];
                 options.EncryptionKey ??= configuration[FernetKeys.Variable];
+                options.EncryptionKeyFile ??= configuration[KeyFile.Variable];
                 configure?.Invoke(options);
             })
             .ValidateOnStart();
@@ -43,10 +45,9 @@ public static class AdminDatabaseBuilderExtensions
             ServiceDescriptor.Singleton<IValidateOptions<AdminDatabaseOptions>, AdminDatabaseOptionsValidation>()
         );
 
-        services.TryAddSingleton<ISecretProtector>(s => new FernetSecretProtector(
-            FernetKeys.Parse(s.GetRequiredService<IOptions<AdminDatabaseOptions>>().Value.EncryptionKey),
-            s.GetRequiredService<TimeProvider>()
-        ));
+        services.TryAddSingleton<IEncryptionKeySource, ConfiguredKeySource>();
+        services.TryAddSingleton<EncryptionKeys>();
+        services.TryAddSingleton<ISecretProtector, FernetSecretProtector>();
 
         if (services.All(s => s.ServiceType != typeof(AdminDatabase)))
         {
@@ -64,9 +65,13 @@ public static class AdminDatabaseBuilderExtensions
 
                     options
                         .UseAdminSchema(provider.GetRequiredService<AdminDatabase>().Source)
-                        .AddInterceptors(provider.GetRequiredService<AdminConnectionInterceptor>());
+                        .AddInterceptors(
+                            provider.GetRequiredService<AdminConnectionInterceptor>(),
+                            provider.GetRequiredService<PasswordRebinding>()
+                        );
                 }
             );
+            services.AddHostedService<KeysAtStart>();
             services.AddHostedService(s => s.GetRequiredService<RegistryRefresh>());
             services.AddHostedService<RegistryListener>();
             services.AddHostedService<WarmPoolRefill>();
@@ -94,6 +99,8 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<MigrationRunner>();
         services.TryAddSingleton<PendingMigrations>();
         services.TryAddSingleton<ConnectionTrial>();
+        services.TryAddSingleton<PasswordRows>();
+        services.TryAddSingleton<PasswordRebinding>();
         services.TryAddSingleton<KeyRotation>();
         services.TryAddSingleton<ITenantMigrator, TenantMigrator>();
         services.TryAddSingleton<DoctorMending>();

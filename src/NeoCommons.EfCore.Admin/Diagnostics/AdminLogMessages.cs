@@ -30,6 +30,20 @@ internal static partial class AdminLogMessages
     public static partial void RegistryNotRefreshed(ILogger logger, Exception exception);
 
     [LoggerMessage(
+        5020,
+        LogLevel.Warning,
+        "{Count} passwords of active connections are bound to no host, port, database and user, so a copy of one, or a changed host, would not be noticed. 'keys rotate' binds them"
+    )]
+    public static partial void UnboundSecrets(ILogger logger, int count);
+
+    [LoggerMessage(
+        5021,
+        LogLevel.Error,
+        "The row of connection {Connection} holds values that cannot be used, so only that connection is unavailable: {Faults}. Correct its row in admin.database_connections"
+    )]
+    public static partial void ConnectionRowRefused(ILogger logger, string connection, string faults);
+
+    [LoggerMessage(
         6001,
         LogLevel.Information,
         "Tenant {Tenant} was created in schema {Schema} of connection {Connection}"

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Writes a schema to a file with <c>pg_dump</c>.</summary>
-internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options)
+internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOptions<ConnectionOptions> connections)
 {
     private const string Unfinished = ".partial";
 
@@ -79,6 +79,12 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options)
                 ["PGSSLMODE"] = ColumnText.LibpqSslMode(database.SslMode),
             },
         };
+        if (database.SslMode is not (Npgsql.SslMode.VerifyCA or Npgsql.SslMode.VerifyFull))
+        {
+            // As for our own connections. Programs before PostgreSQL 16 do not know it.
+            start.Environment["PGREQUIREAUTH"] = ColumnText.LibpqRequireAuth(connections.Value.RequireAuth);
+        }
+
         try
         {
             return Process.Start(start)!;

@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -11,6 +12,7 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class AdminConnectionRegistry(
     AdminReads reads,
     ISecretProtector protector,
+    IOptions<ConnectionOptions> options,
     TimeProvider time,
     ILogger<AdminConnectionRegistry> log
 ) : IConnectionRegistry, IDisposable
@@ -25,7 +27,7 @@ internal sealed class AdminConnectionRegistry(
     private long _firstEnded;
 
     /// <summary>What decrypting the rows of the last load showed.</summary>
-    public SecretAudit Audit { get; private set; } = new(0, 0);
+    public SecretAudit Audit { get; private set; }
 
     public async ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default)
     {
@@ -87,20 +89,28 @@ internal sealed class AdminConnectionRegistry(
             var read = await reads
                 .ReadAsync((db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
                 .ConfigureAwait(false);
-            var audit = new SecretAudit(0, 0);
+            var passwords = await StoredPasswords.OpenAsync(protector, ct).ConfigureAwait(false);
             var rows = new List<DatabaseConnection>(read.Count);
             foreach (var row in read)
             {
-                if ((TryMap(row, ref audit) ?? before?.ByName.GetValueOrDefault(row.ConnectionName)) is { } connection)
+                var known = before?.ByName.GetValueOrDefault(row.ConnectionName);
+                var password = await passwords.ReadAsync(row, known, ct).ConfigureAwait(false);
+                if ((TryMap(row, password) ?? known) is { } connection)
                 {
                     rows.Add(connection);
                 }
             }
 
             var after = before?.With(rows) ?? new ConnectionSnapshot(rows);
-            Audit = audit;
+            var audit = Audit;
+            Audit = passwords.Audit;
             Volatile.Write(ref _snapshot, after);
             LogChanges(before, after);
+            if (Audit.Unbound > 0 && Audit.Unbound != audit.Unbound)
+            {
+                AdminLogMessages.UnboundSecrets(log, Audit.Unbound);
+            }
+
             return after;
         }
         finally
@@ -109,32 +119,16 @@ internal sealed class AdminConnectionRegistry(
         }
     }
 
-    private DatabaseConnection? TryMap(ConnectionRow row, ref SecretAudit audit)
+    private DatabaseConnection? TryMap(ConnectionRow row, Secret password)
     {
         try
         {
-            var (password, failure) = Unprotect(row.EncryptedPassword);
-
-            // A connection that is switched off may keep its last password for ever, the key long gone.
-            audit = row.IsActive ? audit.With(failure) : audit;
             return row.ToConnection(password);
         }
         catch (Exception e)
         {
             RegistryLogMessages.ConnectionRowUnreadable(log, e, row.ConnectionName);
             return null;
-        }
-    }
-
-    private (Secret Password, SecretDecryptionException? Failure) Unprotect(string token)
-    {
-        try
-        {
-            return (Secret.FromText(protector.Unprotect(token)), null);
-        }
-        catch (SecretDecryptionException e)
-        {
-            return (Secret.Unreadable(e.Message), e);
         }
     }
 
@@ -146,6 +140,11 @@ internal sealed class AdminConnectionRegistry(
             if (ReferenceEquals(known, row))
             {
                 continue;
+            }
+
+            if (row.IsActive && RowValidation.FindFaults(row, options.Value) is { Count: > 0 } faults)
+            {
+                AdminLogMessages.ConnectionRowRefused(log, row.Name, RowFault.Join(faults));
             }
 
             if (row.Password.Fault is { } fault)

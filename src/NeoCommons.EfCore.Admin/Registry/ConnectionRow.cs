@@ -26,6 +26,9 @@ internal sealed class ConnectionRow
     public required string Pooler { get; init; }
     public bool IsActive { get; init; }
 
+    /// <summary>Whom its password must have been written for.</summary>
+    public SecretTarget Target => new(Host, Port, DatabaseName, Username);
+
     public static IQueryable<ConnectionRow> Query(AdminDbContext db) =>
         db.Database.SqlQuery<ConnectionRow>(
             $"""

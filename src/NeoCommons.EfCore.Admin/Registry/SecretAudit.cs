@@ -1,21 +1,21 @@
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>
-/// How many passwords of active connections could be read, and how many were written with a key that is not known.
-/// </summary>
-internal readonly record struct SecretAudit(int Readable, int OfAnotherKey)
+/// <summary>What the passwords of active connections are.</summary>
+/// <param name="OfOurKeys">How many were written with a key that we have.</param>
+/// <param name="OfAnotherKey">How many were written with a key that we do not have.</param>
+/// <param name="Unbound">How many of ours are bound to no target.</param>
+internal readonly record struct SecretAudit(int OfOurKeys, int OfAnotherKey, int Unbound)
 {
     /// <summary>
     /// Not one of the passwords was written with a key that we have: it is the key that is wrong, not the rows.
     /// </summary>
-    public bool KeyIsWrong => Readable == 0 && OfAnotherKey > 0;
+    public bool KeyIsWrong => OfOurKeys == 0 && OfAnotherKey > 0;
 
-    /// <summary>Counts one password more; null stands for one that could be read.</summary>
-    public SecretAudit With(SecretDecryptionException? failure) =>
-        failure switch
-        {
-            null => this with { Readable = Readable + 1 },
-            { IsOfAnotherKey: true } => this with { OfAnotherKey = OfAnotherKey + 1 },
-            _ => this,
-        };
+    /// <summary>Counts one password more.</summary>
+    public SecretAudit With(StoredSecret secret) =>
+        new(
+            OfOurKeys + (secret.IsOfOurKeys ? 1 : 0),
+            OfAnotherKey + (secret.State == StoredSecretState.OfAnotherKey ? 1 : 0),
+            Unbound + (secret.State == StoredSecretState.Unbound ? 1 : 0)
+        );
 }

@@ -43,7 +43,8 @@ internal sealed class FernetKeys
         {
             faults =
             [
-                $"{Variable} is not set. Set it to the Fernet key of the passwords in admin.database_connections. {HowToMakeOne}",
+                $"{Variable} is not set. Set it to the Fernet key of the passwords in admin.database_connections, or "
+                    + $"{KeyFile.Variable} to a file that holds it. {HowToMakeOne}",
             ];
             return false;
         }

@@ -1,110 +1,109 @@
-using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Options;
-
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>Encrypts the passwords of <c>admin.database_connections</c> with the first key of the list.</summary>
+/// <summary>Encrypts the passwords of <c>admin.database_connections</c> with the first key of the list, and binds them.</summary>
 /// <remarks>
-/// In batches, each row by itself: killed at any moment, every password can be read, under its old key or the first, and the
-/// next run goes on with those that are left. A password that somebody sets meanwhile is not overwritten.
+/// Each row by itself: killed at any moment, every password can be read, under its old key or the first, and the next run goes
+/// on with those that are left. A row that somebody changes meanwhile is not overwritten but looked at again. A password that
+/// is bound to another target than its row names is left alone: to bind it here would be to approve of the change.
 /// </remarks>
-internal sealed class KeyRotation(
-    IDbContextFactory<AdminDbContext> contexts,
-    IOptions<AdminDatabaseOptions> options,
-    ISecretProtector protector
-)
+internal sealed class KeyRotation(PasswordRows rows, ISecretProtector protector)
 {
-    private const int BatchSize = 200;
-
     /// <exception cref="InvalidOperationException">The passwords are not Fernet tokens of <c>DB_ENCRYPTION_KEY</c>.</exception>
     public async Task<KeyRotationResult> RunAsync(bool dryRun, CancellationToken ct)
     {
-        if (protector is not FernetSecretProtector fernet)
-        {
-            throw new InvalidOperationException(
-                $"The application keeps its passwords with {protector.GetType().Name}, not with the keys of {FernetKeys.Variable}: "
-                    + "rotate the keys there."
-            );
-        }
-
-        var keys = FernetKeys.Parse(options.Value.EncryptionKey);
-        var before = new int[keys.All.Count];
-        var after = new int[keys.All.Count];
-        var unreadable = new List<string>();
+        var (secrets, acceptsUnbound) = await OpenAsync(ct).ConfigureAwait(false);
+        var before = new int[secrets.KeyCount];
+        var after = new int[secrets.KeyCount];
+        var bound = new List<BoundPassword>();
+        var unusable = new List<UnusablePassword>();
         var rotated = 0;
-        var last = "";
-        List<Row> batch;
-        do
+        await foreach (var row in rows.ReadAllAsync(ct).ConfigureAwait(false))
         {
-            var from = last;
-            batch = await ReadAsync(from, ct).ConfigureAwait(false);
-            foreach (var row in batch)
+            Count(before, secrets.FindKey(row.Token));
+            for (var current = row; current is not null; )
             {
-                last = row.Name;
-                var result = fernet.TryUnprotect(row.Token, out var password);
-                if (result != FernetResult.Ok || Fernet.FindSigner(keys, row.Token) is not { } signer)
+                var stored = secrets.Read(current.Token, current.Target);
+                if (stored.ToSecret(acceptsUnbound).FaultKind is { } fault)
                 {
-                    unreadable.Add(row.Name);
-                    continue;
+                    unusable.Add(new UnusablePassword(current.Name, fault));
+                    Count(after, secrets.FindKey(current.Token));
+                    break;
                 }
 
-                before[signer]++;
-                if (signer == 0)
+                if (stored.State == StoredSecretState.Bound && secrets.FindKey(current.Token) == 0)
                 {
                     after[0]++;
-                    continue;
+                    break;
                 }
 
-                if (dryRun || await ReplaceAsync(row, fernet.Protect(password!), ct).ConfigureAwait(false))
+                var token = secrets.Protect(stored.Text!, current.Target);
+                if (dryRun || await rows.TryReplaceAsync(current, token, ct).ConfigureAwait(false))
                 {
                     rotated++;
                     after[0]++;
+                    if (stored.State == StoredSecretState.Unbound)
+                    {
+                        bound.Add(new BoundPassword(current.Name, current.Target.ToString()));
+                    }
+
+                    break;
                 }
-                else
-                {
-                    // Set anew by somebody else meanwhile, with whatever key he has: the next run counts it.
-                    after[signer]++;
-                }
+
+                current = await rows.FindAsync(current.Id, ct).ConfigureAwait(false);
             }
-        } while (batch.Count == BatchSize);
+        }
 
         return new KeyRotationResult(
             [.. before.Select((count, i) => new KeyCount(i + 1, count, after[i]))],
             rotated,
-            unreadable
+            bound,
+            unusable
         );
     }
 
-    private async Task<List<Row>> ReadAsync(string after, CancellationToken ct)
+    /// <summary>Which keys are needed still; changes nothing.</summary>
+    /// <exception cref="InvalidOperationException">The passwords are not Fernet tokens of <c>DB_ENCRYPTION_KEY</c>.</exception>
+    public async Task<KeyStatus> GetStatusAsync(CancellationToken ct)
     {
-        var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-        await using var _ = context.ConfigureAwait(false);
-        return await context
-            .DatabaseConnections.Where(c => string.Compare(c.ConnectionName, after) > 0)
-            .OrderBy(c => c.ConnectionName)
-            .Take(BatchSize)
-            .Select(c => new Row(c.Id, c.ConnectionName, c.EncryptedPassword))
-            .ToListAsync(ct)
-            .ConfigureAwait(false);
+        var (secrets, acceptsUnbound) = await OpenAsync(ct).ConfigureAwait(false);
+        var connections = Enumerable.Range(0, secrets.KeyCount).Select(_ => new List<string>()).ToList();
+        var unbound = new List<string>();
+        var unusable = new List<UnusablePassword>();
+        await foreach (var row in rows.ReadAllAsync(ct).ConfigureAwait(false))
+        {
+            if (secrets.FindKey(row.Token) is { } key)
+            {
+                connections[key].Add(row.Name);
+            }
+
+            var stored = secrets.Read(row.Token, row.Target);
+            if (stored.State == StoredSecretState.Unbound)
+            {
+                unbound.Add(row.Name);
+            }
+
+            if (stored.ToSecret(acceptsUnbound).FaultKind is { } fault)
+            {
+                unusable.Add(new UnusablePassword(row.Name, fault));
+            }
+        }
+
+        return new KeyStatus(connections, unbound, unusable);
     }
 
-    private async Task<bool> ReplaceAsync(Row row, string token, CancellationToken ct)
+    private static void Count(int[] counts, int? key)
     {
-        var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
-        await using var _ = context.ConfigureAwait(false);
-        return await context
-                .DatabaseConnections.Where(c => c.Id == row.Id && c.EncryptedPassword == row.Token)
-                .ExecuteUpdateAsync(set => set.SetProperty(c => c.EncryptedPassword, token), ct)
-                .ConfigureAwait(false) == 1;
+        if (key is { } index)
+        {
+            counts[index]++;
+        }
     }
 
-    /// <summary>A class, not a record: nothing of it is ever printed.</summary>
-    private sealed class Row(Guid id, string name, string token)
-    {
-        public Guid Id => id;
-
-        public string Name => name;
-
-        public string Token => token;
-    }
+    private async Task<(FernetSecrets Secrets, bool AcceptsUnbound)> OpenAsync(CancellationToken ct) =>
+        protector is FernetSecretProtector fernet
+            ? (await fernet.OpenAsync(ct).ConfigureAwait(false), fernet.AcceptsUnbound)
+            : throw new InvalidOperationException(
+                $"The application keeps its passwords with {protector.GetType().Name}, not with the keys of {FernetKeys.Variable}: "
+                    + "rotate the keys there."
+            );
 }

@@ -16,6 +16,14 @@ public sealed class ConnectionOptions
     public string RequireAuth { get; set; } = "ScramSHA256";
 
     /// <summary>
+    /// The hosts that a registered row may name. <value>Default: none is listed, and any host but metadata services and the like
+    /// may be named.</value> An entry is a name, <c>*.</c> and a name for every host below it, an address, or a network in CIDR
+    /// notation (<c>10.0.0.0/8</c>). A name is compared, never looked up: an address in a row needs an entry of its own.
+    /// </summary>
+    /// <remarks>Configuration appends to the list. It does not apply to the admin database, which no row names.</remarks>
+    public IList<string> AllowedHosts { get; } = [];
+
+    /// <summary>
     /// How long a connection may sit idle before it is tried at its next lease, where the row asks for it
     /// (<see cref="DatabaseConnection.PrePing"/>). <value>Default: 500 ms.</value> A busy pool pays nothing.
     /// </summary>
@@ -148,6 +156,12 @@ public sealed class ConnectionOptions
         {
             yield return $"NeoCommons:Connections:SharedSchemas holds '{schema}', which cannot be on a tenant's search path; "
                 + "remove it, and move what tenants share to a schema of its own.";
+        }
+
+        foreach (var rule in AllowedHosts.Where(rule => !HostRules.IsRule(rule)))
+        {
+            yield return $"NeoCommons:Connections:AllowedHosts holds '{rule}'; an entry is a host name, '*.' and a name, an IP "
+                + "address, or a network such as 10.0.0.0/8.";
         }
 
         if (string.IsNullOrWhiteSpace(RequireAuth) || !IsAuthentication(RequireAuth))

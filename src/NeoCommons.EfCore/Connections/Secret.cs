@@ -18,10 +18,11 @@ public sealed class Secret : IEquatable<Secret>
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     private readonly string? _fault;
 
-    private Secret(string? text, string? fault)
+    private Secret(string? text, string? fault, string? faultKind = null)
     {
         _text = text;
         _fault = fault;
+        FaultKind = faultKind;
     }
 
     /// <summary>A secret whose text is known.</summary>
@@ -33,14 +34,19 @@ public sealed class Secret : IEquatable<Secret>
 
     /// <summary>A secret that cannot be read.</summary>
     /// <param name="reason">Why, and what to do; never the token.</param>
-    public static Secret Unreadable(string reason)
+    public static Secret Unreadable(string reason) => Unreadable(reason, "secret cannot be read");
+
+    internal static Secret Unreadable(string reason, string kind)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(reason);
-        return new Secret(null, reason);
+        return new Secret(null, reason, kind);
     }
 
     /// <summary>Why the secret cannot be read, or null where it can.</summary>
     internal string? Fault => _fault;
+
+    /// <summary>The same in a few words that name no value, for a health report.</summary>
+    internal string? FaultKind { get; }
 
     /// <summary>The text.</summary>
     /// <exception cref="SecretDecryptionException">The secret cannot be read.</exception>

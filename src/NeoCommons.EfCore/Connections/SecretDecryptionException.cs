@@ -11,7 +11,4 @@ public sealed class SecretDecryptionException : NeoCommonsException
 
     /// <summary>The connection whose password cannot be read, if known.</summary>
     public string? ConnectionName { get; }
-
-    /// <summary>Whether the secret is whole, and written with a key that is not known here.</summary>
-    internal bool IsOfAnotherKey { get; init; }
 }

@@ -8,7 +8,8 @@ public sealed record ConnectionHealth
 
     /// <summary>
     /// Why, where it is not healthy: <c>inactive</c>, <c>not used yet</c>, <c>slow</c>, <c>saturated</c>, <c>timeout</c>,
-    /// <c>secret cannot be read</c>, or the name of a <see cref="ConnectionUnavailableReason"/>.
+    /// what is wrong with its secret, such as <c>secret is for another database</c>, or the name of a
+    /// <see cref="ConnectionUnavailableReason"/>; with <c>InvalidConfiguration</c> what is wrong in its row: <c>host, port</c>.
     /// </summary>
     public string? Reason { get; init; }
 

@@ -7,6 +7,7 @@ internal sealed class ConnectionProbe(
     TenantDataSources sources,
     ConnectionOpening opening,
     IOptions<ConnectionHealthOptions> options,
+    IOptions<ConnectionOptions> connections,
     TimeProvider time
 )
 {
@@ -59,14 +60,19 @@ internal sealed class ConnectionProbe(
             return (ConnectionHealthStatus.Unknown, "inactive", false);
         }
 
-        if (row.Password.Fault is not null)
+        if (row.Password.FaultKind is { } fault)
         {
-            return (ConnectionHealthStatus.Unhealthy, "secret cannot be read", false);
+            return (ConnectionHealthStatus.Unhealthy, fault, false);
         }
 
-        if (DataSourceBuilding.FindFaults(row).Any())
+        if (RowValidation.FindFaults(row, connections.Value) is { Count: > 0 } faults)
         {
-            return (ConnectionHealthStatus.Unhealthy, nameof(ConnectionUnavailableReason.InvalidConfiguration), false);
+            var what = string.Join(", ", faults.Select(f => f.What));
+            return (
+                ConnectionHealthStatus.Unhealthy,
+                $"{nameof(ConnectionUnavailableReason.InvalidConfiguration)}: {what}",
+                false
+            );
         }
 
         if (!sources.IsInUse(row.Name))

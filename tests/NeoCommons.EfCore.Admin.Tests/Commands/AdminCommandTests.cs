@@ -46,7 +46,9 @@ public sealed class AdminCommandTests(TestServers servers)
         Assert.Equal((1, 2), (dry.Code, dry.Json.GetProperty("rotated").GetInt32()));
         Assert.Equal((1, 2), (first.Code, first.Json.GetProperty("rotated").GetInt32()));
         Assert.Equal((1, 0), (second.Code, second.Json.GetProperty("rotated").GetInt32()));
-        Assert.Equal("db3", Assert.Single(first.Json.GetProperty("unreadable").EnumerateArray()).GetString());
+        var unusable = Assert.Single(first.Json.GetProperty("unusable").EnumerateArray());
+        Assert.Equal("db3", unusable.GetProperty("connection").GetString());
+        Assert.Equal("secret cannot be read", unusable.GetProperty("reason").GetString());
         Assert.Equal([(1, 0, 2), (2, 2, 0)], Counts(first));
         Assert.Equal([(1, 2, 2), (2, 0, 0)], Counts(second));
         Assert.DoesNotContain(NewKey, first.Out, StringComparison.Ordinal);

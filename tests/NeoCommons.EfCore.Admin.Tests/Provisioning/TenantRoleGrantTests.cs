@@ -279,7 +279,7 @@ public sealed class TenantRoleGrantTests(TestServers servers)
             "db1",
             $"CREATE ROLE {user} LOGIN PASSWORD 'secret' {attribute}; ALTER DATABASE \"{database}\" OWNER TO {user}"
         );
-        var secret = app.Get<ISecretProtector>().Protect("secret");
+        var secret = await TestApp.PlainTokenAsync(app.Services, "secret");
         await app.AdminAsync(
             $"UPDATE admin.database_connections SET username = '{user}', encrypted_password = '{secret}'"
         );

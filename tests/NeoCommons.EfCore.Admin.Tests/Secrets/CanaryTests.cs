@@ -25,12 +25,13 @@ public sealed class CanaryTests(TestServers servers)
             }
         );
         const string canary = "canary-9f2c";
+        var token = await TestApp.PlainTokenAsync(app.Services, canary);
         await TestApp.RegisterAsync(
             app.Services,
             servers.Postgres,
             "wrong",
             await servers.Postgres.CreateDatabaseAsync(ct: Ct),
-            r => r.EncryptedPassword = app.Get<ISecretProtector>().Protect(canary)
+            r => r.EncryptedPassword = token
         );
         await app.ReloadAsync();
         await app.CreateTenantAsync("acme");

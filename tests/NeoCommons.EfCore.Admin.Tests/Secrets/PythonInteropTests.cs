@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 
@@ -26,34 +27,88 @@ public class PythonInteropTests
         new string('ß', 500),
     ];
 
+    private const string Row =
+        "{'host': 'db.example.com', 'port': 5432, 'database_name': 'dåtabase', 'username': 'app', 'encrypted_password': t}";
+
+    private static readonly SecretTarget Target = new("db.example.com", 5432, "dåtabase", "app");
+
     [Theory]
     [InlineData(Key, Key)]
     [InlineData(RawKey, "MDEyMzQ1Njc4OWFiY2RlZi1pcy1hLXJhdy1rZXktMzI=")]
-    public async Task What_python_wrote_is_read(string key, string pythonKey)
+    public async Task What_python_wrote_is_read_as_a_password_alone(string key, string pythonKey)
     {
-        var protector = Make(key);
         var tokens = await RunAsync(
             "print(json.dumps([f.encrypt(s.encode()).decode() for s in given['texts']]))",
             pythonKey,
             Secrets
         );
 
-        Assert.Equal(Secrets, tokens.Select(protector.Unprotect));
+        var read = tokens.Select(t => Make(key).Read(t, Target)).ToList();
+        Assert.All(read, r => Assert.Equal(StoredSecretState.Unbound, r.State));
+        Assert.Equal(Secrets, read.Select(r => r.Text));
+    }
+
+    [Fact]
+    public async Task What_python_wrote_with_the_lines_of_the_documentation_is_bound()
+    {
+        var tokens = await RunAsync(
+            Documented() + $"t = None; print(json.dumps([write_password(f, {Row}, s) for s in given['texts']]))",
+            Key,
+            Secrets
+        );
+
+        var read = tokens.Select(t => Make(Key).Read(t, Target)).ToList();
+        Assert.All(read, r => Assert.Equal(StoredSecretState.Bound, r.State));
+        Assert.Equal(Secrets, read.Select(r => r.Text));
+        Assert.Equal(StoredSecretState.BoundElsewhere, Make(Key).Read(tokens[0], Target with { Port = 5433 }).State);
     }
 
     [Theory]
     [InlineData(Key, Key)]
     [InlineData(RawKey, "MDEyMzQ1Njc4OWFiY2RlZi1pcy1hLXJhdy1rZXktMzI=")]
-    public async Task What_is_written_python_reads(string key, string pythonKey)
+    public async Task What_is_written_python_reads_with_the_lines_of_the_documentation(string key, string pythonKey)
     {
-        var protector = Make(key);
+        var secrets = Make(key);
         var read = await RunAsync(
-            "print(json.dumps([f.decrypt(t.encode(), ttl=300).decode() for t in given['texts']]))",
+            Documented() + $"print(json.dumps([read_password(f, {Row}) for t in given['texts']]))",
             pythonKey,
-            [.. Secrets.Select(protector.Protect)]
+            [.. Secrets.Select(s => secrets.Protect(s, Target))]
         );
 
         Assert.Equal(Secrets, read);
+    }
+
+    [Fact]
+    public async Task The_lines_of_the_documentation_refuse_another_row_and_read_a_password_alone()
+    {
+        var elsewhere = Make(Key).Protect("x", Target with { Username = "postgres" });
+        var newer = Fernet.Encrypt(FernetKeys.Parse(Key).Primary, [0xFF, 2, 3], DateTimeOffset.UtcNow);
+        var alone = Fernet.Encrypt(FernetKeys.Parse(Key).Primary, "plain"u8, DateTimeOffset.UtcNow);
+
+        var read = await RunAsync(
+            Documented()
+                + "def told(t):\n    try:\n        return read_password(f, "
+                + Row
+                + ")\n    except ValueError as e:\n        return str(e)\n"
+                + "print(json.dumps([told(t) for t in given['texts']]))",
+            Key,
+            [elsewhere, newer, alone]
+        );
+
+        Assert.Equal(["written for another host, port, database or user", "written by a newer version", "plain"], read);
+    }
+
+    [Fact]
+    public async Task A_reader_that_does_not_know_the_form_fails_and_takes_no_part_of_it_for_a_password()
+    {
+        var read = await RunAsync(
+            "def told(t):\n    try:\n        return f.decrypt(t.encode()).decode()\n    except UnicodeDecodeError:\n        return 'no text'\n"
+                + "print(json.dumps([told(t) for t in given['texts']]))",
+            Key,
+            [.. Secrets.Select(s => Make(Key).Protect(s, Target))]
+        );
+
+        Assert.All(read, text => Assert.Equal("no text", text));
     }
 
     [Fact]
@@ -68,12 +123,12 @@ public class PythonInteropTests
     public async Task Keys_whose_last_character_has_stray_bits_are_the_keys_that_python_takes_them_for()
     {
         // '4' and '5' to '7' differ only in bits that 32 bytes do not use.
-        var protector = Make(Key);
+        var secrets = Make(Key);
         foreach (var last in "567")
         {
             var token = await RunAsync("print(json.dumps([f.encrypt(b'x').decode()]))", Key[..^2] + last + '=', []);
-            Assert.Equal("x", protector.Unprotect(Assert.Single(token)));
-            Assert.Equal("x", Make(Key[..^2] + last + '=').Unprotect(protector.Protect("x")));
+            Assert.Equal("x", secrets.Read(Assert.Single(token), Target).Text);
+            Assert.Equal("x", Make(Key[..^2] + last + '=').Read(secrets.Protect("x", Target), Target).Text);
         }
     }
 
@@ -81,7 +136,7 @@ public class PythonInteropTests
     public async Task A_rotation_list_is_pythons_multifernet()
     {
         const string old = "bm90LXRoZS1zYW1lLWtleS1hcy10aGUtZmlyc3Qtb24=";
-        var written = Make(old).Protect("密码");
+        var written = Make(old).Protect("密码", Target);
         var rotated = await RunAsync(
             $"from cryptography.fernet import MultiFernet; m = MultiFernet([f, Fernet('{old}')]); "
                 + "print(json.dumps([m.rotate(t.encode()).decode() for t in given['texts']]))",
@@ -89,11 +144,18 @@ public class PythonInteropTests
             [written]
         );
 
-        Assert.Equal("密码", Make($"{Key},{old}").Unprotect(Assert.Single(rotated)));
-        Assert.Equal("密码", Make(Key).Unprotect(Assert.Single(rotated)));
+        Assert.Equal("密码", Make($"{Key},{old}").Read(Assert.Single(rotated), Target).Text);
+        Assert.Equal("密码", Make(Key).Read(Assert.Single(rotated), Target).Text);
     }
 
-    private static FernetSecretProtector Make(string keys) => new(FernetKeys.Parse(keys), TimeProvider.System);
+    private static FernetSecrets Make(string keys) => new(FernetKeys.Parse(keys), TimeProvider.System);
+
+    /// <summary>The code that docs/secrets.md shows.</summary>
+    private static string Documented([CallerFilePath] string here = "")
+    {
+        var page = File.ReadAllText(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "docs", "secrets.md"));
+        return page.Split("```python\n")[1].Split("```")[0];
+    }
 
     private static async Task<string[]> RunAsync(string code, string key, string[] texts)
     {

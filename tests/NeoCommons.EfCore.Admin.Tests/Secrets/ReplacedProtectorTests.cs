@@ -26,10 +26,12 @@ public sealed class ReplacedProtectorTests(TestServers servers)
 
     private sealed class Vault : ISecretProtector
     {
-        public string Protect(string secret) =>
-            "vault:" + Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(secret));
+        public ValueTask<string> ProtectAsync(string secret, SecretTarget target, CancellationToken ct) =>
+            ValueTask.FromResult("vault:" + Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(secret)));
 
-        public string Unprotect(string token) =>
-            System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(token["vault:".Length..]));
+        public ValueTask<string> UnprotectAsync(string token, SecretTarget target, CancellationToken ct) =>
+            ValueTask.FromResult(
+                System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(token["vault:".Length..]))
+            );
     }
 }

@@ -1,6 +1,10 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 
 namespace NeoCommons.EfCore.Tests.Connections;
 
@@ -11,12 +15,14 @@ internal sealed class RogueServer : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly MemoryStream _heard = new();
     private readonly byte[] _request;
+    private readonly X509Certificate2? _certificate;
     private readonly Task _serving;
     private int _clients;
 
-    private RogueServer(byte[] request)
+    private RogueServer(byte[] request, X509Certificate2? certificate = null)
     {
         _request = request;
+        _certificate = certificate;
         _listener.Start();
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
         _serving = ServeAsync();
@@ -43,6 +49,18 @@ internal sealed class RogueServer : IAsyncDisposable
     /// <summary>AuthenticationCleartextPassword.</summary>
     public static RogueServer AskingInClear() => new([(byte)'R', 0, 0, 0, 8, 0, 0, 0, 3]);
 
+    /// <summary>The same behind TLS, with a certificate of its own making.</summary>
+    public static RogueServer AskingInClearOverTls()
+    {
+        using var key = RSA.Create(2048);
+        var request = new CertificateRequest("CN=db", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        var now = DateTimeOffset.UtcNow;
+        return new([(byte)'R', 0, 0, 0, 8, 0, 0, 0, 3], request.CreateSelfSigned(now.AddDays(-1), now.AddDays(1)));
+    }
+
+    /// <summary>AuthenticationOk, whoever comes.</summary>
+    public static RogueServer LettingAllIn() => new([(byte)'R', 0, 0, 0, 8, 0, 0, 0, 0]);
+
     /// <summary>AuthenticationMD5Password.</summary>
     public static RogueServer AskingForMd5() => new([(byte)'R', 0, 0, 0, 12, 0, 0, 0, 5, .. Salt]);
 
@@ -55,6 +73,7 @@ internal sealed class RogueServer : IAsyncDisposable
         await _serving;
         _listener.Dispose();
         _stop.Dispose();
+        _certificate?.Dispose();
     }
 
     private async Task ServeAsync()
@@ -68,7 +87,7 @@ internal sealed class RogueServer : IAsyncDisposable
                 {
                     await ServeAsync(client.GetStream());
                 }
-                catch (Exception e) when (e is IOException or EndOfStreamException)
+                catch (Exception e) when (e is IOException or AuthenticationException)
                 {
                     // The client has hung up, as it should.
                 }
@@ -77,7 +96,7 @@ internal sealed class RogueServer : IAsyncDisposable
         catch (Exception e) when (e is OperationCanceledException or SocketException) { }
     }
 
-    private async Task ServeAsync(NetworkStream stream)
+    private async Task ServeAsync(Stream stream)
     {
         const int Tls = 80877103;
         const int Gss = 80877104;
@@ -88,9 +107,19 @@ internal sealed class RogueServer : IAsyncDisposable
             var body = new byte[BinaryPrimitives.ReadInt32BigEndian(length) - 4];
             await stream.ReadExactlyAsync(body, _stop.Token);
             Hear(body);
-            if (BinaryPrimitives.ReadInt32BigEndian(body) is not (Tls or Gss))
+            var code = BinaryPrimitives.ReadInt32BigEndian(body);
+            if (code is not (Tls or Gss))
             {
                 break;
+            }
+
+            if (code == Tls && _certificate is not null)
+            {
+                await stream.WriteAsync("S"u8.ToArray(), _stop.Token);
+                var secured = new SslStream(stream);
+                await secured.AuthenticateAsServerAsync(_certificate);
+                stream = secured;
+                continue;
             }
 
             await stream.WriteAsync("N"u8.ToArray(), _stop.Token);

@@ -29,10 +29,33 @@ public sealed class RogueServerTests(TestServers servers)
     }
 
     [Fact]
+    public async Task It_gets_no_password_in_clear_behind_TLS_whose_certificate_nobody_verifies()
+    {
+        await using var rogue = RogueServer.AskingInClearOverTls();
+        await AssertNothingIsToldAsync(rogue, SslMode.Require);
+    }
+
+    [Fact]
+    public async Task It_hears_no_name_where_its_certificate_is_verified()
+    {
+        await using var rogue = RogueServer.AskingInClearOverTls();
+        await AssertRefusedAsync(rogue, SslMode.VerifyFull, ConnectionUnavailableReason.Unreachable);
+        Assert.Equal(0, rogue.Clients);
+        Assert.False(Contains(rogue.Heard, Encoding.UTF8.GetBytes(User)));
+    }
+
+    [Fact]
+    public async Task It_is_not_trusted_because_it_asks_for_nothing()
+    {
+        await using var rogue = RogueServer.LettingAllIn();
+        await AssertNothingIsToldAsync(rogue, SslMode.Disable);
+    }
+
+    [Fact]
     public async Task It_hears_nothing_at_all_where_TLS_is_required()
     {
         await using var rogue = RogueServer.AskingInClear();
-        await AssertRefusedAsync(rogue, SslMode.Require);
+        await AssertRefusedAsync(rogue, SslMode.Require, ConnectionUnavailableReason.Unreachable);
         Assert.Equal(0, rogue.Clients);
     }
 
@@ -49,16 +72,20 @@ public sealed class RogueServerTests(TestServers servers)
     }
 
     [Theory]
-    [InlineData("Password")]
-    [InlineData("MD5")]
-    public async Task The_rogue_servers_of_these_tests_would_hear_a_password_that_is_sent(string method)
+    [InlineData("Password", SslMode.Disable)]
+    [InlineData("Password", SslMode.Require)]
+    [InlineData("MD5", SslMode.Disable)]
+    public async Task The_rogue_servers_of_these_tests_would_hear_a_password_that_is_sent(string method, SslMode mode)
     {
-        await using var rogue = method == "MD5" ? RogueServer.AskingForMd5() : RogueServer.AskingInClear();
+        await using var rogue =
+            method == "MD5" ? RogueServer.AskingForMd5()
+            : mode == SslMode.Require ? RogueServer.AskingInClearOverTls()
+            : RogueServer.AskingInClear();
         await using var app = new RuntimeApp(
             servers.Postgres,
             new Dictionary<string, string?> { ["NeoCommons:Connections:RequireAuth"] = method }
         );
-        app.Registry.Set(Row(rogue, SslMode.Disable));
+        app.Registry.Set(Row(rogue, mode));
 
         var opening = app.Connections.OpenConnectionAsync("rogue", Ct).AsTask();
         await Eventually.TrueAsync(() => Secrets().Any(secret => Contains(rogue.Heard, secret)));
@@ -67,15 +94,12 @@ public sealed class RogueServerTests(TestServers servers)
         await Assert.ThrowsAsync<ConnectionUnavailableException>(() => opening);
     }
 
-    private static async Task AssertRefusedAsync(RuntimeApp app, SslMode mode)
+    private static async Task AssertRefusedAsync(RuntimeApp app, ConnectionUnavailableReason reason)
     {
         var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
             await app.Connections.OpenConnectionAsync("rogue", Ct)
         );
-        var (reason, remedy) =
-            mode == SslMode.Require
-                ? (ConnectionUnavailableReason.Unreachable, "ssl_mode")
-                : (ConnectionUnavailableReason.AuthenticationFailed, "RequireAuth");
+        var remedy = reason == ConnectionUnavailableReason.AuthenticationFailed ? "RequireAuth" : "ssl_mode";
         Assert.Equal(reason, refused.Reason);
         Assert.Contains(remedy, refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(Canary, refused.ToString(), StringComparison.Ordinal);
@@ -116,10 +140,14 @@ public sealed class RogueServerTests(TestServers servers)
         Assert.False(Contains(rogue.Heard, "md5"u8.ToArray()));
     }
 
-    private async Task AssertRefusedAsync(RogueServer rogue, SslMode mode)
+    private async Task AssertRefusedAsync(
+        RogueServer rogue,
+        SslMode mode,
+        ConnectionUnavailableReason reason = ConnectionUnavailableReason.AuthenticationFailed
+    )
     {
         await using var app = new RuntimeApp(servers.Postgres);
         app.Registry.Set(Row(rogue, mode));
-        await AssertRefusedAsync(app, mode);
+        await AssertRefusedAsync(app, reason);
     }
 }

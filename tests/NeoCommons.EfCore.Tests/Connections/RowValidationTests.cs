@@ -164,6 +164,29 @@ public sealed class RowValidationTests(TestServers servers)
         Assert.Equal(role + SchemaName.Unbound, await command.ExecuteScalarAsync(Ct));
     }
 
+    [Fact]
+    public async Task A_host_that_is_not_listed_is_refused_and_one_that_is_works()
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?>
+            {
+                ["NeoCommons:Connections:AllowedHosts:0"] = servers.Postgres.Host,
+                ["NeoCommons:Connections:AllowedHosts:1"] = "*.db.internal",
+            }
+        );
+        var good = await app.AddDatabaseAsync();
+        var bad = await app.AddDatabaseAsync(row => row with { Host = "db.elsewhere" });
+
+        await using var connection = await app.Connections.OpenConnectionAsync(good.Name, Ct);
+        var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+            await app.Connections.OpenConnectionAsync(bad.Name, Ct)
+        );
+
+        Assert.Equal(ConnectionUnavailableReason.InvalidConfiguration, refused.Reason);
+        Assert.Contains("AllowedHosts", refused.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("localhost")]
     [InlineData("127.0.0.1")]

@@ -219,7 +219,7 @@ public sealed class HealthChecksTests(TestServers servers)
 
         Assert.Equal("inactive", Health(report, Connections, inactive).Reason);
         Assert.Equal(ConnectionHealthStatus.Unknown, Health(report, Connections, inactive).Status);
-        Assert.Equal("InvalidConfiguration", Health(report, Connections, invalid).Reason);
+        Assert.Equal("InvalidConfiguration: host", Health(report, Connections, invalid).Reason);
         Assert.Equal("secret cannot be read", Health(report, Connections, unreadable).Reason);
         Assert.Equal(HealthStatus.Degraded, report.Entries[Connections].Status);
         Assert.DoesNotContain("canary", Serialize(report), StringComparison.Ordinal);

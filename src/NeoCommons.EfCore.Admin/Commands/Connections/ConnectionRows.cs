@@ -1,5 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Query;
+using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -23,6 +25,58 @@ internal static class ConnectionRows
         if (changed == 0)
         {
             throw new ConnectionNotFoundException(name);
+        }
+    }
+
+    /// <summary>Changes a row that still names the target that was tried.</summary>
+    /// <exception cref="CommandFailedException">It names another, or another row has what it should name.</exception>
+    public static async Task UpdateAtAsync(
+        CommandRun run,
+        string name,
+        SecretTarget target,
+        Action<UpdateSettersBuilder<DatabaseConnectionEntity>> set,
+        CancellationToken ct
+    )
+    {
+        var context = await run.Get<IDbContextFactory<AdminDbContext>>().CreateDbContextAsync(ct).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        int changed;
+        try
+        {
+            changed = await context
+                .DatabaseConnections.Where(c => c.ConnectionName == name)
+                .At(target)
+                .ExecuteUpdateAsync(set, ct)
+                .ConfigureAwait(false);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
+        {
+            throw new CommandFailedException(
+                ExitCode.Conflict,
+                "Another connection leads to that database already. See: connections list.",
+                e
+            );
+        }
+
+        if (changed == 0)
+        {
+            throw new CommandFailedException(
+                ExitCode.Conflict,
+                $"The row of connection '{name}' does not name {target}, or is gone: it was changed a moment ago. Look at it with "
+                    + "connections list, and repeat the command."
+            );
+        }
+    }
+
+    /// <exception cref="CommandFailedException">The row holds values that cannot be used.</exception>
+    public static void RefuseFaults(CommandRun run, DatabaseConnection row)
+    {
+        if (RowValidation.FindFaults(row, run.Get<IOptions<ConnectionOptions>>().Value) is { Count: > 0 } faults)
+        {
+            throw new CommandFailedException(
+                ExitCode.Usage,
+                $"Such a connection cannot be used: {RowFault.Join(faults)}."
+            );
         }
     }
 }

@@ -65,17 +65,12 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
     public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
     {
         var password = await run.ReadPasswordAsync(run.Value(_passwordEnv), "Password:", ct).ConfigureAwait(false);
-        var entity = Describe(run, run.Get<ISecretProtector>().Protect(password));
+        var entity = Describe(run);
+        entity.EncryptedPassword = await run.Get<ISecretProtector>()
+            .ProtectAsync(password, SecretTarget.Of(entity), ct)
+            .ConfigureAwait(false);
         var row = ToConnection(entity, password);
-        var faults = DataSourceBuilding.FindFaults(row).ToList();
-        if (faults.Count > 0)
-        {
-            throw new CommandFailedException(
-                ExitCode.Usage,
-                $"Such a connection cannot be used: {string.Join("; ", faults)}."
-            );
-        }
-
+        ConnectionRows.RefuseFaults(run, row);
         var findings = run.Value(_noTest)
             ? null
             : await run.Get<ConnectionTrial>().RunAsync(row, ct).ConfigureAwait(false);
@@ -129,7 +124,7 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
         }
     }
 
-    private DatabaseConnectionEntity Describe(CommandRun run, string encryptedPassword) =>
+    private DatabaseConnectionEntity Describe(CommandRun run) =>
         new()
         {
             ConnectionName = run.Required(_name),
@@ -141,7 +136,7 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
             Port = run.Required(_port),
             DatabaseName = run.Required(_database),
             Username = run.Required(_username),
-            EncryptedPassword = encryptedPassword,
+            EncryptedPassword = "",
             SslMode = DatabaseConnectionMapping.SslModeWords.ConvertFromProviderTyped(run.Required(_sslMode)),
             Pooler = DatabaseConnectionMapping.PoolerWords.ConvertFromProviderTyped(run.Required(_pooler)),
             PoolMinSize = run.Required(_minPool),

@@ -37,9 +37,11 @@ internal sealed class ConnectionsSetPasswordCommand : ConsoleCommand
         var dryRun = run.Value(_dryRun);
         if (!dryRun)
         {
-            var token = run.Get<ISecretProtector>().Protect(password);
+            // For the target that was tried, and for no other that the row may name by now.
+            var target = SecretTarget.Of(row);
+            var token = await run.Get<ISecretProtector>().ProtectAsync(password, target, ct).ConfigureAwait(false);
             await ConnectionRows
-                .UpdateAsync(run, name, set => set.SetProperty(c => c.EncryptedPassword, token), ct)
+                .UpdateAtAsync(run, name, target, set => set.SetProperty(c => c.EncryptedPassword, token), ct)
                 .ConfigureAwait(false);
         }
 

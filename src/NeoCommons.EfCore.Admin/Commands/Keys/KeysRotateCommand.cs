@@ -9,7 +9,7 @@ internal sealed class KeysRotateCommand : ConsoleCommand
     private readonly Option<bool> _dryRun = NewDryRun();
 
     public KeysRotateCommand()
-        : base("rotate", "Encrypts every stored password with the first key of DB_ENCRYPTION_KEY.") =>
+        : base("rotate", "Encrypts every stored password with the first key, bound to its database.") =>
         Options.Add(_dryRun);
 
     public override string AfterCancellation =>
@@ -25,7 +25,8 @@ internal sealed class KeysRotateCommand : ConsoleCommand
                 DryRun = dryRun,
                 rotated.Keys,
                 Rotated = rotated.Count,
-                rotated.Unreadable,
+                rotated.Bound,
+                rotated.Unusable,
             },
             output =>
             {
@@ -34,15 +35,18 @@ internal sealed class KeysRotateCommand : ConsoleCommand
                     [.. rotated.Keys.Select(k => new[] { Text(k.Key), Text(k.Before), Text(k.After) })],
                     "There is no key."
                 );
-                if (rotated.Unreadable.Count > 0)
+                if (rotated.Bound.Count > 0)
                 {
-                    output.Line(
-                        $"No key reads the passwords of {string.Join(", ", rotated.Unreadable)}. Add the key that wrote them at the end "
-                            + "of DB_ENCRYPTION_KEY, or store them again: connections set-password."
+                    output.Table(
+                        [dryRun ? "Would be bound" : "Bound", "To"],
+                        [.. rotated.Bound.Select(b => new[] { b.Connection, b.Target })],
+                        ""
                     );
                 }
+
+                UnusablePasswords.Write(output, rotated.Unusable);
             },
-            rotated.Unreadable.Count > 0 ? ExitCode.Failed : ExitCode.Ok
+            rotated.Unusable.Count > 0 ? ExitCode.Failed : ExitCode.Ok
         );
 
         static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

@@ -1,0 +1,92 @@
+using System.CommandLine;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary><c>connections set-address</c></summary>
+internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
+{
+    private readonly Argument<string> _name = new("name") { Description = "The connection." };
+    private readonly Option<string?> _host = new("--host") { Description = "The server." };
+    private readonly Option<int?> _port = new("--port");
+    private readonly Option<string?> _database = new("--database") { Description = "The database." };
+    private readonly Option<string?> _username = new("--username") { Description = "The role to log in as." };
+    private readonly Option<string?> _passwordEnv = new("--password-env")
+    {
+        Description = "The environment variable that holds another password. Without it the stored one is kept.",
+        HelpName = "VARIABLE",
+    };
+    private readonly Option<bool> _noTest = new("--no-test") { Description = "Do not open a connection first." };
+    private readonly Option<bool> _dryRun = NewDryRun();
+
+    public ConnectionsSetAddressCommand()
+        : base("set-address", "Moves a connection to another host, port, database or user, after a trial.")
+    {
+        Arguments.Add(_name);
+        foreach (var option in new Option[] { _host, _port, _database, _username, _passwordEnv, _noTest, _dryRun })
+        {
+            Options.Add(option);
+        }
+    }
+
+    public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
+    {
+        var name = run.Required(_name);
+        var row =
+            await run.Get<IConnectionRegistry>().FindAsync(name, ct).ConfigureAwait(false)
+            ?? throw new ConnectionNotFoundException(name);
+        var password = run.Value(_passwordEnv) is { } variable
+            ? await run.ReadPasswordAsync(variable, "", ct).ConfigureAwait(false)
+            : row.Password.Reveal();
+        var moved = row with
+        {
+            Host = run.Value(_host) ?? row.Host,
+            Port = run.Value(_port) ?? row.Port,
+            Database = run.Value(_database) ?? row.Database,
+            Username = run.Value(_username) ?? row.Username,
+            Password = Secret.FromText(password),
+        };
+        ConnectionRows.RefuseFaults(run, moved);
+        var (from, to) = (SecretTarget.Of(row), SecretTarget.Of(moved));
+        var tried = !run.Value(_noTest);
+        if (tried)
+        {
+            await run.Get<ConnectionTrial>().RunAsync(moved, ct).ConfigureAwait(false);
+        }
+
+        var dryRun = run.Value(_dryRun);
+        if (!dryRun)
+        {
+            var token = await run.Get<ISecretProtector>().ProtectAsync(password, to, ct).ConfigureAwait(false);
+            await ConnectionRows
+                .UpdateAtAsync(
+                    run,
+                    name,
+                    from,
+                    set =>
+                        set.SetProperty(c => c.Host, to.Host)
+                            .SetProperty(c => c.Port, to.Port)
+                            .SetProperty(c => c.DatabaseName, to.Database)
+                            .SetProperty(c => c.Username, to.Username)
+                            .SetProperty(c => c.EncryptedPassword, token),
+                    ct
+                )
+                .ConfigureAwait(false);
+        }
+
+        return new CommandResult(
+            new
+            {
+                Connection = name,
+                DryRun = dryRun,
+                Tried = tried,
+                From = from.ToString(),
+                To = to.ToString(),
+            },
+            output =>
+                output.Line(
+                    $"Connection '{name}' {(dryRun ? "would lead" : "leads")} to {to}, no longer to {from}."
+                        + (dryRun ? " Nothing was changed." : "")
+                )
+        );
+    }
+}

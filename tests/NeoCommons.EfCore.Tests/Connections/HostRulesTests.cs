@@ -1,0 +1,101 @@
+namespace NeoCommons.EfCore.Tests.Connections;
+
+/// <summary>A host is one host, and neither a metadata service in disguise nor one that the application has not listed.</summary>
+public sealed class HostRulesTests
+{
+    [Theory]
+    [InlineData("169.254.169.254")]
+    [InlineData("169.254.169.254.")]
+    [InlineData("169.254.170.2")]
+    [InlineData("2852039166")]
+    [InlineData("0xA9FEA9FE")]
+    [InlineData("0xa9.0xfe.0xa9.0xfe")]
+    [InlineData("0251.0376.0251.0376")]
+    [InlineData("0251.254.169.254")]
+    [InlineData("169.254.43518")]
+    [InlineData("169.16689662")]
+    [InlineData("::ffff:169.254.169.254")]
+    [InlineData("::ffff:a9fe:a9fe")]
+    [InlineData("0:0:0:0:0:ffff:a9fe:a9fe")]
+    [InlineData("::169.254.169.254")]
+    [InlineData("64:ff9b::a9fe:a9fe")]
+    [InlineData("2002:a9fe:a9fe::1")]
+    [InlineData("fd00:ec2::254")]
+    [InlineData("FD00:EC2:0::254")]
+    [InlineData("fd00:0ec2:0:0:0:0:0:0254")]
+    [InlineData("fd00:ec2::23")]
+    [InlineData("fd20:ce::254")]
+    [InlineData("fe80::a9fe:a9fe")]
+    [InlineData("fe80::1%1")]
+    [InlineData("100.100.100.200")]
+    [InlineData("192.0.0.192")]
+    [InlineData("168.63.129.16")]
+    [InlineData("metadata")]
+    [InlineData("metadata.google.internal")]
+    [InlineData("METADATA.google.internal.")]
+    [InlineData("instance-data.ec2.internal")]
+    public void A_metadata_service_is_refused_in_every_spelling(string host) =>
+        Assert.Contains("metadata", HostRules.FindFault(host, []), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("１６９.254.169.254")]
+    [InlineData("169。254。169。254")]
+    [InlineData("①⑥⑨.254.169.254")]
+    [InlineData("metadatа.google.internal")]
+    public void What_is_not_ASCII_is_refused_since_a_resolver_may_take_it_for_something_else(string host) =>
+        Assert.Contains("xn--", HostRules.FindFault(host, []), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("localhost")]
+    [InlineData("db.internal")]
+    [InlineData("db.internal.")]
+    [InlineData("xn--bcher-kva.example")]
+    [InlineData("127.0.0.1")]
+    [InlineData("10.1.2.3")]
+    [InlineData("169.253.169.254")]
+    [InlineData("100.100.100.201")]
+    [InlineData("::1")]
+    [InlineData("fd00:ec3::254")]
+    [InlineData("2001:db8::1")]
+    [InlineData("metadata.example.com")]
+    public void Other_hosts_are_taken_where_none_is_listed(string host) => Assert.Null(HostRules.FindFault(host, []));
+
+    [Theory]
+    [InlineData("db.internal", "db.internal", true)]
+    [InlineData("DB.Internal.", "db.internal", true)]
+    [InlineData("db.internal", "db.internal.", true)]
+    [InlineData("evil-db.internal", "db.internal", false)]
+    [InlineData("db.internal.evil.example", "db.internal", false)]
+    [InlineData("a.db.internal", "*.db.internal", true)]
+    [InlineData("a.b.db.internal", "*.db.internal", true)]
+    [InlineData("db.internal", "*.db.internal", false)]
+    [InlineData("evildb.internal", "*.db.internal", false)]
+    [InlineData("10.1.2.3", "10.0.0.0/8", true)]
+    [InlineData("::ffff:10.1.2.3", "10.0.0.0/8", true)]
+    [InlineData("0x0A010203", "10.0.0.0/8", true)]
+    [InlineData("11.1.2.3", "10.0.0.0/8", false)]
+    [InlineData("10.1.2.3", "10.1.2.3", true)]
+    [InlineData("10.1.2.30", "10.1.2.3", false)]
+    [InlineData("fd12::7", "fd12::/16", true)]
+    [InlineData("db.internal", "10.0.0.0/8", false)]
+    [InlineData("10.1.2.3", "*.internal", false)]
+    [InlineData("169.254.169.254", "169.254.0.0/16", false)]
+    public void Where_hosts_are_listed_no_other_is_taken(string host, string rule, bool taken) =>
+        Assert.Equal(taken, HostRules.FindFault(host, ["listed.example", rule]) is null);
+
+    [Theory]
+    [InlineData("db.internal", true)]
+    [InlineData("*.db.internal", true)]
+    [InlineData("10.0.0.0/8", true)]
+    [InlineData("fd12::/16", true)]
+    [InlineData("127.0.0.1", true)]
+    [InlineData("::1", true)]
+    [InlineData("*", false)]
+    [InlineData("db.*.internal", false)]
+    [InlineData("*db.internal", false)]
+    [InlineData("a,b", false)]
+    [InlineData("10.0.0.0/33", false)]
+    [InlineData("", false)]
+    public void A_rule_that_would_never_match_is_no_rule(string text, bool isRule) =>
+        Assert.Equal(isRule, HostRules.IsRule(text));
+}
