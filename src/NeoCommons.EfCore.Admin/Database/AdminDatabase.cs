@@ -70,6 +70,9 @@ internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
         && row.Database == Row.Database
         && row.Username == Row.Username;
 
+    /// <summary>Opens a connection of the pool, with our exceptions.</summary>
+    public ValueTask<NpgsqlConnection> OpenAsync(CancellationToken ct) => _opening.OpenNewAsync(Source, Row, ct);
+
     /// <summary>Opens a connection whose session ends when it is closed, with our exceptions.</summary>
     public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct) =>
         _opening.OpenNewAsync(Unpooled, Row, ct);

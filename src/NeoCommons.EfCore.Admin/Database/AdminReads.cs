@@ -39,13 +39,17 @@ internal sealed class AdminReads
         }
         catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.UndefinedTable)
         {
-            throw new ConnectionUnavailableException(
-                AdminDatabase.Name,
-                ConnectionUnavailableReason.Refused,
-                "Schema 'admin' of the admin database has no tables yet. Set NeoCommons:AdminDatabase:MigrateOnStart to true, "
-                    + "or call provider.MigrateAdminDatabaseAsync() when you deploy.",
-                e
-            );
+            throw NoSchema(e);
         }
     }
+
+    /// <summary>The tables are not there, or not all of them.</summary>
+    public static ConnectionUnavailableException NoSchema(PostgresException e) =>
+        new(
+            AdminDatabase.Name,
+            ConnectionUnavailableReason.Refused,
+            "Schema 'admin' of the admin database has no tables yet, or those of an older version. Set "
+                + "NeoCommons:AdminDatabase:MigrateOnStart to true, or call provider.MigrateAdminDatabaseAsync() when you deploy.",
+            e
+        );
 }

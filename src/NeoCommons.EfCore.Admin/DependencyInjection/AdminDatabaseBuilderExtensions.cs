@@ -72,7 +72,7 @@ public static class AdminDatabaseBuilderExtensions
                 }
             );
             services.AddHostedService<KeysAtStart>();
-            services.AddHostedService(s => s.GetRequiredService<RegistryRefresh>());
+            services.AddHostedService(s => s.GetRequiredService<RegistryFeed>());
             services.AddHostedService<RegistryListener>();
             services.AddHostedService<WarmPoolRefill>();
         }
@@ -82,12 +82,19 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<AdminMigration>();
 
         services.TryAddSingleton<TenantCacheMemory>();
+        services.TryAddSingleton<RegistryMetrics>();
+        services.TryAddSingleton<RegistryChangeLog>();
+        services.TryAddSingleton<SharedCache>();
+        services.TryAddSingleton(s => new RecentChanges(
+            s.GetRequiredService<SharedCache>().Longest,
+            s.GetRequiredService<TimeProvider>()
+        ));
         services.TryAddSingleton<AdminConnectionRegistry>();
         services.TryAddSingleton<AdminTenantStore>();
         services.TryAddSingleton<IConnectionRegistry>(s => s.GetRequiredService<AdminConnectionRegistry>());
         services.TryAddSingleton<ITenantStore>(s => s.GetRequiredService<AdminTenantStore>());
-        services.TryAddSingleton<RegistryRefresh>();
-        services.TryAddSingleton<IRegistryReload>(s => s.GetRequiredService<RegistryRefresh>());
+        services.TryAddSingleton<RegistryFeed>();
+        services.TryAddSingleton<IRegistryReload>(s => s.GetRequiredService<RegistryFeed>());
 
         services.TryAddSingleton<TenantMigrationScripts>();
         services.TryAddSingleton<SharedMigration>();

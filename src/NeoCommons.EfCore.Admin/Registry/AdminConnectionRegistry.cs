@@ -11,17 +11,21 @@ namespace NeoCommons.EfCore.Admin;
 /// </remarks>
 internal sealed class AdminConnectionRegistry(
     AdminReads reads,
+    SharedCache shared,
+    RecentChanges recent,
     ISecretProtector protector,
     IOptions<ConnectionOptions> options,
     TimeProvider time,
     ILogger<AdminConnectionRegistry> log
 ) : IConnectionRegistry, IDisposable
 {
+    private const string SharedKey = "{connections}";
     private static readonly TimeSpan FailureLasts = TimeSpan.FromSeconds(1);
 
     private readonly SemaphoreSlim _loading = new(1);
     private readonly CancellationTokenSource _disposing = new();
     private readonly Lock _starting = new();
+    private readonly ChangeListeners<string> _changes = new(log);
     private ConnectionSnapshot? _snapshot;
     private Task<ConnectionSnapshot>? _first;
     private long _firstEnded;
@@ -38,6 +42,27 @@ internal sealed class AdminConnectionRegistry(
 
     public async ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default) =>
         (Volatile.Read(ref _snapshot) ?? await FirstAsync(ct).ConfigureAwait(false)).All;
+
+    public IDisposable OnChange(Action<string> listener) => _changes.Add(listener);
+
+    public async ValueTask RefreshAsync(string name, CancellationToken ct = default) =>
+        await ReloadAsync(ct).ConfigureAwait(false);
+
+    /// <summary>Loads all rows where nothing is known yet, from other processes' cache if it has them.</summary>
+    public Task LoadAsync(CancellationToken ct) => LoadAsync(force: false, ct);
+
+    /// <exception cref="SecretDecryptionException">No stored password was written with any of our keys.</exception>
+    public void ThrowIfKeyIsWrong()
+    {
+        if (Audit.KeyIsWrong)
+        {
+            throw new SecretDecryptionException(
+                $"{FernetKeys.Variable} is not the key of this registry: none of the {Audit.OfAnotherKey} encrypted "
+                    + "passwords of active connections in admin.database_connections was written with it. Set the key "
+                    + "that wrote them; for a new key, put it first in the list and keep the old one behind a comma."
+            );
+        }
+    }
 
     /// <summary>Reads all rows and swaps the snapshot; a failure leaves the old one in force.</summary>
     public Task ReloadAsync(CancellationToken ct) => LoadAsync(force: true, ct);
@@ -86,9 +111,7 @@ internal sealed class AdminConnectionRegistry(
                 return before;
             }
 
-            var read = await reads
-                .ReadAsync((db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
-                .ConfigureAwait(false);
+            var read = await ReadAsync(maySkip: before is null && !force, ct).ConfigureAwait(false);
             var passwords = await StoredPasswords.OpenAsync(protector, ct).ConfigureAwait(false);
             var rows = new List<DatabaseConnection>(read.Count);
             foreach (var row in read)
@@ -105,7 +128,7 @@ internal sealed class AdminConnectionRegistry(
             var audit = Audit;
             Audit = passwords.Audit;
             Volatile.Write(ref _snapshot, after);
-            LogChanges(before, after);
+            TellChanges(before, after);
             if (Audit.Unbound > 0 && Audit.Unbound != audit.Unbound)
             {
                 AdminLogMessages.UnboundSecrets(log, Audit.Unbound);
@@ -116,6 +139,39 @@ internal sealed class AdminConnectionRegistry(
         finally
         {
             _loading.Release();
+        }
+    }
+
+    /// <summary>The rows of the admin database, or where nothing is known yet, those that other processes have cached.</summary>
+    private async Task<IReadOnlyList<ConnectionRow>> ReadAsync(bool maySkip, CancellationToken ct)
+    {
+        var cached = maySkip ? await shared.FindAsync<List<ConnectionRow>>(SharedKey, ct).ConfigureAwait(false) : null;
+        var isUsable = cached is not null && !recent.MayBeStale(cached.Position);
+        if (cached is not null)
+        {
+            shared.Used(isUsable);
+        }
+
+        if (isUsable && shared.IsYoung(cached!))
+        {
+            return cached!.Value;
+        }
+
+        try
+        {
+            var read = await reads
+                .ReadAsync((db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
+                .ConfigureAwait(false);
+            if (read.Count > 0)
+            {
+                shared.Keep(SharedKey, read, read[0].Position);
+            }
+
+            return read;
+        }
+        catch (Exception) when (isUsable && !ct.IsCancellationRequested)
+        {
+            return cached!.Value;
         }
     }
 
@@ -132,7 +188,7 @@ internal sealed class AdminConnectionRegistry(
         }
     }
 
-    private void LogChanges(ConnectionSnapshot? before, ConnectionSnapshot after)
+    private void TellChanges(ConnectionSnapshot? before, ConnectionSnapshot after)
     {
         foreach (var row in after.All)
         {
@@ -155,6 +211,16 @@ internal sealed class AdminConnectionRegistry(
             {
                 AdminLogMessages.ConnectionChanged(log, row.Name);
             }
+
+            if (before is not null)
+            {
+                _changes.Publish(row.Name);
+            }
+        }
+
+        foreach (var gone in before?.All.Where(row => !after.ByName.ContainsKey(row.Name)) ?? [])
+        {
+            _changes.Publish(gone.Name);
         }
     }
 }

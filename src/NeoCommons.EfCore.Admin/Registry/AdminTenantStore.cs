@@ -21,24 +21,35 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     private const int LoadTries = 3;
     private static readonly TimeSpan LongestMiss = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long a tenant is answered from memory where changes are followed: it should not matter.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromMinutes(10);
+
     /// <summary>How long a known tenant is waited for before it is served as it was; the answer still comes in.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
 
     private readonly AdminReads _reads;
     private readonly FusionCache _cache;
+    private readonly SharedCache _shared;
+    private readonly RecentChanges _recent;
+    private readonly RegistryMetrics _metrics;
+    private readonly AdminDatabaseOptions _options;
     private readonly TenantKeys _keys = new();
     private readonly ILogger<AdminTenantStore> _log;
     private long _changes;
+    private volatile bool _isFollowed;
 
     public AdminTenantStore(
         AdminReads reads,
         IOptions<AdminDatabaseOptions> options,
         TenantCacheMemory memory,
+        SharedCache shared,
+        RecentChanges recent,
+        RegistryMetrics metrics,
         ILogger<AdminTenantStore> log
     )
     {
-        _reads = reads;
-        _log = log;
+        (_reads, _options, _shared, _recent, _metrics, _log) = (reads, options.Value, shared, recent, metrics, log);
+        Changes = new ChangeListeners<TenantId?>(log);
         _cache = new FusionCache(
             new FusionCacheOptions
             {
@@ -57,8 +68,24 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         );
 
         // The cache's own log tells every operation; this is the one that an operator must know.
-        _cache.Events.FailSafeActivate += (_, _) => RegistryLogMessages.ServingLastKnownTenant(_log);
+        _cache.Events.FailSafeActivate += (_, _) => ServedLastKnown();
     }
+
+    /// <summary>Those who want to hear of changed tenants.</summary>
+    public ChangeListeners<TenantId?> Changes { get; }
+
+    /// <summary>Whether changes are followed, so that what is in memory holds until one is heard of.</summary>
+    public bool IsFollowed
+    {
+        set => _isFollowed = value;
+    }
+
+    private TimeSpan Duration =>
+        !_isFollowed || _options.RefreshInterval > Longest ? _options.RefreshInterval
+        : _options.LastKnownGoodFor < Longest ? _options.LastKnownGoodFor
+        : Longest;
+
+    public IDisposable OnChange(Action<TenantId?> listener) => Changes.Add(listener);
 
     public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default)
     {
@@ -112,12 +139,20 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     /// <summary>Forgets what is cached; it is asked for again at the next use, and still served while it cannot be.</summary>
     public ValueTask ForgetAsync(CancellationToken ct)
     {
+        _recent.AddOwn(null);
         Interlocked.Increment(ref _changes);
         return _cache.ClearAsync(allowFailSafe: true, token: ct);
     }
 
-    /// <summary>Forgets a tenant that is known to have changed: what it was is not served any more, whatever happens.</summary>
+    /// <summary>Forgets a tenant that this process has changed: what it was is not served any more, whatever happens.</summary>
     public void Forget(TenantId id, IEnumerable<string> slugs)
+    {
+        _recent.AddOwn(id);
+        Drop(id, slugs);
+    }
+
+    /// <summary>Forgets a tenant that was changed, as the log of changes says.</summary>
+    public void Drop(TenantId id, IEnumerable<string> slugs)
     {
         // First: a load that began before must not bring back what it read.
         Interlocked.Increment(ref _changes);
@@ -139,13 +174,8 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             key,
             async (entry, token) =>
             {
-                var (found, isSettled) = await LoadSettledAsync(which, token).ConfigureAwait(false);
-                if (!isSettled || found is null)
-                {
-                    entry.Options.Duration =
-                        entry.Options.Duration < LongestMiss ? entry.Options.Duration : LongestMiss;
-                }
-
+                var (found, lasts) = await FindAnywhereAsync(key, which, token).ConfigureAwait(false);
+                entry.Options.Duration = lasts < Duration ? lasts : Duration;
                 if (found is null)
                 {
                     entry.Options.IsFailSafeEnabled = false;
@@ -158,9 +188,60 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         return finding.IsCompletedSuccessfully ? finding : new(finding.AsTask().WaitAsync(ct));
     }
 
+    /// <summary>Asks the other processes' cache, then the admin database; where that fails, takes what the cache had.</summary>
+    /// <returns>The tenant, and how long that holds at the most.</returns>
+    private async Task<(Tenant? Tenant, TimeSpan Lasts)> FindAnywhereAsync(
+        string key,
+        Expression<Func<TenantRow, bool>> which,
+        CancellationToken ct
+    )
+    {
+        var seen = Interlocked.Read(ref _changes);
+        var shared = await FindSharedAsync(key, ct).ConfigureAwait(false);
+        if (shared is not null && _shared.IsYoung(shared) && seen == Interlocked.Read(ref _changes))
+        {
+            return (shared.Value.ToTenant(), Longest);
+        }
+
+        try
+        {
+            var (row, isSettled) = await LoadSettledAsync(which, ct).ConfigureAwait(false);
+            if (row is not null && isSettled)
+            {
+                _shared.Keep(key, row, row.Position);
+            }
+
+            return (row?.ToTenant(), isSettled && row is not null ? Longest : LongestMiss);
+        }
+        catch (Exception)
+            when (shared is not null && !_recent.MayBeStale(new TenantId(shared.Value.Id), shared.Position))
+        {
+            ServedLastKnown();
+            return (shared.Value.ToTenant(), LongestMiss);
+        }
+    }
+
+    private async Task<SharedValue<TenantRow>?> FindSharedAsync(string key, CancellationToken ct)
+    {
+        if (await _shared.FindAsync<TenantRow>(key, ct).ConfigureAwait(false) is not { } found)
+        {
+            return null;
+        }
+
+        var isFresh = !_recent.MayBeStale(new TenantId(found.Value.Id), found.Position);
+        _shared.Used(isFresh);
+        return isFresh ? found : null;
+    }
+
+    private void ServedLastKnown()
+    {
+        _metrics.ServedLastKnown();
+        RegistryLogMessages.ServingLastKnownTenant(_log);
+    }
+
     /// <summary>Reads a row again where some tenant changed meanwhile: what was read may be what it was before.</summary>
-    /// <returns>The tenant, and whether nothing changed while it was read at last.</returns>
-    private async Task<(Tenant? Tenant, bool IsSettled)> LoadSettledAsync(
+    /// <returns>The row, and whether nothing changed while it was read at last.</returns>
+    private async Task<(TenantRow? Row, bool IsSettled)> LoadSettledAsync(
         Expression<Func<TenantRow, bool>> which,
         CancellationToken ct
     )
@@ -176,13 +257,8 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         }
     }
 
-    private async Task<Tenant?> LoadAsync(Expression<Func<TenantRow, bool>> which, CancellationToken ct)
-    {
-        var row = await _reads
-            .ReadAsync((db, token) => TenantRow.Query(db).SingleOrDefaultAsync(which, token), ct)
-            .ConfigureAwait(false);
-        return row?.ToTenant();
-    }
+    private Task<TenantRow?> LoadAsync(Expression<Func<TenantRow, bool>> which, CancellationToken ct) =>
+        _reads.ReadAsync((db, token) => TenantRow.Query(db).SingleOrDefaultAsync(which, token), ct);
 
     private Tenant? TryMap(TenantRow row)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.EntityFrameworkCore;
 
 namespace NeoCommons.EfCore.Admin;
@@ -27,7 +28,12 @@ internal sealed class ConnectionRow
     public bool IsActive { get; init; }
 
     /// <summary>Whom its password must have been written for.</summary>
+    [JsonIgnore]
     public SecretTarget Target => new(Host, Port, DatabaseName, Username);
+
+    /// <summary>The transactions below are known to what was read.</summary>
+    [JsonIgnore]
+    public long Position { get; init; }
 
     public static IQueryable<ConnectionRow> Query(AdminDbContext db) =>
         db.Database.SqlQuery<ConnectionRow>(
@@ -37,7 +43,7 @@ internal sealed class ConnectionRow
                 encrypted_password AS "EncryptedPassword", ssl_mode AS "SslMode", pool_min_size AS "PoolMinSize",
                 pool_max_size AS "PoolMaxSize", pool_timeout_seconds AS "PoolTimeoutSeconds",
                 pool_recycle_seconds AS "PoolRecycleSeconds", pool_pre_ping AS "PoolPrePing", pooler AS "Pooler",
-                is_active AS "IsActive"
+                is_active AS "IsActive", pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Position"
             FROM admin.database_connections
             """
         );

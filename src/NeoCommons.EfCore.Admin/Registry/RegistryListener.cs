@@ -1,23 +1,23 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>Makes a changed row of the registry take effect in this process at once, whoever has changed it.</summary>
+/// <summary>Wakes <see cref="RegistryFeed"/> when the registry changes, whoever has changed it.</summary>
 /// <remarks>
-/// One session that listens. What changed while nobody listened is unknown, so each new session begins with reading all
-/// again; <see cref="RegistryRefresh"/> goes on beside it, for where notifications do not come through (a transaction
-/// pooler before the admin database).
+/// One session that listens. It says nothing of what changed: that is read, and so nothing is missed while nobody listens,
+/// nor where notifications do not come through (a transaction pooler before the admin database).
 /// </remarks>
 internal sealed class RegistryListener(
     AdminDatabase database,
-    AdminConnectionRegistry connections,
-    AdminTenantStore tenants,
+    RegistryFeed feed,
     TimeProvider time,
     ILogger<RegistryListener> log
 ) : BackgroundService
 {
+    /// <summary>What the triggers of the registry's tables notify.</summary>
+    public const string Channel = "neocommons_registry";
+
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(10);
 
@@ -54,53 +54,19 @@ internal sealed class RegistryListener(
     {
         var session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
         await using var _ = session.ConfigureAwait(false);
-        var heard = new ConcurrentQueue<RegistryNotification>();
-        session.Notification += (_, e) => heard.Enqueue(RegistryNotification.Parse(e.Payload));
-        await session.ExecuteAsync("LISTEN " + RegistryNotification.Channel, ct, AnswerTimeout).ConfigureAwait(false);
+        session.Notification += (_, _) => feed.Wake();
+        await session.ExecuteAsync("LISTEN " + Channel, ct, AnswerTimeout).ConfigureAwait(false);
 
-        await ReloadAllAsync(ct).ConfigureAwait(false);
+        // What happened before was notified to nobody.
+        feed.Wake();
         onListening();
         RegistryLogMessages.Listening(log);
         while (true)
         {
-            await TakeInAsync(heard, ct).ConfigureAwait(false);
             if (!await session.WaitAsync(Silence, ct).ConfigureAwait(false))
             {
                 await session.ExecuteAsync("SELECT 1", ct, AnswerTimeout).ConfigureAwait(false);
             }
         }
-    }
-
-    private async Task TakeInAsync(ConcurrentQueue<RegistryNotification> heard, CancellationToken ct)
-    {
-        var (reload, forgetAll) = (false, false);
-        while (heard.TryDequeue(out var notification))
-        {
-            if (notification.Tenant is { } tenant)
-            {
-                tenants.Forget(tenant, notification.Slugs);
-            }
-            else
-            {
-                reload = true;
-                forgetAll |= !notification.IsKnown;
-            }
-        }
-
-        if (forgetAll)
-        {
-            await tenants.ForgetAsync(ct).ConfigureAwait(false);
-        }
-
-        if (reload)
-        {
-            await connections.ReloadAsync(ct).ConfigureAwait(false);
-        }
-    }
-
-    private async Task ReloadAllAsync(CancellationToken ct)
-    {
-        await tenants.ForgetAsync(ct).ConfigureAwait(false);
-        await connections.ReloadAsync(ct).ConfigureAwait(false);
     }
 }

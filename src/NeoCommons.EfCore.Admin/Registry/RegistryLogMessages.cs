@@ -35,4 +35,21 @@ internal static partial class RegistryLogMessages
         "Changes of the registry cannot be listened for; they are looked for periodically until the admin database answers, and it is asked again in {Delay}"
     )]
     public static partial void ListenerLost(ILogger logger, Exception exception, TimeSpan delay);
+
+    [LoggerMessage(5010, LogLevel.Error, "An application's listener for changes of the registry has failed")]
+    public static partial void ListenerFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(
+        5011,
+        LogLevel.Warning,
+        "Redis did not answer, so the registry is read from the admin database; Redis is asked again in {Delay}"
+    )]
+    public static partial void SharedCacheAway(ILogger logger, Exception? exception, TimeSpan delay);
+
+    [LoggerMessage(
+        5012,
+        LogLevel.Warning,
+        "A value in Redis was rejected ({Reason}) and is read from the admin database instead. Somebody else writes there, or DB_ENCRYPTION_KEY differs between processes"
+    )]
+    public static partial void SharedValueRejected(ILogger logger, string reason);
 }

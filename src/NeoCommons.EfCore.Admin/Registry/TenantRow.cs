@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.EntityFrameworkCore;
 
 namespace NeoCommons.EfCore.Admin;
@@ -20,12 +21,17 @@ internal sealed class TenantRow
     public string? TenantType { get; init; }
     public DateTimeOffset? MigratingUntil { get; init; }
 
+    /// <summary>The transactions below are known to what was read.</summary>
+    [JsonIgnore]
+    public long Position { get; init; }
+
     public static IQueryable<TenantRow> Query(AdminDbContext db) =>
         db.Database.SqlQuery<TenantRow>(
             $"""
             SELECT t.id AS "Id", t.slug AS "Slug", t.name AS "Name", t.schema_name AS "SchemaName",
                 c.connection_name AS "ConnectionName", t.status AS "Status", t.region_id AS "RegionId",
-                t.schema_version AS "SchemaVersion", t.tenant_type AS "TenantType", t.migrating_until AS "MigratingUntil"
+                t.schema_version AS "SchemaVersion", t.tenant_type AS "TenantType", t.migrating_until AS "MigratingUntil",
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Position"
             FROM admin.tenants t JOIN admin.database_connections c ON c.id = t.connection_id
             """
         );

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 
 namespace NeoCommons.EfCore.Admin;
@@ -33,6 +34,10 @@ internal sealed class FernetKey
                 : (null, "has 44 characters that are not the base64url of 32 bytes"),
             _ => (null, $"has {text.Length} characters, not {EncodedLength} (or {Size} raw ones)"),
         };
+
+    /// <summary>A key for another purpose, from which this one cannot be found.</summary>
+    internal FernetKey Derive(string purpose) =>
+        new(HKDF.DeriveKey(HashAlgorithmName.SHA256, _bytes, Size, info: Encoding.UTF8.GetBytes(purpose)));
 
     private static byte[] Raw(ReadOnlySpan<char> text)
     {

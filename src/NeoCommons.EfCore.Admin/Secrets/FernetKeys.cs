@@ -24,6 +24,9 @@ internal sealed class FernetKeys
     /// <summary>The key that encrypts.</summary>
     internal FernetKey Primary => All[0];
 
+    /// <summary>Keys for another purpose, in the same order.</summary>
+    internal FernetKeys Derive(string purpose) => new([.. All.Select(k => k.Derive(purpose))]);
+
     /// <summary>Reads one key or a comma-separated list.</summary>
     /// <exception cref="FormatException">A key is missing or wrong; the message gives every fault and no key.</exception>
     internal static FernetKeys Parse(string? text) =>

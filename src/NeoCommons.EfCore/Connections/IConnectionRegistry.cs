@@ -12,4 +12,17 @@ public interface IConnectionRegistry
 
     /// <summary>All connections, active or not, ordered by name.</summary>
     ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default);
+
+    /// <summary>Calls back with the name of each connection that was added, changed or removed.</summary>
+    /// <param name="listener">
+    /// Called one change after the other, not on the caller's thread, when <see cref="FindAsync"/> knows it already. It must
+    /// not block. A change may be told twice; none is missed, unless the process has been cut off for a day.
+    /// </param>
+    /// <returns>Dispose it to hear no more.</returns>
+    /// <remarks>The default never calls: a registry whose rows do not change.</remarks>
+    IDisposable OnChange(Action<string> listener) => NoSubscription.Instance;
+
+    /// <summary>Reads a row again now, because what is known of it does not work: a password that the server refuses.</summary>
+    /// <remarks>The default does nothing: a registry that is always up to date.</remarks>
+    ValueTask RefreshAsync(string name, CancellationToken ct = default) => default;
 }

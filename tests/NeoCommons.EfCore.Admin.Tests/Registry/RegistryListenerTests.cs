@@ -118,18 +118,6 @@ public sealed class RegistryListenerTests(TestServers servers)
         await UntilAsync(async () => (await store.FindAsync(tenant.Id, Ct))!.Status == TenantStatus.Active);
     }
 
-    [Theory]
-    [InlineData("tenant 0198c0de-0000-7000-8000-000000000001 acme globex", 2, true)]
-    [InlineData("tenant 0198c0de-0000-7000-8000-000000000001", 0, true)]
-    [InlineData("connections", 0, true)]
-    [InlineData("tenant acme", 0, false)]
-    [InlineData("", 0, false)]
-    public void A_notification_is_read(string payload, int slugs, bool isKnown)
-    {
-        var notification = RegistryNotification.Parse(payload);
-        Assert.Equal((slugs, isKnown), (notification.Slugs.Count, notification.IsKnown));
-    }
-
     private async Task<IHost> StartOtherAsync(TestApp app)
     {
         var host = TestApp.BuildHost(

@@ -204,7 +204,7 @@ public sealed class RegistryTests(TestServers servers)
     }
 
     [Fact]
-    public async Task All_of_many_tenants_are_listed_each_once_and_in_order()
+    public async Task All_of_many_tenants_are_listed_each_once()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres);
         await app.AdminAsync(
@@ -216,7 +216,7 @@ public sealed class RegistryTests(TestServers servers)
         var slugs = await app.Get<ITenantStore>().ListAsync(Ct).Select(t => t.Slug).ToListAsync(Ct);
 
         Assert.Equal(1100, slugs.Distinct().Count());
-        Assert.Equal(slugs.Order(StringComparer.Ordinal), slugs);
+        Assert.Equal(1100, slugs.Count);
     }
 
     [Fact]

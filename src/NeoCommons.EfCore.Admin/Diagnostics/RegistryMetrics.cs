@@ -1,0 +1,57 @@
+using System.Diagnostics.Metrics;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>The meter <c>NeoCommons.EfCore.Admin</c>: how fresh the registry is in this process.</summary>
+internal sealed class RegistryMetrics : IDisposable
+{
+    public const string MeterName = "NeoCommons.EfCore.Admin";
+
+    private readonly Meter _meter = new(MeterName);
+    private readonly TimeProvider _time;
+    private readonly Counter<long> _changes;
+    private readonly Counter<long> _lastKnown;
+    private readonly Counter<long> _shared;
+    private long _caughtUp;
+
+    public RegistryMetrics(TimeProvider time)
+    {
+        _time = time;
+        _changes = _meter.CreateCounter<long>(
+            "neocommons.registry.changes",
+            "{change}",
+            "Changes of the registry that this process has taken in."
+        );
+        _lastKnown = _meter.CreateCounter<long>(
+            "neocommons.registry.last_known",
+            "{lookup}",
+            "Lookups answered with what was known last, because the admin database did not answer."
+        );
+        _shared = _meter.CreateCounter<long>(
+            "neocommons.registry.shared_cache",
+            "{lookup}",
+            "Lookups in Redis, by result: hit, miss, stale, rejected, failed."
+        );
+        _meter.CreateObservableGauge(
+            "neocommons.registry.age",
+            () => Age is { } age ? [new Measurement<double>(age.TotalSeconds)] : Array.Empty<Measurement<double>>(),
+            "s",
+            "How long ago the changes of the registry were read; none before the first time."
+        );
+    }
+
+    /// <summary>How long ago the changes were read; null before the first time.</summary>
+    public TimeSpan? Age => Interlocked.Read(ref _caughtUp) is not 0 and var at ? _time.GetElapsedTime(at) : null;
+
+    public void CaughtUp(int changes)
+    {
+        Interlocked.Exchange(ref _caughtUp, _time.GetTimestamp());
+        _changes.Add(changes);
+    }
+
+    public void ServedLastKnown() => _lastKnown.Add(1);
+
+    public void AskedShared(string result) => _shared.Add(1, new KeyValuePair<string, object?>("result", result));
+
+    public void Dispose() => _meter.Dispose();
+}

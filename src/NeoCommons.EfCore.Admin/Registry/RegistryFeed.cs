@@ -1,0 +1,202 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Keeps what this process knows of the registry up to date: reads what changed, and forgets or reloads it.</summary>
+/// <remarks>Woken by <see cref="RegistryListener"/>, and every <see cref="AdminDatabaseOptions.RefreshInterval"/> anyway.</remarks>
+internal sealed class RegistryFeed(
+    RegistryChangeLog changes,
+    AdminConnectionRegistry connections,
+    AdminTenantStore tenants,
+    RecentChanges recent,
+    AdminMigration migration,
+    RegistryMetrics metrics,
+    IOptions<AdminDatabaseOptions> options,
+    TimeProvider time,
+    ILogger<RegistryFeed> log
+) : BackgroundService, IRegistryReload
+{
+    /// <summary>However many notifications come, the log is read at most this often.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+
+    private static readonly TimeSpan PruneInterval = TimeSpan.FromHours(1);
+
+    /// <summary>For what no trigger tells: a row that could not be read, triggers that were switched off.</summary>
+    private static readonly TimeSpan ReloadInterval = AdminTenantStore.Longest;
+
+    private readonly SemaphoreSlim _awake = new(0, 1);
+    private readonly SemaphoreSlim _one = new(1);
+    private RegistryPosition? _position;
+    private long _reloaded;
+    private long _pruned = time.GetTimestamp();
+
+    /// <summary>Has the log read soon.</summary>
+    public void Wake()
+    {
+        try
+        {
+            _awake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // It is awake already.
+        }
+    }
+
+    public async Task ReloadAsync(CancellationToken ct = default)
+    {
+        await CatchUpAsync(reload: true, ct).ConfigureAwait(false);
+        await tenants.ForgetAsync(ct).ConfigureAwait(false);
+    }
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (options.Value.MigrateOnStart)
+        {
+            await migration.MigrateAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        try
+        {
+            await connections.LoadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The database may come up after us: the first use asks again, and the health check tells.
+            AdminLogMessages.RegistryNotLoaded(log, e);
+        }
+
+        connections.ThrowIfKeyIsWrong();
+        await base.StartAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _awake.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await CatchUpAsync(reload: false, stoppingToken).ConfigureAwait(false);
+                await PruneAsync(stoppingToken).ConfigureAwait(false);
+                await Task.Delay(Pause, time, stoppingToken).ConfigureAwait(false);
+                await WaitAsync(stoppingToken).ConfigureAwait(false);
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                AdminLogMessages.RegistryNotRefreshed(log, e);
+                tenants.IsFollowed = false;
+                await TryReloadAsync(stoppingToken).ConfigureAwait(false);
+                await Task.Delay(options.Value.RefreshInterval, time, stoppingToken)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    /// <summary>Takes in what changed since the last time; where that fails, the next time begins where this one did.</summary>
+    private async Task CatchUpAsync(bool reload, CancellationToken ct)
+    {
+        await _one.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            recent.BeginToConfirm();
+            var (position, read) = await changes.ReadAsync(_position, recent.Window, ct).ConfigureAwait(false);
+            var isFirst = _position is null;
+            if (read is null || read.Any(c => c.Kind == RegistryChangeKind.Tenants))
+            {
+                recent.AddAll(position);
+                await tenants.ForgetAsync(ct).ConfigureAwait(false);
+            }
+
+            foreach (var change in read ?? [])
+            {
+                recent.Add(change);
+                if (change.Tenant is { } tenant)
+                {
+                    tenants.Drop(tenant, change.Slugs);
+                }
+            }
+
+            if (
+                reload
+                || isFirst
+                || read?.Any(c => c.Kind == RegistryChangeKind.Connections) is not false
+                || time.GetElapsedTime(_reloaded) >= ReloadInterval
+            )
+            {
+                await connections.ReloadAsync(ct).ConfigureAwait(false);
+                _reloaded = time.GetTimestamp();
+            }
+
+            _position = position;
+            recent.Confirm();
+            tenants.IsFollowed = true;
+            metrics.CaughtUp(read?.Count ?? 0);
+            if (!isFirst)
+            {
+                Publish(read);
+            }
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    // The log may be what is missing, of an admin schema that has not been brought up to date yet.
+    private async Task TryReloadAsync(CancellationToken ct)
+    {
+        try
+        {
+            await connections.ReloadAsync(ct).ConfigureAwait(false);
+        }
+        catch (Exception) when (!ct.IsCancellationRequested)
+        {
+            // The first failure has been logged, and is this one's.
+        }
+    }
+
+    private void Publish(IReadOnlyList<RegistryChange>? read)
+    {
+        if (read is null || read.Any(c => c.Kind == RegistryChangeKind.Tenants))
+        {
+            tenants.Changes.Publish(null);
+            return;
+        }
+
+        foreach (var tenant in read.Select(c => c.Tenant).OfType<TenantId>().Distinct())
+        {
+            tenants.Changes.Publish(tenant);
+        }
+    }
+
+    private async Task PruneAsync(CancellationToken ct)
+    {
+        if (time.GetElapsedTime(_pruned) >= PruneInterval)
+        {
+            _pruned = time.GetTimestamp();
+            await changes.PruneAsync(ct).ConfigureAwait(false);
+        }
+    }
+
+    private async Task WaitAsync(CancellationToken ct)
+    {
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var waking = _awake.WaitAsync(waiting.Token);
+        await Task.WhenAny(waking, Task.Delay(options.Value.RefreshInterval, time, waiting.Token))
+            .ConfigureAwait(false);
+        await waiting.CancelAsync().ConfigureAwait(false);
+        ct.ThrowIfCancellationRequested();
+    }
+}

@@ -1,0 +1,12 @@
+using System.Globalization;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Up to where the changes of the registry are known.</summary>
+/// <param name="Snapshot">The server's snapshot (<c>pg_snapshot</c>): what it did not see is what comes next.</param>
+/// <param name="ReadAt">When it was taken, by the server's clock.</param>
+internal sealed record RegistryPosition(string Snapshot, DateTimeOffset ReadAt)
+{
+    /// <summary>The first transaction that had not begun.</summary>
+    public long NextTransaction => long.Parse(Snapshot.Split(':')[1], CultureInfo.InvariantCulture);
+}

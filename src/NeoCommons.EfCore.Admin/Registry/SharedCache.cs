@@ -1,0 +1,206 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.Extensions.Caching.Distributed;
+using Microsoft.Extensions.Caching.StackExchangeRedis;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Polly;
+using Polly.CircuitBreaker;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>What processes of an application share of the registry, in Redis: encrypted, sealed, and never relied on.</summary>
+/// <remarks>
+/// A value is a Fernet token of a key that is derived from the registry's, so that whoever reads Redis learns nothing and
+/// whoever writes there is not believed. A Redis that fails or is slow is asked no more for a while.
+/// </remarks>
+internal sealed class SharedCache : IDisposable
+{
+    // Processes of another version of the library read it too.
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    private const string Purpose = "NeoCommons registry cache";
+
+    private readonly RedisCache? _cache;
+    private readonly AdminDatabase _database;
+    private readonly EncryptionKeys _keys;
+    private readonly RegistryMetrics _metrics;
+    private readonly TimeProvider _time;
+    private readonly ILogger<SharedCache> _log;
+    private readonly ResiliencePipeline _asking;
+    private readonly TimeSpan _longest;
+    private FernetKeys? _derived;
+
+    public SharedCache(
+        IOptions<RegistryCacheOptions> options,
+        IOptions<AdminDatabaseOptions> admin,
+        AdminDatabase database,
+        EncryptionKeys keys,
+        RegistryMetrics metrics,
+        TimeProvider time,
+        ILogger<SharedCache> log
+    )
+    {
+        (_keys, _metrics, _time, _log, _database) = (keys, metrics, time, log, database);
+        _cache = options.Value.ConnectionString is null ? null : new RedisCache(RedisAddress.Configure(options.Value));
+        _longest = admin.Value.LastKnownGoodFor < MostLasting ? admin.Value.LastKnownGoodFor : MostLasting;
+        _asking = Guard(options.Value, time, log);
+    }
+
+    /// <summary>Half of what the log of changes keeps, by which a value is told to be out of date.</summary>
+    private static TimeSpan MostLasting => RegistryChangeLog.Retention / 2;
+
+    /// <summary>Whether there is one.</summary>
+    public bool IsOn => _cache is not null;
+
+    /// <summary>How old a value can be; zero where nothing is shared.</summary>
+    public TimeSpan Longest => IsOn ? _longest : TimeSpan.Zero;
+
+    /// <summary>Finds a value; null where there is none that can be believed, or Redis does not answer in time.</summary>
+    public async Task<SharedValue<T>?> FindAsync<T>(string key, CancellationToken ct)
+        where T : class
+    {
+        if (_cache is null)
+        {
+            return null;
+        }
+
+        byte[]? token;
+        FernetKeys keys;
+        try
+        {
+            keys = await KeysAsync(ct).ConfigureAwait(false);
+            var name = NameOf(keys, key);
+
+            // Past the client's own patience: it would wait for seconds.
+            token = await _asking
+                .ExecuteAsync(
+                    async limit => await _cache.GetAsync(name, limit).WaitAsync(limit).ConfigureAwait(false),
+                    ct
+                )
+                .ConfigureAwait(false);
+        }
+        catch (Exception) when (!ct.IsCancellationRequested)
+        {
+            _metrics.AskedShared("failed");
+            return null;
+        }
+
+        if (token is null)
+        {
+            _metrics.AskedShared("miss");
+            return null;
+        }
+
+        var (value, fault) = Open<T>(keys, key, token);
+        if (value is null)
+        {
+            _metrics.AskedShared("rejected");
+            RegistryLogMessages.SharedValueRejected(_log, fault!);
+        }
+
+        return value;
+    }
+
+    /// <summary>Counts what a value that was found was good for.</summary>
+    public void Used(bool isFresh) => _metrics.AskedShared(isFresh ? "hit" : "stale");
+
+    /// <summary>Whether a value is young enough to be used without asking.</summary>
+    public bool IsYoung<T>(SharedValue<T> value) =>
+        (_time.GetUtcNow() - value.ReadAt).Duration() < AdminTenantStore.Longest;
+
+    /// <summary>Keeps a value for all processes; nobody waits for it, and it may fail.</summary>
+    public void Keep<T>(string key, T value, long position)
+        where T : class
+    {
+        if (_cache is not null)
+        {
+            _ = KeepAsync(_cache, new SharedValue<T>(key, position, _time.GetUtcNow(), value));
+        }
+    }
+
+    public void Dispose() => _cache?.Dispose();
+
+    private async Task KeepAsync<T>(RedisCache cache, SharedValue<T> value)
+    {
+        try
+        {
+            var keys = await KeysAsync(CancellationToken.None).ConfigureAwait(false);
+            var text = JsonSerializer.SerializeToUtf8Bytes(value, Json);
+            var token = Encoding.ASCII.GetBytes(Fernet.Encrypt(keys.Primary, text, value.ReadAt));
+            var lifetime = new DistributedCacheEntryOptions { AbsoluteExpirationRelativeToNow = _longest };
+            await _asking
+                .ExecuteAsync(
+                    async limit =>
+                        await cache
+                            .SetAsync(NameOf(keys, value.Key), token, lifetime, limit)
+                            .WaitAsync(limit)
+                            .ConfigureAwait(false),
+                    CancellationToken.None
+                )
+                .ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // The circuit has logged it; whoever looks next asks the admin database.
+        }
+    }
+
+    private async ValueTask<FernetKeys> KeysAsync(CancellationToken ct) =>
+        _derived ??= (await _keys.GetAsync(ct).ConfigureAwait(false)).Derive(Purpose);
+
+    // Not the slug itself: who reads Redis does not learn the customers' names.
+    private string NameOf(FernetKeys keys, string key) =>
+        Convert.ToHexStringLower(
+            HMACSHA256.HashData(
+                keys.Primary.Signing,
+                Encoding.UTF8.GetBytes($"{_database.Row.Host}\n{_database.Row.Port}\n{_database.Row.Database}\n{key}")
+            )[..16]
+        );
+
+    private static ResiliencePipeline Guard(RegistryCacheOptions options, TimeProvider time, ILogger log) =>
+        new ResiliencePipelineBuilder { TimeProvider = time }
+            .AddCircuitBreaker(
+                new CircuitBreakerStrategyOptions
+                {
+                    // The first two that fail open it, a lookup and what it would have kept: it takes no fewer.
+                    MinimumThroughput = 2,
+                    FailureRatio = 0.5,
+                    SamplingDuration = options.BreakDuration,
+                    BreakDuration = options.BreakDuration,
+                    OnOpened = opened =>
+                    {
+                        RegistryLogMessages.SharedCacheAway(log, opened.Outcome.Exception, opened.BreakDuration);
+                        return default;
+                    },
+                }
+            )
+            .AddTimeout(options.Timeout)
+            .Build();
+
+    private static (SharedValue<T>? Value, string? Fault) Open<T>(FernetKeys keys, string key, byte[] token)
+    {
+        var result = Fernet.Decrypt(keys, Encoding.ASCII.GetString(token), out var text);
+        if (result != FernetResult.Ok)
+        {
+            return (null, "it is not sealed with this registry's key");
+        }
+
+        try
+        {
+            var value = JsonSerializer.Deserialize<SharedValue<T>>(text, Json);
+            return value is not { Value: not null } ? (null, "it is empty")
+                : value.Key == key ? (value, null)
+                : (null, "it is another key's");
+        }
+        catch (Exception e) when (e is JsonException or NeoCommonsException or NotSupportedException)
+        {
+            return (null, "it cannot be read; another version of the library has written it");
+        }
+    }
+}
