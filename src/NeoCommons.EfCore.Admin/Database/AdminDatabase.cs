@@ -15,15 +15,19 @@ internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
     private readonly Lazy<DatabaseConnection> _row;
 
     private readonly ConnectionOpening _opening;
+    private readonly TimeProvider _time;
+    private volatile bool _keepsSessions;
 
     public AdminDatabase(
         IOptions<AdminDatabaseOptions> options,
         IOptions<ConnectionOptions> connections,
         ConnectionOpening opening,
+        TimeProvider time,
         ILoggerFactory loggers
     )
     {
         _opening = opening;
+        _time = time;
         _source = new(() => Build(pooled: true));
         _unpooled = new(() => Build(pooled: false));
         _row = new(() => Describe(AdminDatabaseUrl.Parse(options.Value.ConnectionString)));
@@ -74,8 +78,40 @@ internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
     public ValueTask<NpgsqlConnection> OpenAsync(CancellationToken ct) => _opening.OpenNewAsync(Source, Row, ct);
 
     /// <summary>Opens a connection whose session ends when it is closed, with our exceptions.</summary>
-    public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct) =>
-        _opening.OpenNewAsync(Unpooled, Row, ct);
+    /// <remarks>
+    /// Locks of sessions are what keeps two processes from creating or migrating the same tenant. Behind a pooler in
+    /// transaction mode they would be somebody else's, and stay when their session ends.
+    /// </remarks>
+    /// <exception cref="ConnectionUnavailableException">The database cannot be used, or a session is none.</exception>
+    public async ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct)
+    {
+        var session = await _opening.OpenNewAsync(Unpooled, Row, ct).ConfigureAwait(false);
+        try
+        {
+            if (!_keepsSessions)
+            {
+                if (await PoolerProbe.IsSharedAsync(session, Unpooled, Row, _time, ct).ConfigureAwait(false))
+                {
+                    throw new ConnectionUnavailableException(
+                        Name,
+                        ConnectionUnavailableReason.InvalidConfiguration,
+                        "The admin database is reached through a pooler in transaction mode, where the locks by which "
+                            + "processes take turns are nobody's. Nothing was changed. Let ADMIN_DATABASE_URL lead to PostgreSQL "
+                            + "itself, or to a pooler in session mode."
+                    );
+                }
+
+                _keepsSessions = true;
+            }
+
+            return session;
+        }
+        catch
+        {
+            await session.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -49,6 +49,36 @@ internal static class AdvisoryLock
         }
     }
 
+    /// <summary>The same, but for a number of tries only.</summary>
+    public static async Task<bool> TryAcquireForTransactionAsync(
+        NpgsqlConnection connection,
+        string key,
+        int tries,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
+        while (!await TryAsync("pg_try_advisory_xact_lock", connection, key, ct).ConfigureAwait(false))
+        {
+            if (--tries <= 0)
+            {
+                return false;
+            }
+
+            await Task.Delay(Interval, time, ct).ConfigureAwait(false);
+        }
+
+        return true;
+    }
+
+    /// <summary>SQL that says whether a session of this database holds a lock of the key, an expression of type bigint.</summary>
+    public static string IsHeld(string key) =>
+        $"""
+            EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND (l.classid::bigint << 32) | l.objid::bigint = {key})
+            """;
+
     /// <summary>Takes the lock if nobody has it.</summary>
     public static Task<bool> TryAcquireAsync(NpgsqlConnection session, string key, CancellationToken ct) =>
         TryAsync("pg_try_advisory_lock", session, key, ct);

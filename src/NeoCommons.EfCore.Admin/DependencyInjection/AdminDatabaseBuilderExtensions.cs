@@ -111,6 +111,8 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<KeyRotation>();
         services.TryAddSingleton<ITenantMigrator, TenantMigrator>();
         services.TryAddSingleton<DoctorMending>();
+        services.TryAddSingleton<TenantFaults>();
+        services.TryAddSingleton<SecondLook>();
         services.TryAddSingleton<ITenantDoctor, TenantDoctor>();
         AddLifecycle(services, configuration);
         return builder;

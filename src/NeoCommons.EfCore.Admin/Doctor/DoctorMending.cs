@@ -7,6 +7,7 @@ internal sealed class DoctorMending(
     IDbContextFactory<AdminDbContext> contexts,
     ITenantProvisioner provisioner,
     ITenantMigrator migrator,
+    TenantPlaces places,
     TenantDataSources sources,
     ConnectionOpening opening
 )
@@ -35,6 +36,9 @@ internal sealed class DoctorMending(
     private async Task FinishAsync(string slug, CancellationToken ct)
     {
         var row = await FindAsync(slug, ct).ConfigureAwait(false);
+        var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        var (source, copyRows) = await TenantAudit.ReadSourceAsync(context, row.Id, ct).ConfigureAwait(false);
         await provisioner
             .CreateAsync(
                 new NewTenant
@@ -45,6 +49,8 @@ internal sealed class DoctorMending(
                     RegionId = row.RegionId,
                     TenantType = row.TenantType,
                     Id = new TenantId(row.Id),
+                    Source = source,
+                    CopyRows = copyRows,
                 },
                 ct
             )
@@ -74,9 +80,9 @@ internal sealed class DoctorMending(
         await using var _ = worker.ConfigureAwait(false);
         var connection = await worker.OpenAsync(connectionName, ct).ConfigureAwait(false);
         var name = SchemaName.Parse(schema);
-        var isFree = await AdvisoryLock
-            .TryAcquireAsync(connection, SchemaMigration.LockKey(name), ct)
-            .ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var __ = transaction.ConfigureAwait(false);
+        var isFree = await places.TryLockSchemaAsync(connection, name, tries: 1, ct).ConfigureAwait(false);
 
         // Asked again under the lock that its creation would hold: it may have been made since it was looked at.
         if (!isFree || await IsKnownAsync(connectionName, schema, ct).ConfigureAwait(false))
@@ -86,6 +92,7 @@ internal sealed class DoctorMending(
 
         // RESTRICT: what somebody has put there meanwhile stays.
         await connection.ExecuteAsync($"DROP SCHEMA {name.Quoted} RESTRICT", ct).ConfigureAwait(false);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
     }
 
     private async Task<bool> IsKnownAsync(string connectionName, string schema, CancellationToken ct)

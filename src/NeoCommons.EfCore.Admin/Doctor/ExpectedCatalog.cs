@@ -4,9 +4,20 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>What the migrations make of an empty schema, and how another schema differs from it.</summary>
+/// <remarks>
+/// It keeps out of the way. The schema that it makes is seen by nobody, and is rolled back before anything is compared; a
+/// foreign key to a shared table keeps that table's writers waiting for as long, so a lock is waited for only briefly:
+/// less than a server's <c>deadlock_timeout</c>, so that in a deadlock it is never the other who loses. What is compared
+/// is only read.
+/// </remarks>
 internal sealed partial class ExpectedCatalog
 {
     private const int Shown = 5;
+    private const int Tries = 5;
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
+    private static readonly string Reading = FormattableString.Invariant(
+        $"SET TRANSACTION READ ONLY; SET LOCAL lock_timeout = {(int)Patience.TotalMilliseconds}"
+    );
 
     // A schema's grants and comments are its owner's affair.
     private static readonly string[] Ignored = ["grant", "comment"];
@@ -24,11 +35,32 @@ internal sealed partial class ExpectedCatalog
         CancellationToken ct
     )
     {
+        for (var triesLeft = Tries; ; triesLeft--)
+        {
+            try
+            {
+                return await TryBuildAsync(connection, searchPath, scripts, time, ct).ConfigureAwait(false);
+            }
+            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable && triesLeft > 1)
+            {
+                await Task.Delay(Patience, time, ct).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private static async Task<ExpectedCatalog> TryBuildAsync(
+        NpgsqlConnection connection,
+        SearchPath searchPath,
+        IReadOnlyList<MigrationScript> scripts,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
         var schema = SchemaName.Parse($"neocommons_doctor_{Guid.NewGuid():N}");
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);
         await connection.ExecuteAsync($"CREATE SCHEMA {schema.Quoted}", ct).ConfigureAwait(false);
-        var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession: false);
+        var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession: false, Patience);
         await migration.BindAsync(ct).ConfigureAwait(false);
         await migration
             .ApplyInTransactionAsync(scripts.SelectMany(s => s.Steps).Select(Transactional), ct)
@@ -41,6 +73,7 @@ internal sealed partial class ExpectedCatalog
     {
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);
+        await connection.ExecuteAsync(Reading, ct).ConfigureAwait(false);
         var actual = Index(await SchemaCatalog.ReadAsync(connection, schema, ct).ConfigureAwait(false));
         var differences = new List<string>();
         foreach (var (key, definition) in _objects)

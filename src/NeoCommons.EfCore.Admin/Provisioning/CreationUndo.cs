@@ -17,31 +17,23 @@ internal sealed class CreationUndo(
     ILogger<CreationUndo> log
 )
 {
+    // How often the schema's lock is tried, every hundred milliseconds.
+    private const int LockTries = 100;
+
     /// <summary>Removes the row; the schema is somebody else's.</summary>
-    public Task ForgetAsync(NpgsqlConnection session, TenantEntity row) =>
-        UndoAsync(session, row, () => Task.FromResult(true));
+    public Task ForgetAsync(NpgsqlConnection session, TenantEntity row) => UndoAsync(session, row, forget => forget());
 
     /// <summary>
     /// Removes the row, unless the schema holds something: the commit may have succeeded without its answer reaching us,
     /// and then the row is what lets the creation be finished.
     /// </summary>
+    /// <remarks>
+    /// The connection that made the schema must be closed. The server may be at its last statement still, the commit for
+    /// one, and holds the schema's lock for as long: what is there is known only under that lock. Where it is not to be
+    /// had, the row stays.
+    /// </remarks>
     public Task TakeBackAsync(NpgsqlConnection session, TenantOrder order, TenantEntity row) =>
-        UndoAsync(
-            session,
-            row,
-            async () =>
-            {
-                // Not the one that made the schema: it may be what failed.
-                var connection = await opening
-                    .OpenNewAsync(order.Source, pooled: false, CancellationToken.None)
-                    .ConfigureAwait(false);
-                await using var _ = connection.ConfigureAwait(false);
-                var found = await SchemaContent
-                    .ReadAsync(connection, order.Schema, CancellationToken.None)
-                    .ConfigureAwait(false);
-                return found.Occupant is null;
-            }
-        );
+        UndoAsync(session, row, forget => TryTakeBackAsync(order, new TenantId(row.Id), forget));
 
     /// <summary>Removes schema, role and row of a tenant that nobody but its seeders has seen.</summary>
     /// <param name="session">The session that holds the lock on the slug.</param>
@@ -49,9 +41,41 @@ internal sealed class CreationUndo(
     /// <param name="order">The tenant.</param>
     /// <param name="row">Its row.</param>
     public Task DropAsync(NpgsqlConnection session, NpgsqlConnection connection, TenantOrder order, TenantEntity row) =>
-        UndoAsync(session, row, () => TryDropAsync(connection, order, new TenantId(row.Id)));
+        UndoAsync(session, row, forget => TryDropAsync(connection, order, new TenantId(row.Id), forget));
 
-    private async Task<bool> TryDropAsync(NpgsqlConnection connection, TenantOrder order, TenantId tenant)
+    private async Task<bool> TryTakeBackAsync(TenantOrder order, TenantId tenant, Func<Task<bool>> forget)
+    {
+        var ct = CancellationToken.None;
+        var connection = await opening.OpenNewAsync(order.Source, pooled: false, ct).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var __ = transaction.ConfigureAwait(false);
+        if (!await places.TryLockSchemaAsync(connection, order.Schema, LockTries, ct).ConfigureAwait(false))
+        {
+            return false;
+        }
+
+        var found = await SchemaContent.ReadAsync(connection, order.Schema, ct).ConfigureAwait(false);
+        if (found.Occupant is not null)
+        {
+            return false;
+        }
+
+        if (found.Exists && SchemaMark.Is(found.Comment, tenant.Value))
+        {
+            await connection.ExecuteAsync($"DROP SCHEMA {order.Schema.Quoted} RESTRICT", ct).ConfigureAwait(false);
+            await transaction.CommitAsync(ct).ConfigureAwait(false);
+        }
+
+        return await forget().ConfigureAwait(false);
+    }
+
+    private async Task<bool> TryDropAsync(
+        NpgsqlConnection connection,
+        TenantOrder order,
+        TenantId tenant,
+        Func<Task<bool>> forget
+    )
     {
         var ct = CancellationToken.None;
         var found = await SchemaContent.ReadAsync(connection, order.Schema, ct).ConfigureAwait(false);
@@ -60,25 +84,23 @@ internal sealed class CreationUndo(
             return false;
         }
 
-        await SchemaDrop
-            .DropRelationsAsync(connection, order.Schema, options.Value.DropBatch, LockAsync, ct)
-            .ConfigureAwait(false);
+        var drop = new SchemaDrop(connection, order.Schema, tenant, options.Value.DropBatch, places);
+        await drop.DropRelationsAsync(ct).ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
-        await LockAsync().ConfigureAwait(false);
-        await SchemaDrop.DropAsync(connection, order.Schema, ct).ConfigureAwait(false);
+        await drop.LockAsync(ct).ConfigureAwait(false);
+        await drop.DropAsync(ct).ConfigureAwait(false);
         if (connections.Value.TenantRoles)
         {
             await SchemaDrop.TryDropRoleAsync(connection, tenant, ct).ConfigureAwait(false);
         }
 
         await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return true;
-
-        Task LockAsync() => places.LockSchemasAsync(connection, [order.Schema], ct);
+        return await forget().ConfigureAwait(false);
     }
 
-    private async Task UndoAsync(NpgsqlConnection session, TenantEntity row, Func<Task<bool>> clear)
+    /// <summary>Lets something be cleared away, which then has the row forgotten; false where it could not be.</summary>
+    private async Task UndoAsync(NpgsqlConnection session, TenantEntity row, Func<Func<Task<bool>>, Task<bool>> clear)
     {
         try
         {
@@ -93,14 +115,18 @@ internal sealed class CreationUndo(
                 return;
             }
 
-            if (!await clear().ConfigureAwait(false))
+            if (!await clear(ForgetAsync).ConfigureAwait(false))
             {
                 AdminLogMessages.CreationUnfinished(log, row.Slug);
-                return;
             }
 
-            await ExecuteAsync("DELETE FROM admin.tenants WHERE id = $1").ConfigureAwait(false);
-            await transaction.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+            async Task<bool> ForgetAsync()
+            {
+                await ExecuteAsync(TenantAudit.UndoneSql).ConfigureAwait(false);
+                await ExecuteAsync("DELETE FROM admin.tenants WHERE id = $1").ConfigureAwait(false);
+                await transaction.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+                return true;
+            }
         }
         catch (Exception e)
         {

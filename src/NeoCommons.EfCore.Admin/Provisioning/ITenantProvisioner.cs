@@ -31,6 +31,10 @@ public interface ITenantProvisioner
     /// written when the schema is made.
     /// </para>
     /// <para>
+    /// Who has lost the answer repeats the order with the id that it gave: where the tenant is active, and slug, type and
+    /// connection are the same, it is returned as it is. Without an id, the slug is taken.
+    /// </para>
+    /// <para>
     /// A caller's <see cref="System.Transactions.TransactionScope"/> does not include any of it: a tenant that was created
     /// stays created when the scope is abandoned.
     /// </para>
@@ -50,6 +54,10 @@ public interface ITenantProvisioner
     Task<Tenant> CreateAsync(NewTenant tenant, CancellationToken ct = default);
 
     /// <summary>Makes the schema that tenants are copied from, or migrates it to the newest migration.</summary>
+    /// <remarks>
+    /// It holds the tables of the contexts that are for tenants of every type; those of the contexts of its own type a
+    /// tenant gets from their migrations.
+    /// </remarks>
     /// <param name="connectionName">The connection; each database has a template of its own.</param>
     /// <param name="ct">Cancels.</param>
     /// <exception cref="ConnectionNotFoundException">The connection is not registered.</exception>
@@ -113,6 +121,8 @@ public interface ITenantProvisioner
     /// <exception cref="TenantConflictException">Somebody else is at the tenant.</exception>
     /// <exception cref="TenantIsolationException">The schema is another tenant's.</exception>
     /// <exception cref="ConnectionUnavailableException">The tenant's database cannot be used.</exception>
-    /// <exception cref="InvalidOperationException">It could not be exported; nothing was deleted.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It could not be exported, or objects of other schemas depend on it; nothing was deleted.
+    /// </exception>
     Task DeleteAsync(TenantId tenant, TenantDeletion deletion, CancellationToken ct = default);
 }

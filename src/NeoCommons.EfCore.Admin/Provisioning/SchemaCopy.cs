@@ -8,7 +8,13 @@ namespace NeoCommons.EfCore.Admin;
 /// within the template has no schema in between, so it comes to lie within the copy, and no text is searched for a name.
 /// Then the catalogs of both are compared; a copy that is not the same in all is rolled back.
 /// </remarks>
-internal sealed class SchemaCopy(SchemaName template, bool withRows, IReadOnlyList<string> histories, TimeProvider time)
+internal sealed class SchemaCopy(
+    SchemaName template,
+    bool withRows,
+    IReadOnlyList<string> histories,
+    IReadOnlyList<MigrationScript> others,
+    TimeProvider time
+)
 {
     private const int FaultsShown = 3;
 
@@ -30,6 +36,7 @@ internal sealed class SchemaCopy(SchemaName template, bool withRows, IReadOnlyLi
             );
         }
 
+        await ThrowIfOfOthersAsync(connection, slug, ct).ConfigureAwait(false);
         var wanted = await SchemaCatalog.ReadAsync(connection, template, ct).ConfigureAwait(false);
         var statements = await ComposeAsync(connection, target, ct).ConfigureAwait(false);
         await SchemaCatalog.SetPathAsync(connection, target, ct).ConfigureAwait(false);
@@ -39,6 +46,24 @@ internal sealed class SchemaCopy(SchemaName template, bool withRows, IReadOnlyLi
         var made = await SchemaCatalog.ReadAsync(connection, target, ct).ConfigureAwait(false);
         await connection.ExecuteAsync("SET LOCAL check_function_bodies = on", ct).ConfigureAwait(false);
         ThrowIfDifferent(wanted, made, slug);
+    }
+
+    private async Task ThrowIfOfOthersAsync(NpgsqlConnection connection, string slug, CancellationToken ct)
+    {
+        foreach (var script in others)
+        {
+            var applied = await script.History.ReadAsync(connection, template, ct).ConfigureAwait(false) ?? [];
+            if (script.Steps.FirstOrDefault(s => applied.Contains(s.Id, StringComparer.Ordinal)) is { } step)
+            {
+                throw new TenantConflictException(
+                    slug,
+                    $"Template '{template}' of database '{connection.Database}' holds tables of {step.Context} (migration "
+                        + $"'{step.Id}'), which is not for tenants of this type, so tenant '{slug}' was not created. Drop the "
+                        + "template, and call ITenantProvisioner.RefreshTemplateAsync: it then holds what tenants of every "
+                        + "type have, and what a type has besides comes from the migrations."
+                );
+            }
+        }
     }
 
     private async Task<List<string>> ComposeAsync(NpgsqlConnection connection, SchemaName target, CancellationToken ct)

@@ -2,8 +2,25 @@ using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>Drops a schema that may hold more than one transaction can lock.</summary>
-internal static class SchemaDrop
+/// <summary>Drops a tenant's schema, which may hold more than one transaction can lock.</summary>
+/// <remarks>
+/// Each transaction looks again once it has the schema's lock: what has become somebody else's meanwhile stays, and so
+/// does what others have made depend on the schema, unless that is to go too.
+/// </remarks>
+/// <param name="connection">A session of the schema's owner.</param>
+/// <param name="schema">The schema; it may be gone already.</param>
+/// <param name="tenant">Whose it is; null: nobody's, as one that waits for a tenant.</param>
+/// <param name="batch">How many relations are dropped in a transaction.</param>
+/// <param name="places">Locks the schema.</param>
+/// <param name="withDependants">Whether objects of other schemas that depend on it are dropped too.</param>
+internal sealed class SchemaDrop(
+    NpgsqlConnection connection,
+    SchemaName schema,
+    TenantId? tenant,
+    int batch,
+    TenantPlaces places,
+    bool withDependants = false
+)
 {
     // Partitions before what they are parts of. What belongs to a column goes with its table, what to an extension with that.
     private const string Next = """
@@ -19,38 +36,77 @@ internal static class SchemaDrop
         """;
 
     /// <summary>Drops tables, views and sequences in transactions of their own.</summary>
-    /// <param name="connection">A session of the schema's owner.</param>
-    /// <param name="schema">The schema; it may be gone already.</param>
-    /// <param name="batch">How many at a time.</param>
-    /// <param name="lockSchema">Takes the schema's lock for one transaction.</param>
-    /// <param name="ct">Cancels.</param>
-    public static async Task DropRelationsAsync(
-        NpgsqlConnection connection,
-        SchemaName schema,
-        int batch,
-        Func<Task> lockSchema,
-        CancellationToken ct
-    )
+    /// <exception cref="TenantIsolationException">The schema is another tenant's.</exception>
+    /// <exception cref="InvalidOperationException">Objects of other schemas depend on it.</exception>
+    public async Task DropRelationsAsync(CancellationToken ct)
     {
         while (true)
         {
             var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
             await using var _ = transaction.ConfigureAwait(false);
-            await lockSchema().ConfigureAwait(false);
-            var statements = await FindAsync(connection, schema, batch, ct).ConfigureAwait(false);
+            await LockAsync(ct).ConfigureAwait(false);
+            var statements = await FindAsync(ct).ConfigureAwait(false);
             if (statements.Count == 0)
             {
                 return;
             }
 
+            await ThrowIfDependedOnAsync(ct).ConfigureAwait(false);
             await connection.ExecuteAllAsync(statements, ct, timeout: 0).ConfigureAwait(false);
             await transaction.CommitAsync(ct).ConfigureAwait(false);
         }
     }
 
+    /// <summary>Waits for the schema's lock, in the caller's transaction, and looks whose the schema is now.</summary>
+    /// <exception cref="TenantIsolationException">It is another tenant's.</exception>
+    public async Task LockAsync(CancellationToken ct)
+    {
+        await places.LockSchemasAsync(connection, [schema], ct).ConfigureAwait(false);
+        var found = await SchemaContent.ReadAsync(connection, schema, ct).ConfigureAwait(false);
+        if (
+            found.Exists
+            && SchemaMark.IsAny(found.Comment)
+            && (tenant is not { } id || !SchemaMark.Is(found.Comment, id.Value))
+        )
+        {
+            throw new TenantIsolationException(
+                $"Schema '{schema}' in database '{connection.Database}' has become another tenant's ('{found.Comment}'), so no "
+                    + "more of it was dropped.",
+                tenant
+            );
+        }
+    }
+
     /// <summary>Drops the schema with what is left in it, in the caller's transaction.</summary>
-    public static Task DropAsync(NpgsqlConnection connection, SchemaName schema, CancellationToken ct) =>
-        connection.ExecuteAsync($"DROP SCHEMA IF EXISTS {schema.Quoted} CASCADE", ct, timeout: 0);
+    /// <exception cref="InvalidOperationException">Objects of other schemas depend on it.</exception>
+    public async Task DropAsync(CancellationToken ct)
+    {
+        await ThrowIfDependedOnAsync(ct).ConfigureAwait(false);
+        await connection
+            .ExecuteAsync($"DROP SCHEMA IF EXISTS {schema.Quoted} CASCADE", ct, timeout: 0)
+            .ConfigureAwait(false);
+    }
+
+    /// <exception cref="InvalidOperationException">Objects of other schemas depend on it.</exception>
+    public async Task ThrowIfDependedOnAsync(CancellationToken ct)
+    {
+        const int Shown = 10;
+        if (withDependants)
+        {
+            return;
+        }
+
+        var dependants = await SchemaDependants.FindAsync(connection, schema, ct).ConfigureAwait(false);
+        if (dependants.Count > 0)
+        {
+            throw new InvalidOperationException(
+                $"Objects outside of schema '{schema}' in database '{connection.Database}' depend on it and would be dropped with "
+                    + $"it: {string.Join(", ", dependants.Take(Shown))}{(dependants.Count > Shown ? $" and {dependants.Count - Shown} more" : "")}. "
+                    + "Drop them or point them elsewhere, or delete the tenant with TenantDeletion.DropDependants "
+                    + "(--drop-dependants)."
+            );
+        }
+    }
 
     /// <summary>Drops the tenant's role in the caller's transaction; what went wrong, if it could not be.</summary>
     public static async Task<PostgresException?> TryDropRoleAsync(
@@ -78,19 +134,14 @@ internal static class SchemaDrop
         }
     }
 
-    private static async Task<List<string>> FindAsync(
-        NpgsqlConnection connection,
-        SchemaName schema,
-        int limit,
-        CancellationToken ct
-    )
+    private async Task<List<string>> FindAsync(CancellationToken ct)
     {
         var command = new NpgsqlCommand(Next, connection)
         {
             Parameters =
             {
                 new() { Value = schema.Value },
-                new() { Value = limit },
+                new() { Value = batch },
             },
         };
         await using var _ = command.ConfigureAwait(false);

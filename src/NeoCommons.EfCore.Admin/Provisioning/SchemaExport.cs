@@ -13,6 +13,15 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
     /// <exception cref="InvalidOperationException">The file exists, there is no pg_dump, or it failed.</exception>
     public async Task WriteAsync(DatabaseConnection database, SchemaName schema, string file, CancellationToken ct)
     {
+        if (database.Pooler == PoolerMode.Transaction)
+        {
+            throw new InvalidOperationException(
+                $"Connection '{database.Name}' leads through a pooler in transaction mode, where pg_dump's settings and prepared "
+                    + "statements would be left to others, so the tenant was not exported and nothing was deleted. Execute "
+                    + $"pg_dump --schema='{schema.Quoted}' against PostgreSQL itself, and delete without an export."
+            );
+        }
+
         if (File.Exists(file))
         {
             throw new InvalidOperationException(

@@ -18,6 +18,12 @@ internal static class SchemaMark
         && comment.StartsWith(Of(tenant), StringComparison.Ordinal)
         && (comment.Length == Of(tenant).Length || comment[Of(tenant).Length] == '\n');
 
+    /// <summary>The tenant that a comment names; null where it names none.</summary>
+    public static TenantId? Read(string? comment) =>
+        IsAny(comment) && Guid.TryParse(comment![Prefix.Length..].Split('\n')[0], out var id) && id != Guid.Empty
+            ? new TenantId(id)
+            : null;
+
     public static bool IsAny(string? comment) => comment?.StartsWith(Prefix, StringComparison.Ordinal) ?? false;
 
     /// <summary>The statement that writes it: a Guid and nothing else, so nothing in it needs quoting.</summary>

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Options;
 
 namespace NeoCommons.EfCore.Admin;
 
-/// <summary>Makes and migrates the schema that tenants are copied from.</summary>
+/// <summary>Makes and migrates the schema that tenants are copied from: what tenants of every type have in common.</summary>
 internal sealed class TemplateRefresh(
     TenantPlaces places,
     SchemaBuilding building,
@@ -20,7 +20,9 @@ internal sealed class TemplateRefresh(
         var source = await places.AcquireAsync(connectionName, ct).ConfigureAwait(false);
         try
         {
-            await building.BuildAsync(source, template, scripts.All, Mark, isTemplate: true, ct).ConfigureAwait(false);
+            await building
+                .BuildAsync(source, template, scripts.For((string?)null), Mark, isTemplate: true, ct)
+                .ConfigureAwait(false);
         }
         finally
         {

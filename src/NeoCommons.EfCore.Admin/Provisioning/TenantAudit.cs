@@ -6,11 +6,26 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>Writes down what is done to tenants, together with the change itself, and answers from it.</summary>
 internal sealed class TenantAudit(ILifecycleActor actor)
 {
+    public const string Created = "created";
     public const string Archived = "archived";
     public const string Deleting = "deleting";
+    public const string Deleted = "deleted";
 
+    // An id can be used again after a deletion: what was before the last of these is another life.
+    private static readonly string[] Turns = [Created, Archived, Deleting, Deleted];
+
+    private const string Begun = "begun";
     private const string FormerSchema = "formerSchema";
     private const string FormerStatus = "formerStatus";
+    private const string Source = "source";
+    private const string CopyRows = "copyRows";
+
+    /// <summary>Notes that what was begun is taken back: takes the tenant as $1.</summary>
+    public const string UndoneSql = """
+        INSERT INTO admin.tenant_events (tenant_id, slug, action, actor)
+        SELECT tenant_id, slug, 'undone', actor FROM admin.tenant_events e WHERE action = 'begun'
+            AND id = (SELECT max(id) FROM admin.tenant_events WHERE tenant_id = $1)
+        """;
 
     public string Actor => actor.Name is { Length: > 0 } name ? name : "unknown";
 
@@ -62,13 +77,8 @@ internal sealed class TenantAudit(ILifecycleActor actor)
         CancellationToken ct
     )
     {
-        var noted = await context
-            .TenantEvents.Where(e => e.TenantId == tenant && e.Action == Archived)
-            .OrderByDescending(e => e.Id)
-            .Select(e => e.Details)
-            .FirstOrDefaultAsync(ct)
-            .ConfigureAwait(false);
-        if (noted is null)
+        var last = await FindLastAsync(context, tenant, Turns, ct).ConfigureAwait(false);
+        if (last is not (Archived, var noted))
         {
             return (null, TenantStatus.Active);
         }
@@ -82,14 +92,46 @@ internal sealed class TenantAudit(ILifecycleActor actor)
     }
 
     /// <summary>Whether the deletion of the tenant has begun, so that what is left of it is of no use.</summary>
-    public static Task<bool> IsDeletingAsync(AdminDbContext context, Guid tenant, CancellationToken ct) =>
-        context.TenantEvents.AnyAsync(e => e.TenantId == tenant && e.Action == Deleting, ct);
+    public static async Task<bool> IsDeletingAsync(AdminDbContext context, Guid tenant, CancellationToken ct) =>
+        await FindLastAsync(context, tenant, Turns, ct).ConfigureAwait(false) is (Deleting, _);
+
+    /// <summary>Notes what a tenant is made from: whoever finishes an interrupted creation knows nothing else of the order.</summary>
+    public void NoteBegun(AdminDbContext context, TenantEntity row, NewTenant order) =>
+        Note(
+            context,
+            row,
+            Begun,
+            (Source, TenantTransition.Word(order.Source)),
+            (CopyRows, order.CopyRows ? "true" : null)
+        );
+
+    /// <summary>What a tenant that is being created is made from; from the migrations, where nothing else was noted.</summary>
+    public static async Task<(TenantSource Source, bool CopyRows)> ReadSourceAsync(
+        AdminDbContext context,
+        Guid tenant,
+        CancellationToken ct
+    )
+    {
+        var last = await FindLastAsync(context, tenant, null, ct).ConfigureAwait(false);
+        if (last is not (Begun, var noted))
+        {
+            return (TenantSource.Migrations, false);
+        }
+
+        using var details = JsonDocument.Parse(noted);
+        return (
+            Enum.Parse<TenantSource>(details.RootElement.GetProperty(Source).GetString()!, ignoreCase: true),
+            details.RootElement.TryGetProperty(CopyRows, out _)
+        );
+    }
 
     /// <summary>The schema of a tenant: what the naming makes of the slug, unless another tenant has ever had that.</summary>
     /// <remarks>
     /// A process that has not heard yet, or a context that is open for hours, may still be bound to a tenant by the name
-    /// that its schema had. It finds nothing there; it must not find somebody else.
+    /// that its schema had. It finds nothing there; it must not find somebody else. What was begun and not finished had no
+    /// context yet.
     /// </remarks>
+    /// <exception cref="TenantConflictException">The name with the end of the id has been another tenant's too.</exception>
     public static async Task<SchemaName> ChooseSchemaAsync(
         AdminDbContext context,
         SchemaNaming naming,
@@ -98,16 +140,44 @@ internal sealed class TenantAudit(ILifecycleActor actor)
         CancellationToken ct
     )
     {
-        var schema = naming.ForTenant(slug);
-        var isUsed = await context
-            .Database.SqlQuery<bool>(
-                $"""
-                SELECT EXISTS (SELECT FROM admin.tenant_events WHERE tenant_id <> {tenant}
-                    AND {schema.Value} IN (details->>'schema', details->>'formerSchema')) AS "Value"
-                """
-            )
-            .SingleAsync(ct)
+        var plain = naming.ForTenant(slug);
+        if (!await WasOthersAsync(plain).ConfigureAwait(false))
+        {
+            return plain;
+        }
+
+        var own = naming.ForTenant(slug, "_" + tenant.ToString("N")[^12..]);
+        return !await WasOthersAsync(own).ConfigureAwait(false)
+            ? own
+            : throw new TenantConflictException(
+                slug,
+                $"Schemas '{plain}' and '{own}' have been other tenants', and a name is never given again. Choose another slug."
+            );
+
+        Task<bool> WasOthersAsync(SchemaName schema) =>
+            context
+                .Database.SqlQuery<bool>(
+                    $"""
+                    SELECT EXISTS (SELECT FROM admin.tenant_events WHERE tenant_id <> {tenant} AND action <> {Begun}
+                        AND {schema.Value} IN (details->>'schema', details->>'formerSchema')) AS "Value"
+                    """
+                )
+                .SingleAsync(ct);
+    }
+
+    private static async Task<(string Action, string Details)?> FindLastAsync(
+        AdminDbContext context,
+        Guid tenant,
+        string[]? actions,
+        CancellationToken ct
+    )
+    {
+        var last = await context
+            .TenantEvents.Where(e => e.TenantId == tenant && (actions == null || actions.Contains(e.Action)))
+            .OrderByDescending(e => e.Id)
+            .Select(e => new { e.Action, e.Details })
+            .FirstOrDefaultAsync(ct)
             .ConfigureAwait(false);
-        return isUsed ? naming.ForTenant(slug, "_" + tenant.ToString("N")[^12..]) : schema;
+        return last is null ? null : (last.Action, last.Details);
     }
 }

@@ -37,6 +37,12 @@ internal sealed class TenantCreation(
         var session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
         await using var _ = session.ConfigureAwait(false);
         await reservation.LockSlugAsync(session, tenant.Slug, ct).ConfigureAwait(false);
+        if (await FindMadeAsync(tenant, ct).ConfigureAwait(false) is { } made)
+        {
+            tenants.Forget(made.Id, [made.Slug]);
+            return made;
+        }
+
         var order = await DecideAsync(tenant, ct).ConfigureAwait(false);
         try
         {
@@ -69,6 +75,32 @@ internal sealed class TenantCreation(
         }
     }
 
+    /// <summary>The tenant of this very order, where it is made already: who asks again has lost the answer.</summary>
+    private async Task<Tenant?> FindMadeAsync(NewTenant order, CancellationToken ct)
+    {
+        if (order.Id is not { } id)
+        {
+            return null;
+        }
+
+        var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
+        await using var _ = context.ConfigureAwait(false);
+        var row = await context
+            .Tenants.AsNoTracking()
+            .Include(t => t.Connection)
+            .SingleOrDefaultAsync(
+                t =>
+                    t.Id == id.Value
+                    && t.Slug == order.Slug
+                    && t.Status == TenantStatus.Active
+                    && t.TenantType == order.TenantType
+                    && (order.ConnectionName == null || t.Connection!.ConnectionName == order.ConnectionName),
+                ct
+            )
+            .ConfigureAwait(false);
+        return row is null ? null : TenantReservation.Map(row);
+    }
+
     /// <summary>Decides on id, schema and database: those of a creation that was begun, where there is one.</summary>
     private async Task<TenantOrder> DecideAsync(NewTenant tenant, CancellationToken ct)
     {
@@ -92,6 +124,7 @@ internal sealed class TenantCreation(
                     naming.Value.Resolve(SchemaKind.Template),
                     tenant.CopyRows,
                     [.. scripts.All.Select(s => s.History.Table)],
+                    scripts.ForOthers(tenant.TenantType),
                     time
                 )
                 : null;

@@ -31,12 +31,18 @@ internal sealed class TenantCreationSteps(
         await using var __ = context.ConfigureAwait(false);
         var row = await ReserveAsync(context, session, order, ct).ConfigureAwait(false);
         var creation = new SchemaCreation(connection, order.Database, order.Schema, row.Entity, rights, order.Copy);
+        var hasSession = order.Database.Pooler != PoolerMode.Transaction;
+        var migration = new SchemaMigration(connection, order.Schema, searchPath, time, hasSession);
         MigrationPlan plan;
         try
         {
-            plan = await CreateSchemaAsync(connection, creation, order, row.IsResumed, ct).ConfigureAwait(false);
+            plan = await (
+                hasSession
+                    ? CreateInSessionAsync(connection, migration, creation, order, row.IsResumed, ct)
+                    : CreateInTransactionAsync(connection, migration, creation, order, row.IsResumed, ct)
+            ).ConfigureAwait(false);
         }
-        catch (TenantConflictException) when (!row.IsResumed)
+        catch (Exception e) when (!row.IsResumed && (e is TenantConflictException || !migration.WasLocked))
         {
             // What is in the schema is somebody else's, and nothing of ours was added.
             await undo.ForgetAsync(session, row.Entity).ConfigureAwait(false);
@@ -44,6 +50,7 @@ internal sealed class TenantCreationSteps(
         }
         catch when (!row.IsResumed)
         {
+            await connection.DisposeAsync().ConfigureAwait(false);
             await undo.TakeBackAsync(session, order, row.Entity).ConfigureAwait(false);
             throw;
         }
@@ -77,8 +84,26 @@ internal sealed class TenantCreationSteps(
         return row;
     }
 
-    private async Task<MigrationPlan> CreateSchemaAsync(
+    private async Task<MigrationPlan> CreateInSessionAsync(
         NpgsqlConnection connection,
+        SchemaMigration migration,
+        SchemaCreation creation,
+        TenantOrder order,
+        bool isResumed,
+        CancellationToken ct
+    )
+    {
+        await migration.LockAsync(ct).ConfigureAwait(false);
+        var isWarm = await MoveInAsync(connection, creation, ct).ConfigureAwait(false);
+        return await creation
+            .CreateOrUndoAsync(migration, scripts.For(order.Tenant.TenantType), isResumed || isWarm, ct)
+            .ConfigureAwait(false);
+    }
+
+    /// <summary>The same behind a transaction pooler: all in one transaction.</summary>
+    private async Task<MigrationPlan> CreateInTransactionAsync(
+        NpgsqlConnection connection,
+        SchemaMigration migration,
         SchemaCreation creation,
         TenantOrder order,
         bool isResumed,
@@ -86,15 +111,6 @@ internal sealed class TenantCreationSteps(
     )
     {
         var all = scripts.For(order.Tenant.TenantType);
-        var hasSession = order.Database.Pooler != PoolerMode.Transaction;
-        var migration = new SchemaMigration(connection, order.Schema, searchPath, time, hasSession);
-        if (hasSession)
-        {
-            await migration.LockAsync(ct).ConfigureAwait(false);
-            var isWarm = await MoveInAsync(connection, creation, ct).ConfigureAwait(false);
-            return await creation.CreateOrUndoAsync(migration, all, isResumed || isWarm, ct).ConfigureAwait(false);
-        }
-
         MigrationStep.ThrowIfNotTransactional(all.SelectMany(script => script.Steps), order.Database);
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);

@@ -10,6 +10,12 @@ public sealed record TenantDeletion
     public bool Force { get; init; }
 
     /// <summary>
+    /// Whether objects of other schemas that depend on the tenant's, a view of a report for one, are dropped with it.
+    /// <value>Default: false, which refuses the deletion and names them.</value>
+    /// </summary>
+    public bool DropDependants { get; init; }
+
+    /// <summary>
     /// A file, which does not exist yet, that <c>pg_dump</c> writes the schema to before anything is dropped, in its custom
     /// format. <value>Default: null, no export.</value>
     /// </summary>

@@ -35,6 +35,14 @@ internal sealed class TenantPlaces(
         }
     }
 
+    /// <summary>Tries to get a schema's lock, in the connection's transaction.</summary>
+    public Task<bool> TryLockSchemaAsync(
+        NpgsqlConnection connection,
+        SchemaName schema,
+        int tries,
+        CancellationToken ct
+    ) => AdvisoryLock.TryAcquireForTransactionAsync(connection, SchemaMigration.LockKey(schema), tries, time, ct);
+
     /// <summary>
     /// Waits for the schemas' locks, for as long as the connection's transaction lasts: no migration runs meanwhile.
     /// </summary>

@@ -49,6 +49,17 @@ internal sealed class TenantRemoval(
             await ExportAsync(place, found, schema, file, ct).ConfigureAwait(false);
         }
 
+        var drop = schema is null
+            ? null
+            : new SchemaDrop(
+                place.Schema,
+                schema,
+                id,
+                options.Value.DropBatch,
+                places,
+                withDependants: deletion.DropDependants
+            );
+        await (drop?.ThrowIfDependedOnAsync(ct) ?? Task.CompletedTask).ConfigureAwait(false);
         await place.BeginAsync(null, ct).ConfigureAwait(false);
         var row = await place.LockRowAsync(id, ct).ConfigureAwait(false);
         ThrowIfRefused(row, deletion);
@@ -59,50 +70,33 @@ internal sealed class TenantRemoval(
         }
 
         await place.CommitAsync(ct).ConfigureAwait(false);
-        if (schema is not null)
-        {
-            await SchemaDrop
-                .DropRelationsAsync(
-                    place.Schema,
-                    schema,
-                    options.Value.DropBatch,
-                    () => places.LockSchemasAsync(place.Schema, [schema], ct),
-                    ct
-                )
-                .ConfigureAwait(false);
-        }
-
-        return await FinishAsync(place, id, schema, deletion, ct).ConfigureAwait(false);
+        await (drop?.DropRelationsAsync(ct) ?? Task.CompletedTask).ConfigureAwait(false);
+        return await FinishAsync(place, id, drop, deletion, ct).ConfigureAwait(false);
     }
 
     private async Task<Tenant> FinishAsync(
         TenantPlace place,
         TenantId id,
-        SchemaName? schema,
+        SchemaDrop? drop,
         TenantDeletion deletion,
         CancellationToken ct
     )
     {
-        await place
-            .BeginAsync(s => places.LockSchemasAsync(s, schema is null ? [] : [schema], ct), ct)
-            .ConfigureAwait(false);
+        await place.BeginAsync(_ => drop?.LockAsync(ct) ?? Task.CompletedTask, ct).ConfigureAwait(false);
         var row = await place.LockRowAsync(id, ct).ConfigureAwait(false);
         ThrowIfRefused(row, deletion);
         var deleted = TenantReservation.Map(row);
         audit.Note(
             place.Context,
             row,
-            "deleted",
+            TenantAudit.Deleted,
             ("reason", deletion.Reason),
             ("export", deletion.ExportTo),
             ("forced", deletion.Force ? "true" : null)
         );
         place.Context.Tenants.Remove(row);
         await place.Context.SaveChangesAsync(ct).ConfigureAwait(false);
-        if (schema is not null)
-        {
-            await SchemaDrop.DropAsync(place.Schema, schema, ct).ConfigureAwait(false);
-        }
+        await (drop?.DropAsync(ct) ?? Task.CompletedTask).ConfigureAwait(false);
 
         var failure = connections.Value.TenantRoles
             ? await SchemaDrop.TryDropRoleAsync(place.Schema, id, ct).ConfigureAwait(false)

@@ -9,6 +9,9 @@ internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, Tim
     private const int LockTries = 5;
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>The name of a slug's lock, which is hashed: who holds it is at that tenant, and alive.</summary>
+    public static string LockKey(string slug) => "neocommons.provision:" + slug;
+
     /// <exception cref="ArgumentException">The name is empty, too long, or holds a NUL.</exception>
     public static void ThrowIfInvalidName(string name)
     {
@@ -29,7 +32,7 @@ internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, Tim
         // More than one try: the server notices a little late that a session that was cancelled has ended.
         for (var triesLeft = LockTries; ; triesLeft--)
         {
-            if (await AdvisoryLock.TryAcquireAsync(session, "neocommons.provision:" + slug, ct).ConfigureAwait(false))
+            if (await AdvisoryLock.TryAcquireAsync(session, LockKey(slug), ct).ConfigureAwait(false))
             {
                 return;
             }
@@ -67,7 +70,15 @@ internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, Tim
         var known = await context.Tenants.SingleOrDefaultAsync(t => t.Slug == tenant.Slug, ct).ConfigureAwait(false);
         if (known is not null)
         {
-            return (TakeOver(known, connection, tenant, schema), true);
+            var resumed = TakeOver(known, connection, tenant, schema);
+            var begun = await TenantAudit.ReadSourceAsync(context, resumed.Id, ct).ConfigureAwait(false);
+            if (begun != (tenant.Source, tenant.CopyRows))
+            {
+                audit.NoteBegun(context, resumed, tenant);
+                await context.SaveChangesAsync(ct).ConfigureAwait(false);
+            }
+
+            return (resumed, true);
         }
 
         if (connection.ConnectionType == ConnectionType.Dedicated)
@@ -104,6 +115,11 @@ internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, Tim
             Status = TenantStatus.Provisioning,
         };
         context.Tenants.Add(row);
+        if ((tenant.Source, tenant.CopyRows) != default)
+        {
+            audit.NoteBegun(context, row, tenant);
+        }
+
         try
         {
             await context.SaveChangesAsync(ct).ConfigureAwait(false);
@@ -137,7 +153,7 @@ internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, Tim
     {
         row.Status = TenantStatus.Active;
         row.SchemaVersion = version;
-        audit.Note(context, row, "created");
+        audit.Note(context, row, TenantAudit.Created);
         await context.SaveChangesAsync(ct).ConfigureAwait(false);
         return Map(row);
     }

@@ -190,15 +190,12 @@ internal sealed class WarmSchemaStock(
 
     private async Task DropAsync(NpgsqlConnection connection, SchemaName schema, CancellationToken ct)
     {
-        await SchemaDrop
-            .DropRelationsAsync(connection, schema, lifecycle.Value.DropBatch, LockAsync, ct)
-            .ConfigureAwait(false);
+        var drop = new SchemaDrop(connection, schema, tenant: null, lifecycle.Value.DropBatch, places);
+        await drop.DropRelationsAsync(ct).ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);
-        await LockAsync().ConfigureAwait(false);
-        await SchemaDrop.DropAsync(connection, schema, ct).ConfigureAwait(false);
+        await drop.LockAsync(ct).ConfigureAwait(false);
+        await drop.DropAsync(ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
-
-        Task LockAsync() => places.LockSchemasAsync(connection, [schema], ct);
     }
 }

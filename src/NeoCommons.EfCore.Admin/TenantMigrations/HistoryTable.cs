@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -30,7 +31,7 @@ internal sealed partial record HistoryTable
     public string IdColumn { get; }
 
     /// <summary>Takes the quoted schema as $1.</summary>
-    public string ExistsSql =>
+    private string ExistsSql =>
         $"SELECT to_regclass($1 || '.' || '{Table.Replace("'", "''", StringComparison.Ordinal)}') IS NOT NULL";
 
     public static HistoryTable Of(IHistoryRepository repository, string table)
@@ -48,11 +49,39 @@ internal sealed partial record HistoryTable
         $"CREATE TABLE IF NOT EXISTS {schema.Quoted}.{Table} ({IdColumn} character varying(150) PRIMARY KEY, "
         + $"{_version} character varying(32) NOT NULL)";
 
-    public string SelectSql(SchemaName schema) => $"SELECT {IdColumn} FROM {schema.Quoted}.{Table} ORDER BY {IdColumn}";
+    private string SelectSql(SchemaName schema) =>
+        $"SELECT {IdColumn} FROM {schema.Quoted}.{Table} ORDER BY {IdColumn}";
 
     /// <summary>Records a migration as applied.</summary>
     public string InsertSql(SchemaName schema, string id) =>
         $"INSERT INTO {schema.Quoted}.{Table} ({IdColumn}, {_version}) VALUES ({Literal(id)}, {Literal(EfVersion)})";
+
+    /// <summary>The migrations that it records in a schema, in order; null where the schema has no such table.</summary>
+    public async Task<IReadOnlyList<string>?> ReadAsync(
+        NpgsqlConnection connection,
+        SchemaName schema,
+        CancellationToken ct
+    )
+    {
+        var exists = new NpgsqlCommand(ExistsSql, connection) { Parameters = { new() { Value = schema.Quoted } } };
+        await using var _ = exists.ConfigureAwait(false);
+        if (await exists.ExecuteScalarAsync(ct).ConfigureAwait(false) is not true)
+        {
+            return null;
+        }
+
+        var ids = new List<string>();
+        var command = new NpgsqlCommand(SelectSql(schema), connection);
+        await using var __ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var ___ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
+        {
+            ids.Add(reader.GetString(0));
+        }
+
+        return ids;
+    }
 
     public override string ToString() => $"{Table} ({IdColumn}, {_version})";
 

@@ -16,19 +16,19 @@ internal sealed class MigrationClaims(AdminDatabase database)
     private const string Newer = "greatest(schema_version COLLATE \"C\", $3 COLLATE \"C\")";
 
     /// <summary>Whether the worker of a row <c>m</c> is alive.</summary>
-    public const string IsAlive = """
-        EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
-            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND (l.classid::bigint << 32) | l.objid::bigint = m.runner)
-        """;
+    public static readonly string IsAlive = AdvisoryLock.IsHeld("m.runner");
 
     /// <summary>Whether a worker that is alive is at the tenant of a row <c>t</c>.</summary>
-    private const string IsAtWork =
+    private static readonly string IsAtWork =
         "EXISTS (SELECT FROM admin.tenant_migrations m WHERE m.tenant_id = t.id AND m.state = 'running' AND "
         + IsAlive
         + ")";
 
     /// <summary>Writes what came of the tenant before, and claims the next one: one round trip.</summary>
+    /// <remarks>
+    /// Contexts of the tenant wait meanwhile, unless its row has the version that it will have already: such a tenant lacks
+    /// no migration, and is looked at for its role's sake.
+    /// </remarks>
     /// <param name="run">The run.</param>
     /// <param name="worker">The worker's key; it has one tenant at a time.</param>
     /// <param name="connections">The connections to take a tenant of.</param>
@@ -68,10 +68,10 @@ internal sealed class MigrationClaims(AdminDatabase database)
                 LIMIT 1 FOR UPDATE SKIP LOCKED),
             mine AS (
                 UPDATE admin.tenant_migrations m SET state = 'running', runner = $2, started_at = clock_timestamp(), error = NULL
-                FROM next n WHERE m.run_id = n.run_id AND m.tenant_id = n.tenant_id RETURNING m.tenant_id),
+                FROM next n WHERE m.run_id = n.run_id AND m.tenant_id = n.tenant_id RETURNING m.tenant_id, m.to_version),
             busy AS (
-                UPDATE admin.tenants t SET migrating_until = clock_timestamp() + $4 FROM mine m WHERE t.id = m.tenant_id
-                RETURNING t.*)
+                UPDATE admin.tenants t SET migrating_until = CASE WHEN m.to_version IS NULL THEN clock_timestamp() + $4 ELSE t.migrating_until END
+                FROM mine m WHERE t.id = m.tenant_id RETURNING t.*)
             SELECT b.id, b.slug, b.name, b.schema_name, c.connection_name, b.status, b.region_id, b.schema_version, b.tenant_type
             FROM busy b JOIN admin.database_connections c ON c.id = b.connection_id
             """,
@@ -155,7 +155,7 @@ internal sealed class MigrationClaims(AdminDatabase database)
         batch.Add(
             """
             UPDATE admin.tenants t SET migrating_until = clock_timestamp() + $3 FROM admin.tenant_migrations m
-            WHERE m.run_id = $1 AND m.state = 'running' AND m.runner = ANY($2) AND t.id = m.tenant_id
+            WHERE m.run_id = $1 AND m.state = 'running' AND m.runner = ANY($2) AND m.to_version IS NULL AND t.id = m.tenant_id
                 AND (t.migrating_until IS NULL OR t.migrating_until < clock_timestamp() + $3 / 2)
             """,
             run,

@@ -29,17 +29,23 @@ internal sealed class SchemaMigration(
             $"{(isShared ? searchPath.BindToShared(!hasSession) : searchPath.BindTo(schema, !hasSession, isTemplate))}; SET {(hasSession ? "" : "LOCAL ")}lock_timeout = {(int)lockTimeout.TotalMilliseconds}"
         );
 
+    /// <summary>Whether the lock was had, so that something may have been done.</summary>
+    public bool WasLocked { get; private set; }
+
     /// <summary>The name of the schema's lock, which is hashed.</summary>
     public static string LockKey(SchemaName schema) => "neocommons.migrate:" + schema.Value;
 
     /// <summary>Waits for the schema's lock, which other migrations and the creation of the schema take too.</summary>
     /// <remarks>The lock is the session's: it ends with the connection, which therefore must not be a pooled one.</remarks>
-    public Task LockAsync(CancellationToken ct)
+    public async Task LockAsync(CancellationToken ct)
     {
         var key = LockKey(schema);
-        return hasSession
-            ? AdvisoryLock.AcquireAsync(connection, key, time, ct)
-            : AdvisoryLock.AcquireForTransactionAsync(connection, key, time, ct);
+        await (
+            hasSession
+                ? AdvisoryLock.AcquireAsync(connection, key, time, ct)
+                : AdvisoryLock.AcquireForTransactionAsync(connection, key, time, ct)
+        ).ConfigureAwait(false);
+        WasLocked = true;
     }
 
     /// <summary>Binds the session to the schema, or the transaction.</summary>
@@ -173,27 +179,12 @@ internal sealed class SchemaMigration(
 
     private async Task<IReadOnlyList<string>> ReadHistoryAsync(HistoryTable history, CancellationToken ct)
     {
-        var ids = new List<string>();
-        var exists = new NpgsqlCommand(history.ExistsSql, connection)
+        var found = await history.ReadAsync(connection, schema, ct).ConfigureAwait(false);
+        if (found is not null)
         {
-            Parameters = { new() { Value = schema.Quoted } },
-        };
-        await using var _ = exists.ConfigureAwait(false);
-        if (await exists.ExecuteScalarAsync(ct).ConfigureAwait(false) is not true)
-        {
-            return ids;
+            _histories.Add(history);
         }
 
-        _histories.Add(history);
-        var command = new NpgsqlCommand(history.SelectSql(schema), connection);
-        await using var __ = command.ConfigureAwait(false);
-        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-        await using var ___ = reader.ConfigureAwait(false);
-        while (await reader.ReadAsync(ct).ConfigureAwait(false))
-        {
-            ids.Add(reader.GetString(0));
-        }
-
-        return ids;
+        return found ?? [];
     }
 }

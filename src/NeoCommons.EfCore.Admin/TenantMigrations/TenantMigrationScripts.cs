@@ -58,6 +58,13 @@ internal sealed class TenantMigrationScripts
         );
     }
 
+    /// <summary>Those that the schema of a tenant of this type does not have: of contexts that are for other types.</summary>
+    /// <exception cref="InvalidOperationException">The migrations are refused.</exception>
+    public IReadOnlyList<MigrationScript> ForOthers(string? tenantType) =>
+        MigrationScript.Merge(
+            _contexts.Value.Where(c => !c.Settings.IsFor(IsNamed(tenantType) ? tenantType! : "")).Select(c => c.Script)
+        );
+
     /// <summary>Whether a context is for tenants of this one's type, so that it may have other migrations than the rest.</summary>
     public bool IsOwnType(Tenant tenant) => IsNamed(tenant.TenantType);
 

@@ -93,20 +93,53 @@ internal static class PoolerProbe
 
         if (!inScope)
         {
-            await ThrowIfSessionsAreSharedAsync(open, backend, source, time, ct).ConfigureAwait(false);
+            await ThrowIfSharedAsync(open, backend).ConfigureAwait(false);
             return;
         }
 
         var free = await source.Unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
         await using var _ = free.ConfigureAwait(false);
         var other = await BackendOfAsync(free, ct).ConfigureAwait(false);
-        await ThrowIfSessionsAreSharedAsync(free, other, source, time, ct).ConfigureAwait(false);
+        await ThrowIfSharedAsync(free, other).ConfigureAwait(false);
+
+        async Task ThrowIfSharedAsync(NpgsqlConnection session, int held)
+        {
+            if (await AreSessionsSharedAsync(session, held, source.Unpooled, row, time, ct).ConfigureAwait(false))
+            {
+                throw Refusal(
+                    row,
+                    "its row says pooler 'session', and the pooler is in transaction or statement mode: it hands a session to "
+                        + $"others between transactions. {Remedies}"
+                );
+            }
+        }
     }
 
-    private static async Task ThrowIfSessionsAreSharedAsync(
+    /// <summary>Whether a pooler stands between that hands the session to others, with whatever it holds, locks for one.</summary>
+    /// <param name="open">The session, open and in no transaction.</param>
+    /// <param name="unpooled">Where it comes from.</param>
+    /// <param name="row">What messages call it.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <exception cref="ConnectionUnavailableException">It could not be found out.</exception>
+    public static async Task<bool> IsSharedAsync(
+        NpgsqlConnection open,
+        NpgsqlDataSource unpooled,
+        DatabaseConnection row,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
+        var backend = await BackendOfAsync(open, ct).ConfigureAwait(false);
+        return backend != open.ProcessID
+            && await AreSessionsSharedAsync(open, backend, unpooled, row, time, ct).ConfigureAwait(false);
+    }
+
+    private static async Task<bool> AreSessionsSharedAsync(
         NpgsqlConnection open,
         int backend,
-        PooledDataSource source,
+        NpgsqlDataSource unpooled,
+        DatabaseConnection row,
         TimeProvider time,
         CancellationToken ct
     )
@@ -115,7 +148,7 @@ internal static class PoolerProbe
         var started = time.GetTimestamp();
         var isShared = await BackendOfAsync(open, ct).ConfigureAwait(false) != backend;
         var patience = LongestComparison + (time.GetElapsedTime(started) * RoundTripsOfPatience);
-        var other = HoldAsync(source, ending.Token);
+        var other = HoldAsync(unpooled, ending.Token);
         try
         {
             for (var looks = 0; !isShared && looks < Looks && time.GetElapsedTime(started) < patience; )
@@ -128,7 +161,7 @@ internal static class PoolerProbe
                 {
                     // One that does not answer waits for this session's; one that fails says nothing.
                     throw Refusal(
-                        source.Row,
+                        row,
                         "whether its pooler keeps sessions could not be found out, since a second session failed: "
                             + $"{other.Exception.GetBaseException().Message} Let the pooler accept more clients"
                     );
@@ -153,14 +186,7 @@ internal static class PoolerProbe
             _ = EndAsync(other);
         }
 
-        if (isShared)
-        {
-            throw Refusal(
-                source.Row,
-                "its row says pooler 'session', and the pooler is in transaction or statement mode: it hands a session to "
-                    + $"others between transactions. {Remedies}"
-            );
-        }
+        return isShared;
     }
 
     // Whether it waited for a server connection, which the first session holds, or failed: there is nothing to compare.
@@ -174,11 +200,11 @@ internal static class PoolerProbe
     }
 
     private static async Task<(NpgsqlConnection Connection, int Backend)> HoldAsync(
-        PooledDataSource source,
+        NpgsqlDataSource unpooled,
         CancellationToken ct
     )
     {
-        var connection = await source.Unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
+        var connection = await unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
         try
         {
             return await HoldAsync(connection, ct).ConfigureAwait(false);

@@ -162,6 +162,46 @@ public sealed class TenantRemovalTests(TestServers servers)
     }
 
     [Fact]
+    public async Task What_others_made_depend_on_the_tenant_is_named_and_goes_only_where_that_is_asked_for()
+    {
+        await using var app = await Homes.StartAsync(servers, inAdminDatabase: false);
+        var acme = await app.CreateTenantAsync("acme", "home");
+        await app.DirectAsync(
+            "home",
+            """
+            CREATE FUNCTION tenant_acme.one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE VIEW tenant_acme.inner_view AS SELECT * FROM tenant_acme."Orders";
+            CREATE SCHEMA reports;
+            CREATE VIEW reports.totals AS SELECT count(*) FROM tenant_acme.inner_view;
+            CREATE TABLE reports.seen (n int DEFAULT tenant_acme.one(), "order" int CONSTRAINT of_order REFERENCES tenant_acme."Orders")
+            """
+        );
+        await app.Provisioner.ArchiveAsync(acme.Id, TimeSpan.Zero, ct: Ct);
+
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() =>
+            app.Provisioner.DeleteAsync(acme.Id, new() { ConfirmSlug = "acme" }, Ct)
+        );
+
+        Assert.Contains(
+            "constraint of_order on table reports.seen, table reports.seen, view reports.totals",
+            refused.Message
+        );
+        Assert.Contains(nameof(TenantDeletion.DropDependants), refused.Message);
+        await app.Provisioner.RestoreAsync(acme.Id, Ct);
+        Assert.Equal(0L, await app.DirectAsync("home", "SELECT count FROM reports.totals"));
+
+        await app.Provisioner.ArchiveAsync(acme.Id, TimeSpan.Zero, ct: Ct);
+        await app.Provisioner.DeleteAsync(acme.Id, new() { ConfirmSlug = "acme", DropDependants = true }, Ct);
+        Assert.Equal(
+            "seen",
+            await app.DirectAsync(
+                "home",
+                "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'reports'::regnamespace"
+            )
+        );
+    }
+
+    [Fact]
     public async Task The_tenants_role_goes_with_it()
     {
         await using var app = await Homes.StartAsync(

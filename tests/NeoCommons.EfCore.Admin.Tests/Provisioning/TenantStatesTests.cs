@@ -262,23 +262,6 @@ public sealed class TenantStatesTests(TestServers servers)
     }
 
     [Fact]
-    public async Task A_schemas_name_never_becomes_another_tenants()
-    {
-        await using var app = await StartAsync(inAdminDatabase: false);
-        var acme = await app.CreateTenantAsync("acme", "home");
-        await using var open = await app.Shop.CreateDbContextAsync(acme.Id, Ct);
-        Assert.Equal(0, await open.Products.CountAsync(Ct));
-        await app.Provisioner.RenameAsync(acme.Id, new() { Slug = "old-acme", RenameSchema = true }, Ct);
-
-        var second = await app.CreateTenantAsync("acme", "home");
-        await AddProductAsync(app, second.Id);
-
-        Assert.StartsWith("tenant_acme_", second.Schema.Value, StringComparison.Ordinal);
-        var lost = await Assert.ThrowsAsync<PostgresException>(() => open.Products.CountAsync(Ct));
-        Assert.Equal(PostgresErrorCodes.UndefinedTable, lost.SqlState);
-    }
-
-    [Fact]
     public async Task A_migration_that_runs_is_waited_for_before_the_schema_is_renamed()
     {
         await using var app = await StartAsync(inAdminDatabase: false);

@@ -126,18 +126,27 @@ public sealed class DoctorTests(TestServers servers)
         await TenantRoleGrantTests.UseOrdinaryUserAsync(app, "");
         await app.CreateTenantAsync("acme");
         await app.CreateTenantAsync("globex");
+        await app.CreateTenantAsync("initech");
+        await app.CreateTenantAsync("umbrella");
         await app.DirectAsync(
             "db1",
-            "ALTER TABLE tenant_acme.\"Products\" OWNER TO postgres; ALTER SCHEMA tenant_globex OWNER TO postgres"
+            """
+            ALTER TABLE tenant_acme."Products" OWNER TO postgres;
+            ALTER SCHEMA tenant_globex OWNER TO postgres;
+            CREATE FUNCTION tenant_initech.one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE TYPE tenant_umbrella.mood AS ENUM ('good')
+            """
         );
 
         var found = await ExamineAsync(app);
 
         Assert.Equal(
-            [(TenantFindingKind.WrongOwner, "acme"), (TenantFindingKind.WrongOwner, "globex")],
-            found.Select(f => (f.Kind, f.Slug!))
+            ["acme", "globex", "initech", "umbrella"],
+            found.Where(f => f.Kind == TenantFindingKind.WrongOwner).Select(f => f.Slug)
         );
-        Assert.Contains("postgres", found[0].Message);
+        Assert.All(found, f => Assert.Contains("postgres", f.Message));
+        Assert.Contains("routine one belongs", found[2].Message);
+        Assert.Contains("type mood belongs", found[3].Message);
         Assert.All(found, f => Assert.False(f.CanBeMended));
     }
 

@@ -20,12 +20,16 @@ internal sealed class TenantsDeleteCommand : TenantChangeCommand
         Description = "A new file that pg_dump writes the schema to before it is dropped.",
         HelpName = "file",
     };
+    private readonly Option<bool> _dependants = new("--drop-dependants")
+    {
+        Description = "Drop also what in other schemas depends on the tenant's: views, foreign keys.",
+    };
     private readonly Option<string?> _reason = NewReason();
 
     public TenantsDeleteCommand()
         : base("delete", "Deletes an archived tenant for good: its schema, its role and its row.")
     {
-        foreach (var option in new Option[] { _confirm, _force, _export, _reason })
+        foreach (var option in new Option[] { _confirm, _force, _export, _dependants, _reason })
         {
             Options.Add(option);
         }
@@ -57,6 +61,7 @@ internal sealed class TenantsDeleteCommand : TenantChangeCommand
             ConfirmSlug = run.Required(_confirm),
             Force = run.Value(_force),
             ExportTo = run.Value(_export),
+            DropDependants = run.Value(_dependants),
             Reason = run.Value(_reason),
         };
         await run.Get<ITenantProvisioner>().DeleteAsync(tenant.Id, deletion, ct).ConfigureAwait(false);

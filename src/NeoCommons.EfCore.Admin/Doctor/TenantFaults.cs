@@ -1,0 +1,145 @@
+using Microsoft.Extensions.Options;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Findings from what the registry, the plan and a database's list of schemas say.</summary>
+internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
+{
+    /// <summary>The schemas that are a tenant's by their mark or name, and that no row has.</summary>
+    public IEnumerable<SchemaListing> Orphans(
+        IReadOnlyDictionary<string, SchemaListing> schemas,
+        IReadOnlySet<string> known
+    ) =>
+        schemas
+            .Values.Where(s => !known.Contains(s.Name) && (s.IsMarked || naming.Value.IsOfTenant(s.Name)))
+            .OrderBy(s => s.Name, StringComparer.Ordinal);
+
+    public static TenantFinding Orphan(string connectionName, SchemaListing schema) =>
+        new()
+        {
+            Kind = TenantFindingKind.OrphanSchema,
+            ConnectionName = connectionName,
+            Schema = schema.Name,
+            Message =
+                $"Schema '{schema.Name}' is a tenant's by its {(schema.IsMarked ? "comment" : "name")}, and no tenant has it"
+                + (schema.IsEmpty ? "; it is empty." : "."),
+            Remedy =
+                schema.IsMarked && schema.IsEmpty
+                    ? "It can be dropped."
+                    : "Look into it; then drop it, or insert its tenant into admin.tenants.",
+            CanBeMended = schema is { IsMarked: true, IsEmpty: true, Foreign: null },
+        };
+
+    /// <summary>What is wrong with a tenant; null where its catalog is to be compared.</summary>
+    public static TenantFinding? Find(
+        string connectionName,
+        TenantEntity tenant,
+        IReadOnlyDictionary<string, SchemaListing> schemas,
+        PlannedTenant? plan
+    )
+    {
+        if (tenant.Status == TenantStatus.Provisioning)
+        {
+            return Of(
+                TenantFindingKind.HalfMade,
+                connectionName,
+                tenant,
+                $"Its creation was interrupted: it was begun, or tried again, at {tenant.UpdatedAt:u}, and nobody is at it.",
+                $"Create it again: tenants create {tenant.Slug} --connection {connectionName}",
+                canBeMended: true
+            );
+        }
+
+        if (!schemas.TryGetValue(tenant.SchemaName, out var schema))
+        {
+            var own = schemas.Values.FirstOrDefault(s => s.Owner is { } owner && owner.Value == tenant.Id);
+            return Of(
+                TenantFindingKind.MissingSchema,
+                connectionName,
+                tenant,
+                $"Schema '{tenant.SchemaName}' does not exist there"
+                    + (
+                        own is null
+                            ? "."
+                            : $"; schema '{own.Name}' is the tenant's by its comment: a change was interrupted."
+                    ),
+                own is null
+                    ? "Restore it from a backup, or correct schema_name or connection_id in admin.tenants."
+                    : "Repeat the command that was interrupted: rename, archive or restore."
+            );
+        }
+
+        if (schema.Foreign is { } foreign)
+        {
+            return Of(
+                TenantFindingKind.WrongOwner,
+                connectionName,
+                tenant,
+                $"In schema '{tenant.SchemaName}', {foreign}.",
+                "Let a superuser give it to the connection's user: ALTER ... OWNER TO, or REASSIGN OWNED."
+            );
+        }
+
+        return plan switch
+        {
+            { State: PlannedTenantState.Unknown, Error: { } error } => Of(
+                TenantFindingKind.Behind,
+                connectionName,
+                tenant,
+                $"What it lacks cannot be told: {FailureText.Of(error)}",
+                "Mend what the message says."
+            ),
+            { State: PlannedTenantState.Pending } => Of(
+                TenantFindingKind.Behind,
+                connectionName,
+                tenant,
+                $"{plan.PendingMigrations} migrations are pending; it is at {plan.Version ?? "none"}.",
+                $"tenants migrate {tenant.Slug}",
+                canBeMended: true
+            ),
+            _ => null,
+        };
+    }
+
+    /// <summary>That its catalog differs, or could not be compared.</summary>
+    public static TenantFinding Drift(
+        string connectionName,
+        TenantEntity tenant,
+        string difference,
+        Exception? cause
+    ) =>
+        cause is null
+            ? Of(
+                TenantFindingKind.Drift,
+                connectionName,
+                tenant,
+                difference,
+                "Undo by hand what was done by hand, or put it into a migration."
+            )
+            : Of(
+                TenantFindingKind.Unreachable,
+                connectionName,
+                tenant,
+                difference,
+                "Its catalog was not compared: mend what the message says, or leave this out with --quick."
+            );
+
+    private static TenantFinding Of(
+        TenantFindingKind kind,
+        string connectionName,
+        TenantEntity tenant,
+        string message,
+        string remedy,
+        bool canBeMended = false
+    ) =>
+        new()
+        {
+            Kind = kind,
+            ConnectionName = connectionName,
+            Slug = tenant.Slug,
+            Schema = tenant.SchemaName,
+            Message = message,
+            Remedy = remedy,
+            CanBeMended = canBeMended,
+        };
+}
