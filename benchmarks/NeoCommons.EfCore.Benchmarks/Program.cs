@@ -1,9 +1,14 @@
+using NeoCommons.EfCore.Benchmarks.Create;
 using NeoCommons.EfCore.Benchmarks.Fleet;
 
 // bench.sh [name] [--quick]: the names are those of the folders here.
 var quick = args.Contains("--quick");
 var names = args.Where(a => !a.StartsWith('-')).ToList();
-var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>> { ["fleet"] = FleetBenchmark.RunAsync };
+var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
+{
+    ["fleet"] = FleetBenchmark.RunAsync,
+    ["create"] = CreateBenchmark.RunAsync,
+};
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
 {
     if (!benchmarks.TryGetValue(name, out var run))

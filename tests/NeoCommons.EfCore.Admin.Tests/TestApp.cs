@@ -187,6 +187,20 @@ public sealed class TestApp : IAsyncDisposable
         return tenants;
     }
 
+    /// <summary>So many of them: <c>t0001</c>, <c>t0002</c>, ...</summary>
+    public async Task AdoptManyAsync(int count, string connection = "db1")
+    {
+        await DirectAsync(
+            connection,
+            $"DO $$ BEGIN FOR i IN 1..{count} LOOP EXECUTE format('CREATE SCHEMA tenant_t%s', to_char(i, 'FM0000')); END LOOP; END $$"
+        );
+        await AdminAsync(
+            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
+                + "SELECT 't' || to_char(i, 'FM0000'), 't', 'tenant_t' || to_char(i, 'FM0000'), c.id "
+                + $"FROM generate_series(1, {count}) AS i, admin.database_connections c WHERE connection_name = '{connection}'"
+        );
+    }
+
     internal Task<IReadOnlyList<TenantMigrationResult>> MigrateAllAsync(MigrateAllOptions? options = null) =>
         MigrationReports.MigrateAllAsync(Services, options);
 

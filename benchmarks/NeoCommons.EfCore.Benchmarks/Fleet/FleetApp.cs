@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using NeoCommons.EfCore.Admin;
 using NeoCommons.EfCore.Testing;
 using Npgsql;
@@ -24,7 +25,14 @@ internal sealed class FleetApp : IAsyncDisposable
 
     public static string SchemaOf(int tenant) => $"tenant_t{tenant:00000}";
 
-    public static async Task<FleetApp> StartAsync(PostgresServer server, int tenants)
+    public ITenantProvisioner Provisioner => _services.GetRequiredService<ITenantProvisioner>();
+
+    public static async Task<FleetApp> StartAsync(
+        PostgresServer server,
+        int tenants,
+        int warm = 0,
+        TcpFaultProxy? adminProxy = null
+    )
     {
         var admin = await server.CreateDatabaseAsync();
         var database = await server.CreateDatabaseAsync();
@@ -36,7 +44,10 @@ internal sealed class FleetApp : IAsyncDisposable
                     .AddInMemoryCollection(
                         new Dictionary<string, string?>
                         {
-                            ["ADMIN_DATABASE_URL"] = server.GetConnectionString(admin),
+                            ["ADMIN_DATABASE_URL"] =
+                                adminProxy?.GetConnectionString(server.GetConnectionString(admin))
+                                ?? server.GetConnectionString(admin),
+                            ["NeoCommons:WarmPool:Size"] = $"{warm}",
                             ["DB_ENCRYPTION_KEY"] = Convert
                                 .ToBase64String(RandomNumberGenerator.GetBytes(32))
                                 .Replace('+', '-')
@@ -55,6 +66,39 @@ internal sealed class FleetApp : IAsyncDisposable
     /// <summary>Sends the connection through a proxy, or wherever else.</summary>
     public Task RedirectAsync(string host, int port) =>
         ExecuteAsync(_admin, $"UPDATE admin.database_connections SET host = '{host}', port = {port}");
+
+    public Task<Tenant> CreateAsync(string slug, TenantSource source) =>
+        Provisioner.CreateAsync(
+            new NewTenant
+            {
+                Slug = slug,
+                Name = slug,
+                ConnectionName = "db1",
+                Source = source,
+            }
+        );
+
+    /// <summary>Waits until so many schemas are ready, and sees to it that none is made after that.</summary>
+    public async Task FillAsync(int warm)
+    {
+        if (warm == 0)
+        {
+            return;
+        }
+
+        var refill = _services.GetServices<IHostedService>().Single(s => s.GetType().Name == "WarmPoolRefill");
+        await refill.StartAsync(CancellationToken.None);
+        while (
+            await ExecuteAsync(_admin, "SELECT count(*) FROM admin.warm_schemas WHERE schema_version IS NOT NULL")
+                is not long ready
+            || ready < warm
+        )
+        {
+            await Task.Delay(100);
+        }
+
+        await refill.StopAsync(CancellationToken.None);
+    }
 
     public Task ReloadAsync() => _services.GetRequiredService<IRegistryReload>().ReloadAsync();
 
@@ -105,11 +149,11 @@ internal sealed class FleetApp : IAsyncDisposable
         );
     }
 
-    private async Task ExecuteAsync(string database, string sql)
+    private async Task<object?> ExecuteAsync(string database, string sql)
     {
         await using var connection = new NpgsqlConnection(_server.GetConnectionString(database) + ";Pooling=false");
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
-        await command.ExecuteNonQueryAsync();
+        return await command.ExecuteScalarAsync();
     }
 }

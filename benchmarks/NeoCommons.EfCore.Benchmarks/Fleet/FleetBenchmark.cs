@@ -43,7 +43,7 @@ internal static class FleetBenchmark
             report.WriteLineAsync(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"| {name} | {Median(seconds):0.00} | {Median([.. seconds.Zip(psql, (s, p) => s / p)]):0.00} |"
+                    $"| {name} | {Numbers.Median(seconds):0.00} | {Numbers.Median([.. seconds.Zip(psql, (s, p) => s / p)]):0.00} |"
                 )
             );
     }
@@ -77,42 +77,12 @@ internal static class FleetBenchmark
             }
 
             var watch = Stopwatch.StartNew();
-            await Task.WhenAll(files.Select(f => PsqlAsync(server, app.Database, f)));
+            await Task.WhenAll(files.Select(f => Psql.RunAsync(server, app.Database, f)));
             return watch.Elapsed.TotalSeconds;
         }
         finally
         {
             folder.Delete(recursive: true);
-        }
-    }
-
-    private static async Task PsqlAsync(PostgresServer server, string database, string file)
-    {
-        var start = new ProcessStartInfo(
-            "psql",
-            [
-                "-h",
-                server.Host,
-                "-p",
-                $"{server.Port}",
-                "-U",
-                server.Username,
-                "-q",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-f",
-                file,
-                database,
-            ]
-        )
-        {
-            Environment = { ["PGPASSWORD"] = server.Password },
-        };
-        using var psql = Process.Start(start)!;
-        await psql.WaitForExitAsync();
-        if (psql.ExitCode != 0)
-        {
-            throw new InvalidOperationException($"psql ended with {psql.ExitCode}.");
         }
     }
 
@@ -157,7 +127,7 @@ internal static class FleetBenchmark
         await report.WriteLineAsync(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"Nothing to do, {tenants} tenants: {Median(times):0} ms, {trips} round trips to their database, login included."
+                $"Nothing to do, {tenants} tenants: {Numbers.Median(times):0} ms, {trips} round trips to their database, login included."
             )
         );
     }
@@ -189,8 +159,6 @@ internal static class FleetBenchmark
             );
         }
     }
-
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
     private sealed class Sampler(Action<int> sample) : IProgress<MigrationProgress>
     {

@@ -17,6 +17,9 @@ internal sealed class CommandConsole
     /// <summary>Draws on <see cref="Out"/> where that is a terminal; null where it is a file or a pipe, which get plain text.</summary>
     public IAnsiConsole? Terminal { get; init; }
 
+    /// <summary>Whether <see cref="Error"/> is a terminal, whose last line can be drawn anew.</summary>
+    public bool IsErrorDrawn { get; init; }
+
     /// <summary>Asks for a password without showing it; null where nobody sits there.</summary>
     public Func<string, CancellationToken, Task<string>>? AskSecret { get; init; }
 
@@ -34,6 +37,7 @@ internal sealed class CommandConsole
             Error = Console.Error,
             In = Console.In,
             Terminal = terminal,
+            IsErrorDrawn = !Console.IsErrorRedirected,
             AskSecret = Console.IsInputRedirected || Console.IsErrorRedirected ? null : AskAsync,
         };
     }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Microsoft.Extensions.DependencyInjection;
-using Spectre.Console;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -38,8 +37,8 @@ internal sealed class CommandRun(ParseResult parsed, IServiceProvider services, 
     /// <summary>The same, on the line that is being drawn anew.</summary>
     public void SayOnLine(string text) => console.Error.Write(text);
 
-    /// <summary>The terminal that the result goes to, or null.</summary>
-    public IAnsiConsole? Terminal => IsJson ? null : console.Terminal;
+    /// <summary>Whether a line can be drawn anew.</summary>
+    public bool DrawsLine => console.IsErrorDrawn;
 
     /// <summary>The password: from the environment variable of this name, else from whoever types, else a line of stdin.</summary>
     /// <exception cref="CommandFailedException">There is none.</exception>

@@ -80,7 +80,8 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     public async IAsyncEnumerable<Tenant> ListAsync([EnumeratorCancellation] CancellationToken ct = default)
     {
         // Page by page: who migrates all tenants takes hours, and an open reader would hold back vacuum all the while.
-        var last = "";
+        // By the id: a slug changes, and its tenant would come twice, or not at all.
+        Guid? last = null;
         List<TenantRow> page;
         do
         {
@@ -90,8 +91,8 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                     (db, token) =>
                         TenantRow
                             .Query(db)
-                            .Where(t => string.Compare(t.Slug, after) > 0)
-                            .OrderBy(t => t.Slug)
+                            .Where(t => after == null || t.Id > after)
+                            .OrderBy(t => t.Id)
                             .Take(PageSize)
                             .ToListAsync(token),
                     ct
@@ -99,7 +100,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                 .ConfigureAwait(false);
             foreach (var row in page)
             {
-                last = row.Slug;
+                last = row.Id;
                 if (TryMap(row) is { } tenant)
                 {
                     yield return tenant;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -12,7 +11,6 @@ internal sealed class FleetPlanning(
 )
 {
     private const int DatabasesAtATime = 8;
-    private const int Tries = 3;
 
     /// <param name="connectionName">Only the tenants behind this connection; null: all.</param>
     /// <param name="ct">Cancels.</param>
@@ -87,18 +85,8 @@ internal sealed class FleetPlanning(
     {
         var worker = new WorkerConnection(sources, opening);
         await using var _ = worker.ConfigureAwait(false);
-        for (var tries = 1; ; tries++)
-        {
-            try
-            {
-                var connection = await worker.OpenAsync(connectionName, ct).ConfigureAwait(false);
-                return await PendingTenants.FindAsync(connection, schemas, all, ct).ConfigureAwait(false);
-            }
-            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UndefinedTable && tries < Tries)
-            {
-                // A schema was dropped, or renamed, while it was looked at.
-            }
-        }
+        var connection = await worker.OpenAsync(connectionName, ct).ConfigureAwait(false);
+        return await PendingTenants.FindAsync(connection, schemas, all, ct).ConfigureAwait(false);
     }
 
     private static PlannedTenant Describe(Tenant tenant, SchemaState state) =>

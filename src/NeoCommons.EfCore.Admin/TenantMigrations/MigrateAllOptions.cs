@@ -32,7 +32,7 @@ public sealed record MigrateAllOptions
 
     /// <summary>
     /// How many tenants may fail; one more, and no further tenant is begun. <value>Default: null, any number: one that
-    /// fails does not stop the others.</value>
+    /// fails does not stop the others.</value> The number that was given last holds for a run that goes on already.
     /// </summary>
     public int? ErrorBudget { get; init; }
 

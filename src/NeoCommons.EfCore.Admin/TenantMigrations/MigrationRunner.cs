@@ -17,7 +17,7 @@ internal sealed class MigrationRunner(
 {
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
 
-    /// <summary>Works at the run until nothing is left that can be done, and reports how it stands then.</summary>
+    /// <summary>Works at the run until it has ended, whoever else works at it, and reports how it stands then.</summary>
     public async Task<MigrationRun> RunAsync(
         Guid run,
         MigrateAllOptions options,
@@ -25,35 +25,43 @@ internal sealed class MigrationRunner(
         CancellationToken ct
     )
     {
+        var retyped = new ConcurrentDictionary<string, bool>(StringComparer.Ordinal);
+        var reports = new RunReports(runs, run, progress);
+
+        // Others may add tenants of further servers meanwhile, and die before they have migrated them.
+        while (await runs.ServersAsync(run, ct).ConfigureAwait(false) is { Count: > 0 } servers)
+        {
+            await ShareAsync(run, servers, options, reports, retyped, ct).ConfigureAwait(false);
+            await runs.FinishAsync(run, ct).ConfigureAwait(false);
+        }
+
+        await ReloadTypesAsync(retyped.Keys, ct).ConfigureAwait(false);
+        return (await runs.FindWithFailuresAsync(run, ct).ConfigureAwait(false))!;
+    }
+
+    private async Task ShareAsync(
+        Guid run,
+        IReadOnlyList<Guid[]> servers,
+        MigrateAllOptions options,
+        RunReports reports,
+        ConcurrentDictionary<string, bool> retyped,
+        CancellationToken ct
+    )
+    {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         using var total = new SemaphoreSlim(options.Parallelism);
-        var servers = await runs.ServersAsync(run, ct).ConfigureAwait(false);
         var perServer = Math.Min(options.Parallelism, options.ParallelismPerServer);
         var first = Random.Shared.NextInt64(long.MaxValue - (servers.Count * perServer));
         long[] workers = [.. Enumerable.Range(0, servers.Count * perServer).Select(n => first + n)];
-        var retyped = new ConcurrentDictionary<string, bool>(StringComparer.Ordinal);
-        var reports = new RunReports(runs, run, progress);
         await reports.RefreshAsync(ct).ConfigureAwait(false);
         var life = new WorkerLife(database, workers);
         await using var _ = life.ConfigureAwait(false);
         await life.BeginAsync(ct).ConfigureAwait(false);
+        var beat = BeatAsync(life, run, workers, reports, stop.Token);
         try
         {
-            var beat = BeatAsync(life, run, workers, reports, stop.Token);
-            var working = workers.Select((key, n) => WorkAsync(key, servers[n / perServer])).ToList();
-            try
-            {
-                await Task.WhenAll(working).ConfigureAwait(false);
-            }
-            finally
-            {
-                await stop.CancelAsync().ConfigureAwait(false);
-                await beat.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-
-            await runs.FinishAsync(run, ct).ConfigureAwait(false);
-            await ReloadTypesAsync(retyped.Keys, ct).ConfigureAwait(false);
-            return (await runs.FindWithFailuresAsync(run, ct).ConfigureAwait(false))!;
+            await Task.WhenAll(workers.Select((key, n) => WorkAsync(key, servers[n / perServer])).ToList())
+                .ConfigureAwait(false);
         }
         catch
         {
@@ -61,9 +69,17 @@ internal sealed class MigrationRunner(
             await GiveBackAsync(run, workers).ConfigureAwait(false);
             throw;
         }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await beat.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
 
         async Task WorkAsync(long key, Guid[] server)
         {
+            // The driver asks the server to cancel, on the thread that cancels: one that is silent would hold up the others'.
+            using var own = new CancellationTokenSource();
+            await using var stopping = stop.Token.Register(() => own.CancelAsync()).ConfigureAwait(false);
             try
             {
                 var connection = new WorkerConnection(sources, opening);
@@ -81,7 +97,7 @@ internal sealed class MigrationRunner(
                     time,
                     log
                 );
-                await worker.RunAsync(stop.Token).ConfigureAwait(false);
+                await worker.RunAsync(own.Token).ConfigureAwait(false);
                 foreach (var name in worker.Retyped)
                 {
                     retyped[name] = true;

@@ -8,6 +8,12 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
 {
     private const int Chunk = 5_000;
 
+    // A run of ten thousand tenants is as many rows.
+    private const string ForgetOld = """
+        DELETE FROM admin.migration_runs WHERE status <> 'running' AND id NOT IN (
+            SELECT id FROM admin.migration_runs ORDER BY started_at DESC LIMIT 100)
+        """;
+
     /// <summary>Begins a run, or joins the one that goes on to the same target, and adds tenants to it.</summary>
     /// <returns>The run; null where others have migrated all of the tenants since they were planned.</returns>
     public async Task<Guid?> JoinAsync(
@@ -26,7 +32,8 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
         var join = new NpgsqlCommand(
             """
             INSERT INTO admin.migration_runs (status, target, started_by, error_budget) VALUES ('running', $1, $2, $3)
-            ON CONFLICT (target) WHERE status = 'running' DO UPDATE SET target = EXCLUDED.target
+            ON CONFLICT (target) WHERE status = 'running'
+                DO UPDATE SET error_budget = coalesce(EXCLUDED.error_budget, migration_runs.error_budget)
             RETURNING id, xmax = 0
             """,
             connection
@@ -73,17 +80,19 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
             return null;
         }
 
+        await connection.ExecuteAsync(ForgetOld, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
         return run;
     }
 
-    /// <summary>The connections that the run has work on, by server.</summary>
+    /// <summary>The connections that the run has work on, by server; none where it has ended.</summary>
     public async Task<IReadOnlyList<Guid[]>> ServersAsync(Guid run, CancellationToken ct)
     {
         var command = database.Source.CreateCommand(
             """
             SELECT array_agg(c.id) FROM admin.database_connections c WHERE c.id IN (
-                SELECT connection_id FROM admin.tenant_migrations WHERE run_id = $1 AND state IN ('pending', 'running'))
+                SELECT m.connection_id FROM admin.tenant_migrations m JOIN admin.migration_runs r ON r.id = m.run_id
+                WHERE m.run_id = $1 AND m.state IN ('pending', 'running') AND r.status = 'running')
             GROUP BY lower(c.host), c.port
             """
         );

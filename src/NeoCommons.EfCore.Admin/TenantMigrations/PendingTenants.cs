@@ -8,7 +8,8 @@ namespace NeoCommons.EfCore.Admin;
 /// <remarks>
 /// The histories are tables of different schemas, so the server composes a query for each, in a DO block, whose answer
 /// leaves it in a setting. Each hundred lie in a subtransaction that is rolled back, which is what lets go of the locks
-/// on what was read: a transaction that reads ten thousand tables would run out of them.
+/// on what was read: a transaction that reads ten thousand tables would run out of them. A history that cannot be read
+/// is a fault of its schema only.
 /// </remarks>
 internal static class PendingTenants
 {
@@ -37,17 +38,21 @@ internal static class PendingTenants
                         IF namespace IS NULL OR NOT has_schema_privilege(namespace, 'USAGE') THEN
                             answer := answer || E'\t-';
                         ELSE
-                            FOR history IN SELECT * FROM jsonb_array_elements(histories) LOOP
-                                relation := to_regclass(quote_ident(schemas[i]) || '.' || (history ->> 'table'));
-                                found := 0;
-                                latest := NULL;
-                                IF relation IS NOT NULL AND has_table_privilege(relation, 'SELECT') THEN
-                                    EXECUTE format('SELECT count(*) FILTER (WHERE %1$s = ANY($1)), max(%1$s COLLATE "C") FROM %2$I.%3$s',
-                                        history ->> 'id', schemas[i], history ->> 'table')
-                                        INTO found, latest USING ARRAY(SELECT * FROM jsonb_array_elements_text(history -> 'known'));
-                                END IF;
-                                answer := answer || E'\t' || found || E'\t' || coalesce(latest, '');
-                            END LOOP;
+                            BEGIN
+                                FOR history IN SELECT * FROM jsonb_array_elements(histories) LOOP
+                                    relation := to_regclass(quote_ident(schemas[i]) || '.' || (history ->> 'table'));
+                                    found := 0;
+                                    latest := NULL;
+                                    IF relation IS NOT NULL THEN
+                                        EXECUTE format('SELECT count(*) FILTER (WHERE %1$s = ANY($1)), max(%1$s COLLATE "C") FROM %2$I.%3$s',
+                                            history ->> 'id', schemas[i], history ->> 'table')
+                                            INTO found, latest USING ARRAY(SELECT * FROM jsonb_array_elements_text(history -> 'known'));
+                                    END IF;
+                                    answer := answer || E'\t' || found || E'\t' || coalesce(latest, '');
+                                END LOOP;
+                            EXCEPTION WHEN OTHERS THEN
+                                answer := schemas[i] || E'\t!\t' || SQLSTATE || ': ' || translate(SQLERRM, E'\t\n', '  ');
+                            END;
                         END IF;
                         answers := answers || answer;
                     END LOOP;
@@ -125,6 +130,11 @@ internal static class PendingTenants
             );
         }
 
+        if (columns is [_, "!", var error])
+        {
+            return new SchemaState(schema, Exists: true, Version: null, 0, IsAhead: false, Unreadable(schema, error));
+        }
+
         var pending = 0;
         var ahead = false;
         Exception? fault = null;
@@ -148,4 +158,10 @@ internal static class PendingTenants
 
         return new SchemaState(schema, Exists: true, version, ahead ? 0 : pending, ahead, fault);
     }
+
+    private static InvalidOperationException Unreadable(SchemaName schema, string error) =>
+        new(
+            $"The migrations history of schema {schema.Quoted} cannot be read ({error}). Nothing is known of what it has; "
+                + "mend the table, or grant SELECT on it to the connection's user."
+        );
 }

@@ -13,6 +13,6 @@ public interface ITenantStore
     /// <summary>The tenant with this slug (ordinal comparison), whatever its status, or null.</summary>
     ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default);
 
-    /// <summary>All tenants, whatever their status, ordered by slug; streamed, so that memory does not grow with them.</summary>
+    /// <summary>All tenants, whatever their status, in any order; streamed, so that memory does not grow with them.</summary>
     IAsyncEnumerable<Tenant> ListAsync(CancellationToken ct = default);
 }

@@ -27,6 +27,7 @@ internal sealed class CommandLine(IServiceProvider services)
             Error = errors,
             In = new StringReader(Input),
             Terminal = Width > 0 ? Draw(output, Width) : null,
+            IsErrorDrawn = Width > 0,
         };
         var code = await CommandTree.RunAsync(args, services, console, ct);
         return new Run(code, output.ToString(), errors.ToString());

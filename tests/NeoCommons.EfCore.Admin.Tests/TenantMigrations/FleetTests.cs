@@ -18,7 +18,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task The_plan_asks_a_database_once_whatever_the_number_of_its_schemas(int tenants)
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptManyAsync(app, tenants);
+        await app.AdoptManyAsync(tenants);
         var behind = await BySlugAsync(app, "t0001");
         await app.Migrator.MigrateAsync(behind.Id, Ct);
         await app.DirectAsync(
@@ -49,7 +49,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task Where_nothing_is_pending_no_run_is_begun_and_versions_are_put_right()
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptManyAsync(app, 3);
+        await app.AdoptManyAsync(3);
         await app.MigrateAllAsync();
         await app.AdminAsync("UPDATE admin.tenants SET schema_version = NULL");
 
@@ -106,7 +106,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task Canaries_come_first_and_the_error_budget_stops_the_run_behind_them()
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptManyAsync(app, 20);
+        await app.AdoptManyAsync(20);
         await app.AdoptAsync("bad-one");
         var options = new MigrateAllOptions { Rings = [MigrationRing.OfTenants("bad-one")], ErrorBudget = 0 };
 
@@ -125,7 +125,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task Rings_of_a_share_are_done_one_after_the_other()
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptManyAsync(app, 20);
+        await app.AdoptManyAsync(20);
         var run = await app.Migrator.MigrateAllAsync(
             new() { Rings = [MigrationRing.OfPercent(10), MigrationRing.OfPercent(50)] },
             ct: Ct
@@ -153,7 +153,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task A_run_whose_process_has_died_is_gone_on_with()
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptManyAsync(app, 6);
+        await app.AdoptManyAsync(6);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Ct);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
             app.Migrator.MigrateAllAsync(
@@ -182,7 +182,7 @@ public sealed class FleetTests(TestServers servers)
         var run = await app.Migrator.MigrateAllAsync(ct: Ct);
 
         Assert.Equal((dead.Id, MigrationRunStatus.Completed, 6), (run.Id, run.Status, run.Done));
-        await AssertOnceAsync(app, 6);
+        await CreateLedger.AssertOnceAsync(app, 6);
     }
 
     [Fact]
@@ -298,7 +298,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task A_run_that_was_killed_at_its_very_end_is_ended_by_the_next()
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptManyAsync(app, 2);
+        await app.AdoptManyAsync(2);
         var run = await app.Migrator.MigrateAllAsync(ct: Ct);
         await app.AdminAsync(
             "UPDATE admin.migration_runs SET status = 'running', finished_at = NULL; "
@@ -313,7 +313,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task A_runner_with_nothing_to_do_holds_no_lock_of_a_schema()
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptManyAsync(app, 2);
+        await app.AdoptManyAsync(2);
         var tenants = new[] { await BySlugAsync(app, "t0001"), await BySlugAsync(app, "t0002") };
 
         // The second tenant waits for its lock, and the worker of the first one for the end of the run.
@@ -362,7 +362,7 @@ public sealed class FleetTests(TestServers servers)
     public async Task A_canary_that_is_not_there_is_refused()
     {
         await using var app = await StartAsync<LedgerContext>();
-        await AdoptManyAsync(app, 2);
+        await app.AdoptManyAsync(2);
         var refused = await Assert.ThrowsAsync<ArgumentException>(() =>
             app.Migrator.MigrateAllAsync(new() { Rings = [MigrationRing.OfTenants("t0001", "misspelt")] }, ct: Ct)
         );
@@ -478,27 +478,6 @@ public sealed class FleetTests(TestServers servers)
         Assert.Equal(DBNull.Value, await app.DirectAsync("db1", $"SELECT to_regclass('tenant_acme.{Progress}')::text"));
     }
 
-    private static async Task AssertOnceAsync(TestApp app, int tenants)
-    {
-        for (var i = 1; i <= tenants; i++)
-        {
-            Assert.Equal(101, await app.DirectAsync("db1", $"SELECT n FROM tenant_t{i:0000}.runs"));
-        }
-    }
-
     private static async Task<Tenant> BySlugAsync(TestApp app, string slug) =>
         (await app.Get<ITenantStore>().FindBySlugAsync(slug, Ct))!;
-
-    private static async Task AdoptManyAsync(TestApp app, int count)
-    {
-        await app.DirectAsync(
-            "db1",
-            $"DO $$ BEGIN FOR i IN 1..{count} LOOP EXECUTE format('CREATE SCHEMA tenant_t%s', to_char(i, 'FM0000')); END LOOP; END $$"
-        );
-        await app.AdminAsync(
-            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
-                + "SELECT 't' || to_char(i, 'FM0000'), 't', 'tenant_t' || to_char(i, 'FM0000'), c.id "
-                + $"FROM generate_series(1, {count}) AS i, admin.database_connections c"
-        );
-    }
 }

@@ -16,14 +16,23 @@ public class LedgerContext(DbContextOptions<LedgerContext> options) : DbContext(
 }
 
 [DbContext(typeof(LedgerContext)), Migration(LedgerContext.First)]
-public sealed class CreateLedger : Migration
+public class CreateLedger : Migration
 {
+    /// <summary>Each of these tenants has had each migration once.</summary>
+    internal static async Task AssertOnceAsync(TestApp app, int tenants)
+    {
+        for (var i = 1; i <= tenants; i++)
+        {
+            Assert.Equal(101, await app.DirectAsync("db1", $"SELECT n FROM tenant_t{i:0000}.runs"));
+        }
+    }
+
     protected override void Up(MigrationBuilder migrationBuilder) =>
         migrationBuilder.Sql("CREATE TABLE runs (n int NOT NULL); INSERT INTO runs VALUES (0)");
 }
 
 [DbContext(typeof(LedgerContext)), Migration(LedgerContext.Second)]
-public sealed class CountLedger : Migration
+public class CountLedger : Migration
 {
     protected override void Up(MigrationBuilder migrationBuilder) =>
         migrationBuilder.Sql("UPDATE runs SET n = n + 1; SELECT pg_sleep(0.02)");
@@ -40,6 +49,15 @@ public sealed class FailInBadSchemas : Migration
         );
     }
 }
+
+/// <summary>The version of the application before the last migration.</summary>
+public class OldLedgerContext(DbContextOptions<OldLedgerContext> options) : DbContext(options);
+
+[DbContext(typeof(OldLedgerContext)), Migration(LedgerContext.First)]
+public sealed class OldCreateLedger : CreateLedger;
+
+[DbContext(typeof(OldLedgerContext)), Migration(LedgerContext.Second)]
+public sealed class OldCountLedger : CountLedger;
 
 /// <summary>A context with a migration that cannot run in a transaction.</summary>
 public class IndexedContext(DbContextOptions<IndexedContext> options) : DbContext(options);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Spectre.Console;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -10,7 +9,6 @@ internal sealed class RunProgress(CommandRun run) : IProgress<MigrationProgress>
 
     private readonly Lock _lock = new();
     private readonly long _started = Stopwatch.GetTimestamp();
-    private readonly IAnsiConsole? _terminal = run.Terminal;
     private TimeSpan _said;
     private int? _before;
     private int _width;
@@ -33,7 +31,7 @@ internal sealed class RunProgress(CommandRun run) : IProgress<MigrationProgress>
             var elapsed = Stopwatch.GetElapsedTime(_started);
             _before ??= value.Run.Done + value.Run.Failed;
             var line = RunReport.Line(value.Run, elapsed, _before.Value);
-            if (_terminal is not null)
+            if (run.DrawsLine)
             {
                 Clear();
                 run.SayOnLine(line);

@@ -29,10 +29,16 @@ internal static class RunReport
     {
         var ended = run.Done + run.Failed;
         var rate = elapsed > TimeSpan.Zero ? (ended - before) / elapsed.TotalSeconds : 0;
-        var left = rate > 0 ? TimeSpan.FromSeconds((run.Pending + run.Running) / rate).ToString(@"h\:mm\:ss") : "?";
+        var left = rate > 0 ? Hours((run.Pending + run.Running) / rate) : "?";
         return FormattableString.Invariant(
             $"{ended} of {run.Total} tenants, {run.Failed} failed, {rate:0.0} per second, {left} left"
         );
+    }
+
+    private static string Hours(double seconds)
+    {
+        var left = TimeSpan.FromSeconds(seconds);
+        return FormattableString.Invariant($"{(int)left.TotalHours}:{left.Minutes:00}:{left.Seconds:00}");
     }
 
     private static void Write(MigrationRun run, CommandOutput output)

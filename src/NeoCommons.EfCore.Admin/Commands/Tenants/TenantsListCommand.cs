@@ -30,6 +30,7 @@ internal sealed class TenantsListCommand : ConsoleCommand
                 && (connection is null || t.ConnectionName == connection)
                 && (type is null || t.TenantType == type)
             )
+            .OrderBy(t => t.Slug, StringComparer.Ordinal)
             .Select(TenantReport.Of)
             .ToListAsync(ct)
             .ConfigureAwait(false);
