@@ -23,7 +23,6 @@ internal static class SecretMessage
 
     private const int HeaderSize = 2;
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 
     /// <summary>Writes a message.</summary>
     /// <exception cref="ArgumentException">A text holds half of a surrogate pair and has no UTF-8 form.</exception>
@@ -82,7 +81,7 @@ internal static class SecretMessage
     {
         try
         {
-            using var json = JsonDocument.Parse(body, Strict);
+            using var json = JsonDocument.Parse(body);
             if (!TryRead(json.RootElement, out var written, out var secret))
             {
                 return new StoredSecret(StoredSecretState.Malformed);
@@ -107,6 +106,7 @@ internal static class SecretMessage
     {
         target = null;
         secret = null;
+        // Five that are all there: none is there twice.
         if (
             json.GetPropertyCount() == 5
             && json.TryGetProperty("host", out var host)
