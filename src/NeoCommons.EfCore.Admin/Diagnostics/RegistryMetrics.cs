@@ -7,7 +7,6 @@ internal sealed class RegistryMetrics : IDisposable
 {
     public const string MeterName = "NeoCommons.EfCore.Admin";
 
-    private readonly Meter _meter = new(MeterName);
     private readonly TimeProvider _time;
     private readonly Counter<long> _changes;
     private readonly Counter<long> _lastKnown;
@@ -17,22 +16,22 @@ internal sealed class RegistryMetrics : IDisposable
     public RegistryMetrics(TimeProvider time)
     {
         _time = time;
-        _changes = _meter.CreateCounter<long>(
+        _changes = Meter.CreateCounter<long>(
             "neocommons.registry.changes",
             "{change}",
             "Changes of the registry that this process has taken in."
         );
-        _lastKnown = _meter.CreateCounter<long>(
+        _lastKnown = Meter.CreateCounter<long>(
             "neocommons.registry.last_known",
             "{lookup}",
             "Lookups answered with what was known last, because the admin database did not answer."
         );
-        _shared = _meter.CreateCounter<long>(
+        _shared = Meter.CreateCounter<long>(
             "neocommons.registry.shared_cache",
             "{lookup}",
             "Lookups in Redis, by result: hit, miss, stale, rejected, failed."
         );
-        _meter.CreateObservableGauge(
+        Meter.CreateObservableGauge(
             "neocommons.registry.age",
             () => Age is { } age ? [new Measurement<double>(age.TotalSeconds)] : Array.Empty<Measurement<double>>(),
             "s",
@@ -42,6 +41,8 @@ internal sealed class RegistryMetrics : IDisposable
 
     /// <summary>How long ago the changes were read; null before the first time.</summary>
     public TimeSpan? Age => Interlocked.Read(ref _caughtUp) is not 0 and var at ? _time.GetElapsedTime(at) : null;
+
+    public Meter Meter { get; } = new(MeterName);
 
     public void CaughtUp(int changes)
     {
@@ -53,5 +54,5 @@ internal sealed class RegistryMetrics : IDisposable
 
     public void AskedShared(string result) => _shared.Add(1, new KeyValuePair<string, object?>("result", result));
 
-    public void Dispose() => _meter.Dispose();
+    public void Dispose() => Meter.Dispose();
 }
