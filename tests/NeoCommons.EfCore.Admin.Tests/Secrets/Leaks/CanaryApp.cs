@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -5,6 +6,7 @@ using NeoCommons.EfCore.Admin.Tests.Commands;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 using NeoCommons.EfCore.Testing;
 using Npgsql;
+using StackExchange.Redis;
 
 namespace NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 
@@ -14,11 +16,12 @@ internal sealed class CanaryApp : IAsyncDisposable
     private readonly PostgresServer _server;
     private readonly bool _tellsAll;
     private readonly string _admin;
+    private readonly RedisServer _redis;
     private readonly string _user = "canary_" + Guid.NewGuid().ToString("N")[..8];
 
-    private CanaryApp(PostgresServer server, bool tellsAll, string admin)
+    private CanaryApp(PostgresServer server, bool tellsAll, string admin, RedisServer redis, Canary password)
     {
-        (_server, _tellsAll, _admin) = (server, tellsAll, admin);
+        (_server, _tellsAll, _admin, _redis, Password) = (server, tellsAll, admin, redis, password);
         Host = Build(new Dictionary<string, string?>());
     }
 
@@ -29,7 +32,7 @@ internal sealed class CanaryApp : IAsyncDisposable
     public static IReadOnlyList<string> Failing =>
         ["wrong", "metadata", "dead", "nodb", "otherkey", "copied", "clear", "nul"];
 
-    public Canary Password { get; } = Canary.Password("password");
+    public Canary Password { get; }
 
     public Canary WrongPassword { get; } = Canary.Password("wrong password");
 
@@ -50,7 +53,9 @@ internal sealed class CanaryApp : IAsyncDisposable
     /// <param name="tellsAll">Whether EF and the driver are told to log parameters too.</param>
     public static async Task<CanaryApp> StartAsync(PostgresServer server, bool tellsAll)
     {
-        var app = new CanaryApp(server, tellsAll, await server.CreateDatabaseAsync(ct: Ct));
+        var password = Canary.Password("password");
+        var redis = await RedisServer.StartAsync(new() { Password = password.Text }, Ct);
+        var app = new CanaryApp(server, tellsAll, await server.CreateDatabaseAsync(ct: Ct), redis, password);
 
         await app.CreateRoleAsync();
         await app.Services.MigrateAdminDatabaseAsync(Ct);
@@ -67,6 +72,7 @@ internal sealed class CanaryApp : IAsyncDisposable
             ["ADMIN_DATABASE_URL"] = AdminAddress(_server.Port),
             ["DB_ENCRYPTION_KEY"] = $"{Key.Text},{OldKey.Text}",
             ["NeoCommons:Lifecycle:Retention"] = "00:00:00",
+            ["REDIS_URL"] = _redis.Url,
         };
         foreach (var (key, value) in settings)
         {
@@ -84,13 +90,14 @@ internal sealed class CanaryApp : IAsyncDisposable
                 // By the recorder's name: a command quietens the others.
                 var all = new LoggerFilterRule(typeof(LogRecorder).FullName, null, LogLevel.Trace, null);
                 b.Services.Configure<LoggerFilterOptions>(o => o.Rules.Add(all));
-                b.AddTenantDbContext<ShopDbContext>(o =>
-                {
-                    if (_tellsAll)
+                b.UseRedis()
+                    .AddTenantDbContext<ShopDbContext>(o =>
                     {
-                        o.EnableSensitiveDataLogging().EnableDetailedErrors();
-                    }
-                });
+                        if (_tellsAll)
+                        {
+                            o.EnableSensitiveDataLogging().EnableDetailedErrors();
+                        }
+                    });
                 if (_tellsAll)
                 {
                     b.ConfigureDataSources(s => s.EnableParameterLogging());
@@ -118,6 +125,24 @@ internal sealed class CanaryApp : IAsyncDisposable
         ];
     }
 
+    /// <summary>All that lies in Redis.</summary>
+    public async Task<string> DumpRedisAsync()
+    {
+        var options = new ConfigurationOptions
+        {
+            EndPoints = { { _redis.Host, _redis.Port } },
+            Password = Password.Text,
+        };
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
+        var dump = new StringBuilder();
+        foreach (var key in redis.GetServer(_redis.Host, _redis.Port).Keys())
+        {
+            dump.AppendLine($"{key}: {await redis.GetDatabase().HashGetAsync(key, "data")}");
+        }
+
+        return dump.ToString();
+    }
+
     public CommandLine Line(string? input = null) => new(Services) { Input = (input ?? Password.Text) + "\n" };
 
     public string[] Address(string database) =>
@@ -140,6 +165,7 @@ internal sealed class CanaryApp : IAsyncDisposable
     {
         await Host.StopAsync(CancellationToken.None);
         await ((IAsyncDisposable)Host).DisposeAsync();
+        await _redis.DisposeAsync();
         Recorder.Dispose();
     }
 

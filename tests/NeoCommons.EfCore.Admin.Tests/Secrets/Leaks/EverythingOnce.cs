@@ -25,6 +25,15 @@ internal sealed class EverythingOnce(CanaryApp app, LeakRecorder recorder)
         await HealthAsync();
         await FailingStartsAsync();
         await DescriptionsAsync();
+        await RedisAsync();
+    }
+
+    private async Task RedisAsync()
+    {
+        await Get<IRegistryReload>().ReloadAsync(Ct);
+        await Get<ITenantStore>().FindBySlugAsync("acme", Ct);
+        await Eventually.TrueAsync(async () => (await app.DumpRedisAsync()).Split('\n').Length > 2);
+        recorder.Add("redis", await app.DumpRedisAsync());
     }
 
     private async Task TenantsAsync()
@@ -165,6 +174,8 @@ internal sealed class EverythingOnce(CanaryApp app, LeakRecorder recorder)
                 ("ADMIN_DATABASE_URL", $"Host=x;Username=u;Password={app.Password.Text};Bogus=1"),
                 ("ADMIN_DATABASE_URL", $"{app.AdminAddress(5432)}&options=-c%20search_path=x"),
                 ("ADMIN_DATABASE_URL", $"mysql://u:{app.Password.Text}@h/d"),
+                ("REDIS_URL", $"redis://:{Uri.EscapeDataString(app.Password.Text)}@cache/zero"),
+                ("REDIS_URL", $"rediss://{app.Password.Text}"),
                 ("DB_ENCRYPTION_KEY", app.Key.Text + "x"),
                 ("DB_ENCRYPTION_KEY", $"{app.Key.Text},{app.Key.Text}"),
                 ("DB_ENCRYPTION_KEY", app.OtherKey.Text[1..] + ","),
