@@ -11,7 +11,8 @@ await using var servers = await DemoServers.StartAsync(builder, args);
 builder
     .Services.AddNeoCommons(builder.Configuration)
     .UseAdminDatabase(admin => admin.MigrateOnStart = true)
-    .AddTenantDbContext<ShopDbContext>();
+    .AddTenantDbContext<ShopDbContext>()
+    .UseRedis(); // shares the registry between processes where REDIS_URL is set
 builder.Services.AddNeoCommonsProblemDetails();
 builder.Services.AddHealthChecks().AddNeoCommons();
 builder.Services.AddValidation();

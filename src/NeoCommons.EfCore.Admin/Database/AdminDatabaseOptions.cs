@@ -35,9 +35,9 @@ public sealed class AdminDatabaseOptions
     public bool MigrateOnStart { get; set; }
 
     /// <summary>
-    /// How often changed rows are looked for, and how long a tenant is answered from memory. <value>Default: 5 s; 100 ms
-    /// to 1 day.</value>
+    /// How often changes are looked for where no notification comes. <value>Default: 5 s; 100 ms to 1 day.</value>
     /// </summary>
+    /// <remarks>Also how long a tenant is answered from memory in a process that follows no changes: one without a host.</remarks>
     public TimeSpan RefreshInterval { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>

@@ -2,7 +2,7 @@ namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Makes changed rows of the admin database take effect in this process now.</summary>
 /// <remarks>
-/// Rows are read again every <see cref="AdminDatabaseOptions.RefreshInterval"/> anyway. Thread-safe, a singleton.
+/// A changed row takes effect within a second anyway. Thread-safe, a singleton.
 /// </remarks>
 public interface IRegistryReload
 {
