@@ -64,8 +64,16 @@ internal sealed class FleetApp : IAsyncDisposable
     }
 
     /// <summary>Sends the connection through a proxy, or wherever else.</summary>
-    public Task RedirectAsync(string host, int port) =>
-        ExecuteAsync(_admin, $"UPDATE admin.database_connections SET host = '{host}', port = {port}");
+    public async Task RedirectAsync(string host, int port)
+    {
+        // Not by plain SQL: its password is bound to where it leads.
+        await using var context = await _services
+            .GetRequiredService<IDbContextFactory<AdminDbContext>>()
+            .CreateDbContextAsync();
+        var row = await context.DatabaseConnections.SingleAsync();
+        (row.Host, row.Port) = (host, port);
+        await context.SaveChangesAsync();
+    }
 
     public Task<Tenant> CreateAsync(string slug, TenantSource source) =>
         Provisioner.CreateAsync(
