@@ -1,5 +1,6 @@
 using NeoCommons.EfCore.Benchmarks.Create;
 using NeoCommons.EfCore.Benchmarks.Fleet;
+using NeoCommons.EfCore.Benchmarks.Lookup;
 
 // bench.sh [name] [--quick]: the names are those of the folders here.
 var quick = args.Contains("--quick");
@@ -8,6 +9,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
 {
     ["fleet"] = FleetBenchmark.RunAsync,
     ["create"] = CreateBenchmark.RunAsync,
+    ["lookup"] = LookupBenchmark.RunAsync,
 };
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
 {

@@ -25,6 +25,10 @@ internal sealed class FleetApp : IAsyncDisposable
 
     public static string SchemaOf(int tenant) => $"tenant_t{tenant:00000}";
 
+    public ITenantStore Tenants => _services.GetRequiredService<ITenantStore>();
+
+    public IConnectionRegistry Connections => _services.GetRequiredService<IConnectionRegistry>();
+
     public ITenantProvisioner Provisioner => _services.GetRequiredService<ITenantProvisioner>();
 
     public static async Task<FleetApp> StartAsync(
