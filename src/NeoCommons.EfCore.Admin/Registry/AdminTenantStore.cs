@@ -174,8 +174,9 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             key,
             async (entry, token) =>
             {
-                var (found, lasts) = await FindAnywhereAsync(key, which, token).ConfigureAwait(false);
+                var (found, lasts, age) = await FindAnywhereAsync(key, which, token).ConfigureAwait(false);
                 entry.Options.Duration = lasts < Duration ? lasts : Duration;
+                entry.Options.FailSafeMaxDuration = _options.LastKnownGoodFor - age;
                 if (found is null)
                 {
                     entry.Options.IsFailSafeEnabled = false;
@@ -189,8 +190,8 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     }
 
     /// <summary>Asks the other processes' cache, then the admin database; where that fails, takes what the cache had.</summary>
-    /// <returns>The tenant, and how long that holds at the most.</returns>
-    private async Task<(Tenant? Tenant, TimeSpan Lasts)> FindAnywhereAsync(
+    /// <returns>The tenant, how long that holds at the most, and how long ago it was read.</returns>
+    private async Task<(Tenant? Tenant, TimeSpan Lasts, TimeSpan Age)> FindAnywhereAsync(
         string key,
         Expression<Func<TenantRow, bool>> which,
         CancellationToken ct
@@ -200,7 +201,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         var shared = await FindSharedAsync(key, ct).ConfigureAwait(false);
         if (shared is not null && _shared.IsYoung(shared) && seen == Interlocked.Read(ref _changes))
         {
-            return (shared.Value.ToTenant(), Longest);
+            return (shared.Value.ToTenant(), Longest, _shared.AgeOf(shared));
         }
 
         try
@@ -211,13 +212,16 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                 _shared.Keep(key, row, row.Position);
             }
 
-            return (row?.ToTenant(), isSettled && row is not null ? Longest : LongestMiss);
+            return (row?.ToTenant(), isSettled && row is not null ? Longest : LongestMiss, TimeSpan.Zero);
         }
         catch (Exception)
-            when (shared is not null && !_recent.MayBeStale(new TenantId(shared.Value.Id), shared.Position))
+            when (shared is not null
+                && _shared.AgeOf(shared) < _options.LastKnownGoodFor
+                && !_recent.MayBeStale(new TenantId(shared.Value.Id), shared.Position)
+            )
         {
             ServedLastKnown();
-            return (shared.Value.ToTenant(), LongestMiss);
+            return (shared.Value.ToTenant(), LongestMiss, _shared.AgeOf(shared));
         }
     }
 

@@ -110,9 +110,11 @@ internal sealed class SharedCache : IDisposable
     /// <summary>Counts what a value that was found was good for.</summary>
     public void Used(bool isFresh) => _metrics.AskedShared(isFresh ? "hit" : "stale");
 
+    /// <summary>How long ago a value was read from the admin database; clocks of machines differ a little.</summary>
+    public TimeSpan AgeOf<T>(SharedValue<T> value) => (_time.GetUtcNow() - value.ReadAt).Duration();
+
     /// <summary>Whether a value is young enough to be used without asking.</summary>
-    public bool IsYoung<T>(SharedValue<T> value) =>
-        (_time.GetUtcNow() - value.ReadAt).Duration() < AdminTenantStore.Longest;
+    public bool IsYoung<T>(SharedValue<T> value) => AgeOf(value) < AdminTenantStore.Longest;
 
     /// <summary>Keeps a value for all processes; nobody waits for it, and it may fail.</summary>
     public void Keep<T>(string key, T value, long position)

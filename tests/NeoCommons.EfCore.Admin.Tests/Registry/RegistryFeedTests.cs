@@ -227,6 +227,31 @@ public sealed class RegistryFeedTests(TestServers servers)
         Assert.InRange(least, 0, 200);
     }
 
+    [Fact]
+    public async Task A_position_that_is_too_old_or_of_another_server_knows_nothing()
+    {
+        await using var app = await StartAsync();
+        var log = app.Get<RegistryChangeLog>();
+        var (now, changes) = await log.ReadAsync(null, TimeSpan.FromHours(1), Ct);
+        Assert.NotEmpty(changes!);
+        Assert.Empty((await log.ReadAsync(now, default, Ct)).Changes!);
+
+        Assert.Null((await log.ReadAsync(now with { ReadAt = now.ReadAt.AddDays(-1) }, default, Ct)).Changes);
+        Assert.Null((await log.ReadAsync(now with { Snapshot = "9999999999:9999999999:" }, default, Ct)).Changes);
+    }
+
+    [Fact]
+    public async Task A_day_of_changes_is_kept()
+    {
+        await using var app = await StartAsync();
+        await app.AdminAsync(
+            "DELETE FROM admin.registry_changes; INSERT INTO admin.registry_changes (kind, changed_at) "
+                + "SELECT 'connections', now() - h * interval '1 hour' FROM generate_series(20, 29) h"
+        );
+        await app.Get<RegistryChangeLog>().PruneAsync(Ct);
+        Assert.Equal(4L, await app.AdminAsync("SELECT count(*) FROM admin.registry_changes"));
+    }
+
     private Task<TestApp> StartAsync(string refresh = Hourly) =>
         TestApp.StartAsync(
             servers.Postgres,
