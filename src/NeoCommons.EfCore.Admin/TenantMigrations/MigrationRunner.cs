@@ -29,14 +29,20 @@ internal sealed class MigrationRunner(
         var reports = new RunReports(runs, run, progress);
 
         // Others may add tenants of further servers meanwhile, and die before they have migrated them.
-        while (await runs.ServersAsync(run, ct).ConfigureAwait(false) is { Count: > 0 } servers)
+        MigrationRun found;
+        do
         {
-            await ShareAsync(run, servers, options, reports, retyped, ct).ConfigureAwait(false);
+            if (await runs.ServersAsync(run, ct).ConfigureAwait(false) is { Count: > 0 } servers)
+            {
+                await ShareAsync(run, servers, options, reports, retyped, ct).ConfigureAwait(false);
+            }
+
             await runs.FinishAsync(run, ct).ConfigureAwait(false);
-        }
+            found = (await runs.FindWithFailuresAsync(run, ct).ConfigureAwait(false))!;
+        } while (found.Status == MigrationRunStatus.Running);
 
         await ReloadTypesAsync(retyped.Keys, ct).ConfigureAwait(false);
-        return (await runs.FindWithFailuresAsync(run, ct).ConfigureAwait(false))!;
+        return found;
     }
 
     private async Task ShareAsync(
