@@ -13,12 +13,16 @@ namespace NeoCommons.EfCore.Admin.Tests.Connections;
 internal sealed class MovingTarget : IAsyncDisposable
 {
     private readonly PostgresServer[] _servers;
-    private readonly string[] _databases;
+    private readonly Dictionary<string, string[]> _databases;
     private readonly string[] _roles;
     private readonly ConcurrentDictionary<string, Place> _places = [];
 
-    private MovingTarget(TestApp app, PostgresServer[] servers, string[] databases, string[] roles) =>
-        (App, _servers, _databases, _roles) = (app, servers, databases, roles);
+    private MovingTarget(
+        TestApp app,
+        PostgresServer[] servers,
+        Dictionary<string, string[]> databases,
+        string[] roles
+    ) => (App, _servers, _databases, _roles) = (app, servers, databases, roles);
 
     public TestApp App { get; }
 
@@ -26,31 +30,46 @@ internal sealed class MovingTarget : IAsyncDisposable
 
     public static async Task<MovingTarget> StartAsync(PostgresServer first)
     {
-        var app = await TestApp.StartAsync(first);
+        // The driver keeps a pool in memory until it has looked for idle connections the last time.
+        var app = await TestApp.StartAsync(
+            first,
+            settings: new Dictionary<string, string?> { ["NeoCommons:Connections:PruningInterval"] = "00:00:01" }
+        );
         var second = await PostgresServer.StartAsync(ct: Ct);
         await app.CreateTenantAsync("acme");
-        var databases = new[]
+        var databases = new Dictionary<string, string[]>
         {
-            (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!,
-            await second.CreateDatabaseAsync(ct: Ct),
+            ["db1"] =
+            [
+                (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!,
+                await second.CreateDatabaseAsync(ct: Ct),
+            ],
+            ["raw"] = [await first.CreateDatabaseAsync(ct: Ct), await second.CreateDatabaseAsync(ct: Ct)],
         };
         var roles = Enumerable.Range(0, 2).Select(_ => "app_" + RandomNumberGenerator.GetHexString(8, true)).ToArray();
         var target = new MovingTarget(app, [first, second], databases, roles);
-        await target.ExecuteAsync(
-            1,
-            "CREATE SCHEMA tenant_acme; CREATE TABLE tenant_acme.\"Products\" (\"Id\" int PRIMARY KEY, \"Sku\" text, \"Name\" text, \"Price\" numeric)"
-        );
-        for (var i = 0; i < 2; i++)
+        for (var server = 0; server < 2; server++)
         {
-            await target.ExecuteAsync(
-                i,
-                $"INSERT INTO tenant_acme.\"Products\" (\"Id\", \"Sku\", \"Name\", \"Price\") VALUES (1000, 'canary', '{i}', 1);"
-                    + string.Concat(roles.Select(role => $"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{role}';"))
-            );
+            foreach (var (name, names) in databases)
+            {
+                await target.ExecuteAsync(
+                    server,
+                    names[server],
+                    "CREATE SCHEMA IF NOT EXISTS tenant_acme; CREATE TABLE IF NOT EXISTS tenant_acme.\"Products\" (\"Id\" int PRIMARY KEY, "
+                        + "\"Sku\" text, \"Name\" text, \"Price\" numeric); "
+                        + $"INSERT INTO tenant_acme.\"Products\" VALUES (1000, 'canary', '{server}', 1);"
+                        + (
+                            name == "db1"
+                                ? string.Concat(
+                                    roles.Select(role => $"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{role}';")
+                                )
+                                : ""
+                        )
+                );
+            }
         }
 
-        await TestApp.RegisterAsync(app.Services, first, "raw", databases[0]);
-        foreach (var name in new[] { "db1", "raw" })
+        foreach (var name in databases.Keys)
         {
             target._places[name] = new Place(true, 0, 0, 4, "disable", true);
             await target.StoreAsync(name);
@@ -108,7 +127,7 @@ internal sealed class MovingTarget : IAsyncDisposable
             await registry.FindAsync(name, Ct) is { } row
                 ? place.Exists
                     && row.IsActive == place.IsActive
-                    && row.Database == _databases[place.Server]
+                    && row.Database == _databases[name][place.Server]
                     && row.Username == _roles[place.Role]
                     && row.MaxPoolSize == place.MaxPoolSize
                     && row.SslMode.ToString().Equals(place.SslMode, StringComparison.OrdinalIgnoreCase)
@@ -120,20 +139,21 @@ internal sealed class MovingTarget : IAsyncDisposable
     public async Task<long> StrayBackendsAsync()
     {
         var strays = 0L;
-        for (var server = 0; server < 2; server++)
+        foreach (var (name, place) in _places)
         {
-            var right = _places
-                .Values.Where(p => p is { Exists: true, IsActive: true } && p.Server == server)
-                .Select(p => $"'{_roles[p.Role]}'")
-                .Append("''");
-            strays += (long)
-                (
-                    await ExecuteAsync(
-                        server,
-                        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-                            + $"AND usename IN ('{_roles[0]}', '{_roles[1]}') AND usename NOT IN ({string.Join(", ", right)})"
-                    )
-                )!;
+            for (var server = 0; server < 2; server++)
+            {
+                var right = server == place.Server ? _roles[place.Role] : "";
+                strays += (long)
+                    (
+                        await ExecuteAsync(
+                            server,
+                            _databases[name][server],
+                            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                                + $"AND usename IN ('{_roles[0]}', '{_roles[1]}') AND usename <> '{right}'"
+                        )
+                    )!;
+            }
         }
 
         return strays;
@@ -156,7 +176,9 @@ internal sealed class MovingTarget : IAsyncDisposable
                 ? $"""
                 INSERT INTO admin.database_connections (connection_name, host, port, database_name, username, encrypted_password,
                     ssl_mode, pool_min_size, pool_max_size, is_active)
-                VALUES ('{name}', '{server.Host}', {server.Port}, '{_databases[place.Server]}', '{role}', '{token}',
+                VALUES ('{name}', '{server.Host}', {server.Port}, '{_databases[name][
+                    place.Server
+                ]}', '{role}', '{token}',
                     '{place.SslMode}', 0, {place.MaxPoolSize}, {place.IsActive})
                 ON CONFLICT (connection_name) DO UPDATE SET host = excluded.host, port = excluded.port,
                     database_name = excluded.database_name, username = excluded.username,
@@ -167,10 +189,10 @@ internal sealed class MovingTarget : IAsyncDisposable
         );
     }
 
-    private async Task<object?> ExecuteAsync(int server, string sql)
+    private async Task<object?> ExecuteAsync(int server, string database, string sql)
     {
         await using var connection = new NpgsqlConnection(
-            _servers[server].GetConnectionString(_databases[server]) + ";Pooling=false"
+            _servers[server].GetConnectionString(database) + ";Pooling=false"
         );
         await connection.OpenAsync(Ct);
         await using var command = new NpgsqlCommand(sql, connection);
