@@ -90,7 +90,11 @@ internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
         {
             if (!_keepsSessions)
             {
-                if (await PoolerProbe.IsSharedAsync(session, Unpooled, Row, _time, ct).ConfigureAwait(false))
+                if (
+                    await PoolerProbe
+                        .IsSharedAsync(session, Unpooled.OpenConnectionAsync, Row, _time, ct)
+                        .ConfigureAwait(false)
+                )
                 {
                     throw new ConnectionUnavailableException(
                         Name,

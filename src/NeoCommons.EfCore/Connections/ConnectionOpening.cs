@@ -37,8 +37,9 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         PooledDataSource source,
         SessionStatement? bind,
         bool async,
-        CancellationToken ct
-    ) => OpenAsync(connection, source.Row, source, bind, async, ct);
+        CancellationToken ct,
+        OpenUse use = OpenUse.Lease
+    ) => OpenAsync(connection, source.Row, source, bind, async, use, ct);
 
     /// <summary>Opens a connection of a database that no row describes, bound to nobody.</summary>
     public ValueTask<PhysicalConnection> OpenAsync(
@@ -46,7 +47,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         DatabaseConnection database,
         bool async,
         CancellationToken ct
-    ) => OpenAsync(connection, database, null, null, async, ct);
+    ) => OpenAsync(connection, database, null, null, async, OpenUse.Lease, ct);
 
     private async ValueTask<PhysicalConnection> OpenAsync(
         NpgsqlConnection connection,
@@ -54,30 +55,18 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         PooledDataSource? source,
         SessionStatement? bind,
         bool async,
+        OpenUse use,
         CancellationToken ct
     )
     {
         // Every idle connection of the pool can be dead, after a server restart for one.
         for (var attemptsLeft = row.MaxPoolSize; ; attemptsLeft--)
         {
-            try
-            {
-                if (async)
-                {
-                    await connection.OpenAsync(ct).ConfigureAwait(false);
-                }
-                else
-                {
-                    connection.Open();
-                }
-            }
-            catch (Exception e) when (OpenFailure.Explain(e, row) is { } explained)
-            {
-                // The driver may notice its timeout before the cancellation that the caller waits for.
-                ct.ThrowIfCancellationRequested();
-                throw explained;
-            }
-
+            await (
+                source is null
+                    ? DriverOpening.OpenAsync(connection, row, async, ct)
+                    : DriverOpening.OpenAsync(connection, source, use, async, ct)
+            ).ConfigureAwait(false);
             var tried = false;
             try
             {
@@ -131,26 +120,33 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     /// <param name="pooled">Whether it is one of the pool, or its session ends when it is closed.</param>
     /// <param name="ct">Cancels.</param>
     public ValueTask<NpgsqlConnection> OpenNewAsync(PooledDataSource source, bool pooled, CancellationToken ct) =>
-        OpenNewAsync(pooled ? source.Source : source.Unpooled, source.Row, source, ct);
+        OpenNewAsync(
+            pooled ? source.Source : source.Unpooled,
+            source.Row,
+            source,
+            pooled ? OpenUse.Lease : OpenUse.Unpooled,
+            ct
+        );
 
     /// <summary>Opens a connection of a database that no row describes, bound to nobody; a failed one is disposed.</summary>
     public ValueTask<NpgsqlConnection> OpenNewAsync(
         NpgsqlDataSource source,
         DatabaseConnection database,
         CancellationToken ct
-    ) => OpenNewAsync(source, database, null, ct);
+    ) => OpenNewAsync(source, database, null, OpenUse.Lease, ct);
 
     private async ValueTask<NpgsqlConnection> OpenNewAsync(
         NpgsqlDataSource connections,
         DatabaseConnection row,
         PooledDataSource? source,
+        OpenUse use,
         CancellationToken ct
     )
     {
         var connection = connections.CreateConnection();
         try
         {
-            await OpenAsync(connection, row, source, null, async: true, ct).ConfigureAwait(false);
+            await OpenAsync(connection, row, source, null, async: true, use, ct).ConfigureAwait(false);
             return connection;
         }
         catch
@@ -163,6 +159,8 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     /// <summary>Binds a connection that somebody else has just opened; synchronously, since the driver's event is.</summary>
     public PhysicalConnection Bind(NpgsqlConnection open, PooledDataSource source, SessionStatement? bind)
     {
+        source.Passwords.Accepted(open);
+
         // Not async: the task has completed, and its exception is rethrown.
         if (!source.IsProbed)
         {

@@ -5,7 +5,7 @@ public sealed class ConnectionOptions
 {
     private const int MostPreparedStatements = 10_000;
 
-    private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(1);
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
 
     /// <summary>
     /// The authentication methods that a server may ask for while its certificate is not verified, as in Npgsql's
@@ -43,6 +43,12 @@ public sealed class ConnectionOptions
     /// most 1 day.</value>
     /// </summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// How long a password that the server has refused is not tried again, unless the row has another one by then.
+    /// <value>Default: 10 s; 1 s to 1 day.</value> Servers lock roles out that fail too often.
+    /// </summary>
+    public TimeSpan RefusedPasswordBackOff { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
     /// Schemas that follow the tenant's on every tenant's search path, for data and extensions that all tenants of a
@@ -137,9 +143,14 @@ public sealed class ConnectionOptions
                 + "the first must not be negative, the second must be at least 1 second.";
         }
 
-        if (DrainTimeout < TimeSpan.Zero || DrainTimeout > LongestDrain)
+        if (DrainTimeout < TimeSpan.Zero || DrainTimeout > Longest)
         {
             yield return $"NeoCommons:Connections:DrainTimeout is {DrainTimeout}; it must be between 0 and 1 day.";
+        }
+
+        if (RefusedPasswordBackOff < seconds || RefusedPasswordBackOff > Longest)
+        {
+            yield return $"NeoCommons:Connections:RefusedPasswordBackOff is {RefusedPasswordBackOff}; it must be between 1 second and 1 day.";
         }
 
         if (MaxPreparedStatements is < 0 or > MostPreparedStatements)

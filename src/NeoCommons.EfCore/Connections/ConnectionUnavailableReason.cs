@@ -23,4 +23,9 @@ public enum ConnectionUnavailableReason
 
     /// <summary>The server answered and refused the connection: no such database, too many connections, starting up.</summary>
     Refused,
+
+    /// <summary>
+    /// The row has changed, and the pool of this context or lease has been closed since: ask for a new one.
+    /// </summary>
+    Replaced,
 }

@@ -12,7 +12,7 @@ internal static class DataSourceBuilding
 {
     public static NpgsqlDataSource Build(
         DatabaseConnection row,
-        Func<string> password,
+        Func<bool, CancellationToken, ValueTask<string>> password,
         ConnectionOptions options,
         ILoggerFactory loggers,
         bool pooled,
@@ -34,7 +34,11 @@ internal static class DataSourceBuilding
             Name = row.Name,
         };
         builder.UseLoggerFactory(loggers);
-        builder.UsePasswordProvider(_ => password(), (_, _) => new ValueTask<string>(password()));
+        builder.UsePasswordProvider(
+            // Not async: the task has completed, and its exception is rethrown.
+            _ => password(false, CancellationToken.None).AsTask().GetAwaiter().GetResult(),
+            (_, ct) => password(true, ct)
+        );
         builder.ConfigureTypeLoading(types =>
         {
             types.EnableTableCompositesLoading(false);

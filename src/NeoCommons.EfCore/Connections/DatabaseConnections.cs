@@ -1,6 +1,7 @@
 using System.Data;
 using System.Transactions;
 using Npgsql;
+using static NeoCommons.EfCore.ConnectionUnavailableReason;
 
 namespace NeoCommons.EfCore;
 
@@ -11,34 +12,46 @@ internal sealed class DatabaseConnections(
     ConnectionOpening opening
 ) : IDatabaseConnections
 {
+    /// <summary>However often a row changes while a caller waits for its pool.</summary>
+    private const int MostMoves = 100;
+
     public async ValueTask<NpgsqlDataSource> GetDataSourceAsync(string connectionName, CancellationToken ct = default)
     {
-        var source = await sources.AcquireForHandOutAsync(connectionName, ct).ConfigureAwait(false);
-        try
+        for (var movesLeft = MostMoves; ; movesLeft--)
         {
-            // Nobody sees the opens of a source that is given away.
-            if (!source.IsProbed)
+            var source = await sources.AcquireForHandOutAsync(connectionName, ct).ConfigureAwait(false);
+            try
             {
-                var connection = await opening.OpenNewAsync(source, pooled: true, ct).ConfigureAwait(false);
-                await connection.DisposeAsync().ConfigureAwait(false);
-            }
+                // Nobody sees the opens of a source that is given away.
+                if (!source.IsProbed)
+                {
+                    await using var _ = (
+                        await OpenUnleasedAsync(source, null, ct).ConfigureAwait(false)
+                    ).Connection.ConfigureAwait(false);
+                }
 
-            return source.HandOut();
-        }
-        finally
-        {
-            source.Release();
+                return source.HandOut();
+            }
+            catch (ConnectionUnavailableException e) when (e.Reason == Replaced && movesLeft > 0)
+            {
+                // The row's present pool serves.
+            }
+            finally
+            {
+                source.Release();
+            }
         }
     }
 
-    public async ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default)
-    {
-        var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
+    public ValueTask<NpgsqlConnection> OpenConnectionAsync(string connectionName, CancellationToken ct = default) =>
         // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context
         // has just closed.
-        var bind = Transaction.Current is null ? null : searchPath.Nobody.Statement(inTransaction: true);
-        return await OpenAsync(source, bind, ct).ConfigureAwait(false);
-    }
+        OpenAsync(
+            connectionName,
+            Transaction.Current is null ? null : searchPath.Nobody.Statement(inTransaction: true),
+            null,
+            ct
+        );
 
     public async ValueTask<NpgsqlConnection> OpenTenantConnectionAsync(TenantId tenant, CancellationToken ct = default)
     {
@@ -52,18 +65,8 @@ internal sealed class DatabaseConnections(
         }
 
         var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
-        var source = await sources.AcquireAsync(found.ConnectionName, ct).ConfigureAwait(false);
-        if (source.Row.Pooler == PoolerMode.Transaction)
-        {
-            source.Release();
-            throw new TenantIsolationException(
-                $"A tenant's raw connection is bound by search_path, which the transaction pooler of connection "
-                    + $"'{found.ConnectionName}' hands from client to client. {PoolerProbe.Remedies}",
-                tenant
-            );
-        }
-
-        return await OpenAsync(source, searchPath.To(found).Statement(inTransaction: false), ct).ConfigureAwait(false);
+        return await OpenAsync(found.ConnectionName, searchPath.To(found).Statement(inTransaction: false), tenant, ct)
+            .ConfigureAwait(false);
     }
 
     public PoolMetrics GetPoolMetrics(string connectionName)
@@ -96,54 +99,94 @@ internal sealed class DatabaseConnections(
     }
 
     private async ValueTask<NpgsqlConnection> OpenAsync(
+        string connectionName,
+        SessionStatement? bind,
+        TenantId? tenant,
+        CancellationToken ct
+    )
+    {
+        for (var movesLeft = MostMoves; ; movesLeft--)
+        {
+            var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
+            try
+            {
+                ThrowIfUnbindable(source, tenant);
+                var (connection, physical) = await OpenUnleasedAsync(source, bind, ct).ConfigureAwait(false);
+                EndLeaseWith(connection, physical, source);
+                return connection;
+            }
+            catch (Exception e)
+            {
+                source.Release();
+                if (e is not ConnectionUnavailableException { Reason: Replaced } || movesLeft == 0)
+                {
+                    throw;
+                }
+            }
+        }
+    }
+
+    private static void ThrowIfUnbindable(PooledDataSource source, TenantId? tenant)
+    {
+        source.ThrowIfInScope(null);
+        if (tenant is not null && source.Row.Pooler == PoolerMode.Transaction)
+        {
+            throw new TenantIsolationException(
+                $"A tenant's raw connection is bound by search_path, which the transaction pooler of connection "
+                    + $"'{source.Row.Name}' hands from client to client. {PoolerProbe.Remedies}",
+                tenant
+            );
+        }
+    }
+
+    private async ValueTask<(NpgsqlConnection Connection, PhysicalConnection Physical)> OpenUnleasedAsync(
         PooledDataSource source,
         SessionStatement? bind,
         CancellationToken ct
     )
     {
-        NpgsqlConnection? connection = null;
-        var ended = false;
+        var connection = source.Source.CreateConnection();
         try
         {
-            source.ThrowIfInScope(null);
-            connection = source.Source.CreateConnection();
-            var physical = await opening.OpenAsync(connection, source, bind, async: true, ct).ConfigureAwait(false);
-            connection.StateChange += EndLease;
-            return connection;
-
-            void EndLease(object sender, StateChangeEventArgs change)
-            {
-                if (change.CurrentState == ConnectionState.Open)
-                {
-                    RefuseReopening(connection, source);
-                    return;
-                }
-
-                if (Interlocked.Exchange(ref ended, true))
-                {
-                    return;
-                }
-
-                physical.NeedsReset |= source.OwnsReset;
-                try
-                {
-                    opening.EndUse(physical, source);
-                }
-                finally
-                {
-                    source.Release();
-                }
-            }
+            return (
+                connection,
+                await opening
+                    .OpenAsync(connection, source, bind, async: true, ct, OpenUse.Movable)
+                    .ConfigureAwait(false)
+            );
         }
         catch
         {
-            source.Release();
-            if (connection is not null)
-            {
-                await connection.DisposeAsync().ConfigureAwait(false);
-            }
-
+            await connection.DisposeAsync().ConfigureAwait(false);
             throw;
         }
+    }
+
+    private void EndLeaseWith(NpgsqlConnection connection, PhysicalConnection physical, PooledDataSource source)
+    {
+        var ended = false;
+        connection.StateChange += (_, change) =>
+        {
+            if (change.CurrentState == ConnectionState.Open)
+            {
+                RefuseReopening(connection, source);
+                return;
+            }
+
+            if (Interlocked.Exchange(ref ended, true))
+            {
+                return;
+            }
+
+            physical.NeedsReset |= source.OwnsReset;
+            try
+            {
+                opening.EndUse(physical, source);
+            }
+            finally
+            {
+                source.Release();
+            }
+        };
     }
 }

@@ -61,5 +61,30 @@ internal static class OpenFailure
             : null;
     }
 
+    /// <summary>The server does not take the row's password, and is not asked again for a while.</summary>
+    public static ConnectionUnavailableException PasswordRefused(
+        PostgresException e,
+        DatabaseConnection row,
+        TimeSpan backOff
+    ) =>
+        new(
+            row.Name,
+            ConnectionUnavailableReason.AuthenticationFailed,
+            $"Connection '{row.Name}' is unavailable: the server refused user '{row.Username}' ({e.SqlState}), and the row has no other "
+                + "password. Store the one that the server knows (connections set-password), or give the role the row's (ALTER ROLE). "
+                + $"Until the row's password changes, the server is asked again {backOff.TotalSeconds:0.###} s after it refused.",
+            e
+        );
+
+    /// <summary>The lease is of a pool that is no more.</summary>
+    public static ConnectionUnavailableException Replaced(DatabaseConnection row, Exception? e = null) =>
+        new(
+            row.Name,
+            ConnectionUnavailableReason.Replaced,
+            $"Connection '{row.Name}' is unavailable here: its row has changed, and what was asked for before is not served any more. Ask "
+                + "for a new context or connection.",
+            e
+        );
+
     private static string EndOf(string message) => message.EndsWith('.') ? message : message + ".";
 }

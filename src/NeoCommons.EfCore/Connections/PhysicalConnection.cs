@@ -38,6 +38,9 @@ internal sealed class PhysicalConnection
     /// <summary>Notes that a lease begins or ends now.</summary>
     public void MarkUsed(TimeProvider time) => Volatile.Write(ref _lastUsed, time.GetTimestamp());
 
+    /// <summary>Whether it has not been used before.</summary>
+    public bool IsNew => Volatile.Read(ref _lastUsed) == 0;
+
     /// <summary>Whether it has been used before, and not for this long.</summary>
     public bool IsIdleFor(TimeSpan duration, TimeProvider time) =>
         Volatile.Read(ref _lastUsed) is var last and not 0 && time.GetElapsedTime(last) >= duration;

@@ -9,11 +9,14 @@ namespace NeoCommons.EfCore;
 /// A lease is a context or an open connection that we handed out. Disposing a data source under a live lease would make
 /// its next open fail, and would not wake those who wait for a connection, so a replaced one is retired and drains first.
 /// </remarks>
-internal sealed class PooledDataSource
+internal sealed class PooledDataSource : IDisposable
 {
     private const int Retired = int.MinValue;
 
     private readonly TimeProvider _time;
+    private readonly Func<DatabaseConnection, bool>? _hasIdle;
+    private readonly CancellationTokenSource _retiring = new();
+    private readonly CancellationTokenSource _closing = new();
     private readonly Lazy<NpgsqlDataSource> _unpooled;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _graceEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -21,6 +24,8 @@ internal sealed class PooledDataSource
     private DatabaseConnection _row;
     private volatile bool _handedOut;
     private volatile bool _isProbed;
+    private volatile bool _isClosed;
+    private volatile bool _isInScopes;
 
     // The number of leases; the sign bit says that the data source is retired. One word, so that a lease takes no lock.
     private int _leases;
@@ -30,19 +35,32 @@ internal sealed class PooledDataSource
         ConnectionOptions options,
         ILoggerFactory loggers,
         TimeProvider time,
-        bool ownsReset = false
+        bool ownsReset = false,
+        Func<DatabaseConnection, bool>? hasIdle = null
     )
     {
         OwnsReset = ownsReset;
         _row = row;
         _time = time;
-        Source = DataSourceBuilding.Build(row, RevealPassword, options, loggers, pooled: true, ownsReset);
-        _unpooled = new(() => DataSourceBuilding.Build(Row, RevealPassword, options, loggers, pooled: false));
+        _hasIdle = hasIdle;
+        (Retiring, Closing) = (_retiring.Token, _closing.Token);
+        Passwords = new(options.RefusedPasswordBackOff, time);
+        Source = DataSourceBuilding.Build(row, AskPasswordAsync, options, loggers, pooled: true, ownsReset);
+        _unpooled = new(() => DataSourceBuilding.Build(Row, AskPasswordAsync, options, loggers, pooled: false));
     }
 
     public DatabaseConnection Row => Volatile.Read(ref _row);
 
     public NpgsqlDataSource Source { get; }
+
+    /// <summary>What the connections of this source log in with.</summary>
+    public PasswordGate Passwords { get; }
+
+    /// <summary>
+    /// Reads the row again, and takes over its password; false where the pool does not serve what the row says now. Null
+    /// where nothing is known but the row.
+    /// </summary>
+    public Func<PooledDataSource, CancellationToken, Task<bool>>? Refresh { get; init; }
 
     /// <summary>Whether the driver resets no connection of this pool, and those who open one do where it is due.</summary>
     public bool OwnsReset { get; }
@@ -54,6 +72,21 @@ internal sealed class PooledDataSource
         set => _isProbed = value;
     }
 
+    /// <summary>Cancelled when the row has changed: who has nothing yet can ask for the pool that took this one's place.</summary>
+    public CancellationToken Retiring { get; }
+
+    /// <summary>Cancelled when the last lease has ended, or the deadline has passed: nothing is opened any more.</summary>
+    public CancellationToken Closing { get; }
+
+    /// <summary>Whether nothing is opened any more.</summary>
+    public bool IsClosed => _isClosed;
+
+    /// <summary>Whether an open may have to wait for another lease to end. A lease holds one connection at most.</summary>
+    public bool IsCrowded => (Volatile.Read(ref _leases) & ~Retired) > Row.MaxPoolSize || _handedOut || _isInScopes;
+
+    /// <summary>Whether the pool may serve an open without a login; reads the driver's meter.</summary>
+    public bool MayHaveIdle => _hasIdle?.Invoke(Row) is true;
+
     /// <summary>Ends when a retired data source has been disposed.</summary>
     public Task Closed => _closed.Task;
 
@@ -62,6 +95,22 @@ internal sealed class PooledDataSource
     /// closed, until its next use. Loads no types.
     /// </summary>
     public NpgsqlDataSource Unpooled => _unpooled.Value;
+
+    /// <summary>Opens a connection whose session ends with it, as the driver does; under a lease.</summary>
+    public async ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct)
+    {
+        try
+        {
+            var connection = await Unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
+            Passwords.Accepted(connection);
+            return connection;
+        }
+        catch
+        {
+            Passwords.Ended(async: true, ct);
+            throw;
+        }
+    }
 
     /// <summary>Whether the pool serves this row; takes over a changed password.</summary>
     public bool Serves(DatabaseConnection row)
@@ -125,7 +174,14 @@ internal sealed class PooledDataSource
     /// <exception cref="TenantIsolationException">There is a scope, and the reset is ours.</exception>
     public void ThrowIfInScope(TenantId? tenant)
     {
-        if (OwnsReset && Transaction.Current is not null)
+        if (Transaction.Current is null)
+        {
+            return;
+        }
+
+        // Its connections stay taken when their leases have ended, until the scope has.
+        _isInScopes = true;
+        if (OwnsReset)
         {
             throw new TenantIsolationException(
                 "A session whose reset is left out (SessionReset.WhenUsed) cannot be part of a TransactionScope: when that ends, "
@@ -152,6 +208,9 @@ internal sealed class PooledDataSource
 
         try
         {
+            // Who waits must not go on in the thread of whoever saw the change.
+            _ = _retiring.CancelAsync();
+
             // Closes what is idle now, and each leased connection when it comes back.
             Source.Clear();
             using var waiting = new CancellationTokenSource();
@@ -163,6 +222,8 @@ internal sealed class PooledDataSource
             }
 
             await waiting.CancelAsync().ConfigureAwait(false);
+            _isClosed = true;
+            await _closing.CancelAsync().ConfigureAwait(false);
             await Source.DisposeAsync().ConfigureAwait(false);
             if (_unpooled.IsValueCreated)
             {
@@ -175,5 +236,16 @@ internal sealed class PooledDataSource
         }
     }
 
-    private string RevealPassword() => Row.Password.Reveal();
+    /// <summary>Throws away one that nobody has used; a used one is retired.</summary>
+    public void Dispose()
+    {
+        Source.Dispose();
+        Passwords.Dispose();
+        _retiring.Dispose();
+        _closing.Dispose();
+    }
+
+    // Who has the source itself does not tell how his opens end.
+    private ValueTask<string> AskPasswordAsync(bool async, CancellationToken ct) =>
+        Passwords.AskAsync(() => Row, isWatched: !_handedOut, async, ct);
 }

@@ -97,14 +97,17 @@ internal static class PoolerProbe
             return;
         }
 
-        var free = await source.Unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
+        var free = await source.OpenUnpooledAsync(ct).ConfigureAwait(false);
         await using var _ = free.ConfigureAwait(false);
         var other = await BackendOfAsync(free, ct).ConfigureAwait(false);
         await ThrowIfSharedAsync(free, other).ConfigureAwait(false);
 
         async Task ThrowIfSharedAsync(NpgsqlConnection session, int held)
         {
-            if (await AreSessionsSharedAsync(session, held, source.Unpooled, row, time, ct).ConfigureAwait(false))
+            if (
+                await AreSessionsSharedAsync(session, held, source.OpenUnpooledAsync, row, time, ct)
+                    .ConfigureAwait(false)
+            )
             {
                 throw Refusal(
                     row,
@@ -117,14 +120,14 @@ internal static class PoolerProbe
 
     /// <summary>Whether a pooler stands between that hands the session to others, with whatever it holds, locks for one.</summary>
     /// <param name="open">The session, open and in no transaction.</param>
-    /// <param name="unpooled">Where it comes from.</param>
+    /// <param name="openOther">Opens another one like it.</param>
     /// <param name="row">What messages call it.</param>
     /// <param name="time">The clock.</param>
     /// <param name="ct">Cancels.</param>
     /// <exception cref="ConnectionUnavailableException">It could not be found out.</exception>
     public static async Task<bool> IsSharedAsync(
         NpgsqlConnection open,
-        NpgsqlDataSource unpooled,
+        Func<CancellationToken, ValueTask<NpgsqlConnection>> openOther,
         DatabaseConnection row,
         TimeProvider time,
         CancellationToken ct
@@ -132,13 +135,13 @@ internal static class PoolerProbe
     {
         var backend = await BackendOfAsync(open, ct).ConfigureAwait(false);
         return backend != open.ProcessID
-            && await AreSessionsSharedAsync(open, backend, unpooled, row, time, ct).ConfigureAwait(false);
+            && await AreSessionsSharedAsync(open, backend, openOther, row, time, ct).ConfigureAwait(false);
     }
 
     private static async Task<bool> AreSessionsSharedAsync(
         NpgsqlConnection open,
         int backend,
-        NpgsqlDataSource unpooled,
+        Func<CancellationToken, ValueTask<NpgsqlConnection>> openOther,
         DatabaseConnection row,
         TimeProvider time,
         CancellationToken ct
@@ -148,7 +151,7 @@ internal static class PoolerProbe
         var started = time.GetTimestamp();
         var isShared = await BackendOfAsync(open, ct).ConfigureAwait(false) != backend;
         var patience = LongestComparison + (time.GetElapsedTime(started) * RoundTripsOfPatience);
-        var other = HoldAsync(unpooled, ending.Token);
+        var other = HoldAsync(openOther, ending.Token);
         try
         {
             for (var looks = 0; !isShared && looks < Looks && time.GetElapsedTime(started) < patience; )
@@ -200,11 +203,11 @@ internal static class PoolerProbe
     }
 
     private static async Task<(NpgsqlConnection Connection, int Backend)> HoldAsync(
-        NpgsqlDataSource unpooled,
+        Func<CancellationToken, ValueTask<NpgsqlConnection>> openOther,
         CancellationToken ct
     )
     {
-        var connection = await unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
+        var connection = await openOther(ct).ConfigureAwait(false);
         try
         {
             return await HoldAsync(connection, ct).ConfigureAwait(false);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Transactions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -7,23 +8,43 @@ namespace NeoCommons.EfCore;
 /// <summary>One data source per registered database, built at first use, replaced when the row has changed.</summary>
 /// <remarks>
 /// Each lookup compares with the registry's row of now, so a changed row needs no message to take effect: the next lease
-/// sees it.
+/// sees it. The message is for those who wait on a pool that is no more, and for pools that nobody asks for again.
 /// </remarks>
-internal sealed class TenantDataSources(
-    IConnectionRegistry registry,
-    IOptions<ConnectionOptions> options,
-    ILoggerFactory loggers,
-    TimeProvider time,
-    PoolMeter meter
-) : IAsyncDisposable, IDisposable
+internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 {
+    /// <summary>Others wait meanwhile to log in, and not for longer than this.</summary>
+    private static readonly TimeSpan RefreshTimeout = PasswordGate.Patience * 0.8;
+
     private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<PooledDataSource, Task> _draining = new();
-    private readonly ILogger _log = loggers.CreateLogger<TenantDataSources>();
+    private readonly SemaphoreSlim _changing = new(1);
+    private readonly IConnectionRegistry _registry;
+    private readonly ConnectionOptions _options;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _log;
+    private readonly TimeProvider _time;
+    private readonly IDisposable _following;
     private volatile bool _disposed;
 
+    public TenantDataSources(
+        IConnectionRegistry registry,
+        IOptions<ConnectionOptions> options,
+        ILoggerFactory loggers,
+        TimeProvider time,
+        PoolMeter meter
+    )
+    {
+        _registry = registry;
+        _options = options.Value;
+        _loggers = loggers;
+        _log = loggers.CreateLogger<TenantDataSources>();
+        _time = time;
+        Meter = meter;
+        _following = registry.OnChange(name => _ = FollowAsync(name));
+    }
+
     /// <summary>Reads the pools. It listens before there is one: who began to wait earlier would be missed.</summary>
-    public PoolMeter Meter { get; } = meter;
+    public PoolMeter Meter { get; }
 
     /// <summary>The names of the connections that have a pool.</summary>
     public IEnumerable<string> InUse => _current.Keys;
@@ -46,7 +67,33 @@ internal sealed class TenantDataSources(
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        var row = await registry.FindAsync(name, ct).ConfigureAwait(false);
+        var row = await _registry.FindAsync(name, ct).ConfigureAwait(false);
+        if (
+            row is not null
+            && _current.TryGetValue(name, out var source)
+            && row == source.Row
+            && IsFor(source, forHandOut)
+            && source.TryAcquire()
+        )
+        {
+            return source;
+        }
+
+        // One after the other, and each with what the registry says then: one that was slow would bring back a row, a
+        // password even, that is no more.
+        await _changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            return Acquire(name, await _registry.FindAsync(name, ct).ConfigureAwait(false), forHandOut);
+        }
+        finally
+        {
+            _changing.Release();
+        }
+    }
+
+    private PooledDataSource Acquire(string name, DatabaseConnection? row, bool forHandOut)
+    {
         if (row is not { IsActive: true })
         {
             Retire(name);
@@ -96,20 +143,19 @@ internal sealed class TenantDataSources(
     public async ValueTask DisposeAsync()
     {
         _disposed = true;
+        _following.Dispose();
         await CloseAllAsync().ConfigureAwait(false);
     }
+
+    private static bool IsFor(PooledDataSource source, bool forHandOut) => !(forHandOut && source.OwnsReset);
 
     private PooledDataSource Acquire(DatabaseConnection row, bool forHandOut)
     {
         var ownsReset =
-            !forHandOut && row.Pooler != PoolerMode.Transaction && options.Value.SessionReset == SessionReset.WhenUsed;
+            !forHandOut && row.Pooler != PoolerMode.Transaction && _options.SessionReset == SessionReset.WhenUsed;
         while (true)
         {
-            if (
-                _current.TryGetValue(row.Name, out var source)
-                && !(forHandOut && source.OwnsReset)
-                && source.Serves(row)
-            )
+            if (_current.TryGetValue(row.Name, out var source) && IsFor(source, forHandOut) && source.Serves(row))
             {
                 if (source.TryAcquire())
                 {
@@ -121,11 +167,14 @@ internal sealed class TenantDataSources(
                 continue;
             }
 
-            var built = new PooledDataSource(row, options.Value, loggers, time, ownsReset);
+            var built = new PooledDataSource(row, _options, _loggers, _time, ownsReset, HasIdle)
+            {
+                Refresh = RefreshAsync,
+            };
             var won = source is null ? _current.TryAdd(row.Name, built) : _current.TryUpdate(row.Name, built, source);
             if (!won)
             {
-                built.Source.Dispose();
+                built.Dispose();
             }
             else if (source is not null)
             {
@@ -140,6 +189,73 @@ internal sealed class TenantDataSources(
             }
         }
     }
+
+    /// <summary>Reads the row again, of which the server does not take the password.</summary>
+    /// <returns>False where the row is now another pool's, or nobody's.</returns>
+    private async Task<bool> RefreshAsync(PooledDataSource source, CancellationToken ct)
+    {
+        var name = source.Row.Name;
+        using var timeout = new CancellationTokenSource(RefreshTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
+        using var apart = new TransactionScope(
+            TransactionScopeOption.Suppress,
+            TransactionScopeAsyncFlowOption.Enabled
+        );
+        try
+        {
+            await _registry.RefreshAsync(name, either.Token).ConfigureAwait(false);
+            await _changing.WaitAsync(either.Token).ConfigureAwait(false);
+            try
+            {
+                var row = await _registry.FindAsync(name, either.Token).ConfigureAwait(false);
+                return TakesOver(source, row);
+            }
+            finally
+            {
+                _changing.Release();
+            }
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            // What is known stays in force.
+            LogMessages.RowNotRefreshed(_log, e, name);
+            return true;
+        }
+    }
+
+    private async Task FollowAsync(string name)
+    {
+        if (!IsInUse(name))
+        {
+            return;
+        }
+
+        await _changing.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            var row = await _registry.FindAsync(name).ConfigureAwait(false);
+            if (_current.TryGetValue(name, out var source) && !TakesOver(source, row))
+            {
+                LogMessages.DataSourceReplaced(_log, name);
+                Retire(name);
+            }
+        }
+        catch (Exception e)
+        {
+            LogMessages.ChangeNotFollowed(_log, e, name);
+        }
+        finally
+        {
+            _changing.Release();
+        }
+    }
+
+    // One whose password cannot be read has none to take over, and no new lease.
+    private static bool TakesOver(PooledDataSource source, DatabaseConnection? row) =>
+        row is { IsActive: true } && (row.Password.Fault is not null || source.Serves(row));
+
+    // Of a replaced pool too, which has the same name: then the driver is asked, and asks for the password.
+    private bool HasIdle(DatabaseConnection row) => Meter.Read(row.Name) is { Max: 0 } or { Idle: > 0 };
 
     private void Retire(string name)
     {
@@ -160,7 +276,7 @@ internal sealed class TenantDataSources(
     {
         try
         {
-            await source.RetireAsync(options.Value.DrainTimeout).ConfigureAwait(false);
+            await source.RetireAsync(_options.DrainTimeout).ConfigureAwait(false);
         }
         catch (Exception e)
         {

@@ -14,4 +14,18 @@ internal static partial class LogMessages
 
     [LoggerMessage(1002, LogLevel.Warning, "A replaced pool of connection {Connection} could not be closed")]
     public static partial void DrainFailed(ILogger logger, Exception exception, string connection);
+
+    [LoggerMessage(
+        1003,
+        LogLevel.Warning,
+        "A server refused the password of connection {Connection}, and its row could not be read again"
+    )]
+    public static partial void RowNotRefreshed(ILogger logger, Exception exception, string connection);
+
+    [LoggerMessage(
+        1004,
+        LogLevel.Warning,
+        "The pool of connection {Connection} could not be compared with its row, which has changed; the next lease compares them"
+    )]
+    public static partial void ChangeNotFollowed(ILogger logger, Exception exception, string connection);
 }

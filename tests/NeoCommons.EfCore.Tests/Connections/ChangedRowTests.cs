@@ -79,6 +79,17 @@ public sealed class ChangedRowTests(TestServers servers)
         await Eventually.TrueAsync(async () =>
             await Record.ExceptionAsync(() => forgotten.Items.AsNoTracking().SingleAsync(Ct)) is not null
         );
+        Assert.All(
+            [
+                await Record.ExceptionAsync(() => forgotten.Items.AsNoTracking().SingleAsync(Ct)),
+                Record.Exception(() => forgotten.Items.AsNoTracking().Single()),
+            ],
+            late =>
+                Assert.Equal(
+                    ConnectionUnavailableReason.Replaced,
+                    Assert.IsType<ConnectionUnavailableException>(late).Reason
+                )
+        );
         await Eventually.EqualAsync(1, () => app.CountBackendsAsync(row));
         await forgotten.DisposeAsync();
     }

@@ -13,6 +13,12 @@ internal sealed class MemoryRegistry : IConnectionRegistry
     /// <summary>What looking up throws, where the registry itself is to fail.</summary>
     public Exception? Failure { get; set; }
 
+    /// <summary>What a forced look at a row does.</summary>
+    public Func<string, Task>? Refreshing { get; set; }
+
+    /// <summary>What a lookup waits for after it has read its row.</summary>
+    public Func<Task>? Delay { get; set; }
+
     public DatabaseConnection this[string name] => _rows[name];
 
     public void Set(DatabaseConnection row) => _rows[row.Name] = row;
@@ -22,12 +28,26 @@ internal sealed class MemoryRegistry : IConnectionRegistry
 
     public void Remove(string name) => _rows.TryRemove(name, out _);
 
+    public async ValueTask RefreshAsync(string name, CancellationToken ct = default) =>
+        await (Refreshing?.Invoke(name) ?? Task.CompletedTask).WaitAsync(ct);
+
     public ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default)
     {
         Interlocked.Increment(ref _lookups);
+        if (Delay is { } delay)
+        {
+            return FindSlowlyAsync(_rows.GetValueOrDefault(name), delay());
+        }
+
         return Failure is { } failure
             ? ValueTask.FromException<DatabaseConnection?>(failure)
             : ValueTask.FromResult(_rows.GetValueOrDefault(name));
+    }
+
+    private static async ValueTask<DatabaseConnection?> FindSlowlyAsync(DatabaseConnection? found, Task delay)
+    {
+        await delay;
+        return found;
     }
 
     public ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default) =>

@@ -1,0 +1,175 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Has the driver open a connection of a pool, whatever happens meanwhile to the pool and its password.</summary>
+/// <remarks>
+/// Who waits on a pool that is full is woken when it is replaced: the driver would let him wait for connections that nobody
+/// gives back any more. Who waits synchronously cannot be woken; his wait ends with the pool's timeout at the latest.
+/// </remarks>
+internal static class DriverOpening
+{
+    /// <summary>Opens it; with another password, once, if the server refuses the one that it got.</summary>
+    /// <param name="connection">A closed connection of the source.</param>
+    /// <param name="source">Its source.</param>
+    /// <param name="use">What the connection is opened for.</param>
+    /// <param name="async">Whether to wait without a thread.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <exception cref="ConnectionUnavailableException">It could not be opened.</exception>
+    public static async ValueTask OpenAsync(
+        NpgsqlConnection connection,
+        PooledDataSource source,
+        OpenUse use,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        var passwords = source.Passwords;
+        for (var isFirst = true; ; isFirst = false)
+        {
+            if (source.IsClosed)
+            {
+                throw OpenFailure.Replaced(source.Row);
+            }
+
+            if (passwords.IsRefused(source.Row) && (use == OpenUse.Unpooled || !source.MayHaveIdle))
+            {
+                passwords.ThrowIfRefused(source.Row);
+            }
+
+            // It costs memory, so it is left out where nobody can have to wait.
+            using var either =
+                async && source.IsCrowded
+                    ? CancellationTokenSource.CreateLinkedTokenSource(
+                        ct,
+                        use == OpenUse.Movable ? source.Retiring : source.Closing
+                    )
+                    : null;
+            var token = either?.Token ?? ct;
+            try
+            {
+                await OpenAsync(connection, async, token).ConfigureAwait(false);
+                passwords.Accepted(connection);
+                if (!source.IsClosed)
+                {
+                    return;
+                }
+            }
+            catch (PostgresException e) when (IsRefusal(e))
+            {
+                var refused = passwords.Given(async, token) ?? source.Row.Password;
+                try
+                {
+                    await FindOtherAsync(source, refused, isFirst, e, async, ct).ConfigureAwait(false);
+                }
+                finally
+                {
+                    // Not before the row was read again: it may have served those who come meanwhile.
+                    if (source.Row.Password.Equals(refused))
+                    {
+                        passwords.Refuse(refused, e);
+                    }
+
+                    passwords.Ended(async, token);
+                }
+
+                continue;
+            }
+            catch (Exception e)
+            {
+                passwords.Ended(async, token);
+
+                // The driver may notice its timeout before the cancellation that the caller waits for.
+                ct.ThrowIfCancellationRequested();
+                if (Explain(e, source, token) is { } explained)
+                {
+                    throw explained;
+                }
+
+                throw;
+            }
+
+            // Woken by a connection that came back after the deadline. The pool that nobody empties any more must not keep it.
+            source.Source.Clear();
+            connection.Close();
+            throw OpenFailure.Replaced(source.Row);
+        }
+    }
+
+    /// <summary>Opens a connection of a database that no row describes.</summary>
+    /// <exception cref="ConnectionUnavailableException">It could not be opened.</exception>
+    public static async ValueTask OpenAsync(
+        NpgsqlConnection connection,
+        DatabaseConnection row,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        try
+        {
+            await OpenAsync(connection, async, ct).ConfigureAwait(false);
+        }
+        catch (Exception e) when (OpenFailure.Explain(e, row) is { } explained)
+        {
+            ct.ThrowIfCancellationRequested();
+            throw explained;
+        }
+    }
+
+    private static ValueTask OpenAsync(NpgsqlConnection connection, bool async, CancellationToken ct)
+    {
+        if (async)
+        {
+            return new(connection.OpenAsync(ct));
+        }
+
+        connection.Open();
+        return default;
+    }
+
+    /// <summary>Returns where there is another password to try.</summary>
+    private static async ValueTask FindOtherAsync(
+        PooledDataSource source,
+        Secret refused,
+        bool isFirst,
+        PostgresException e,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        if (isFirst && source.Row.Password.Equals(refused) && source.Refresh is { } refresh)
+        {
+            // On a thread of its own: never part of the caller's transaction.
+            var refreshing = Task.Run(() => refresh(source, ct), CancellationToken.None);
+            if (!(async ? await refreshing.ConfigureAwait(false) : refreshing.GetAwaiter().GetResult()))
+            {
+                throw OpenFailure.Replaced(source.Row, e);
+            }
+        }
+
+        if (!isFirst || source.Row.Password.Equals(refused))
+        {
+            throw source.Passwords.Explain(e, source.Row);
+        }
+    }
+
+    private static ConnectionUnavailableException? Explain(
+        Exception e,
+        PooledDataSource source,
+        CancellationToken ct
+    ) =>
+        e switch
+        {
+            // The driver wraps what comes out of asking for the password.
+            { InnerException: ConnectionUnavailableException refused } => refused,
+            OperationCanceledException
+            or { InnerException: OperationCanceledException } when ct.IsCancellationRequested => OpenFailure.Replaced(
+                source.Row,
+                e
+            ),
+            ObjectDisposedException when source.IsClosed => OpenFailure.Replaced(source.Row, e),
+            _ => OpenFailure.Explain(e, source.Row),
+        };
+
+    private static bool IsRefusal(PostgresException e) => e.SqlState is ['2', '8', ..];
+}

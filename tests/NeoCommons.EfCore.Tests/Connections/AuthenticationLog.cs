@@ -1,0 +1,68 @@
+using System.Security.Cryptography;
+using NeoCommons.EfCore.Testing;
+
+namespace NeoCommons.EfCore.Tests.Connections;
+
+/// <summary>A server that writes down who failed to log in: nobody else knows better.</summary>
+public sealed class AuthenticationLog : IAsyncLifetime
+{
+    private const string File = "failures.log";
+
+    public PostgresServer Postgres { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        var options = new PostgresServerOptions
+        {
+            Settings =
+            {
+                ["logging_collector"] = "on",
+                ["log_directory"] = "log",
+                ["log_filename"] = File,
+                ["log_min_messages"] = "fatal",
+            },
+        };
+        Postgres = await PostgresServer.StartAsync(options, TestContext.Current.CancellationToken);
+    }
+
+    public static string NewRole() => "role_" + RandomNumberGenerator.GetHexString(8, lowercase: true);
+
+    /// <summary>How often the server has refused a role.</summary>
+    public async Task<int> CountAsync(string role)
+    {
+        Assert.SkipWhen(Postgres.DataDirectory is null, "The log of this server cannot be read.");
+
+        // What was logged before is in the file when this is.
+        var mark = "mark_" + RandomNumberGenerator.GetHexString(8, lowercase: true);
+        await Assert.ThrowsAsync<Npgsql.PostgresException>(async () =>
+        {
+            await using var connection = new Npgsql.NpgsqlConnection(
+                new Npgsql.NpgsqlConnectionStringBuilder(Postgres.ConnectionString)
+                {
+                    Username = mark,
+                    Password = mark,
+                    Pooling = false,
+                }.ConnectionString
+            );
+            await connection.OpenAsync(TestContext.Current.CancellationToken);
+        });
+        string[] lines = [];
+        await Eventually.TrueAsync(async () =>
+        {
+            await using var log = new FileStream(
+                Path.Combine(Postgres.DataDirectory!, "log", File),
+                FileMode.Open,
+                FileAccess.Read,
+                FileShare.ReadWrite
+            );
+            using var reader = new StreamReader(log);
+            lines = (await reader.ReadToEndAsync(TestContext.Current.CancellationToken)).Split('\n');
+            return lines.Any(line => line.Contains(mark, StringComparison.Ordinal));
+        });
+        return lines.Count(line =>
+            line.Contains("FATAL", StringComparison.Ordinal) && line.Contains($"\"{role}\"", StringComparison.Ordinal)
+        );
+    }
+
+    public ValueTask DisposeAsync() => Postgres.DisposeAsync();
+}
