@@ -68,11 +68,8 @@ public sealed class ChangesUnderLoadTests(TestServers servers)
         Assert.Empty(
             new[] { "0", "1", "inactive", "deleted", "kept a transaction", "during a change" }.Except(_seen.Keys)
         );
-        TestContext.Current.TestOutputHelper?.WriteLine($"DBG {Stopwatch.GetElapsedTime(started)} strays {await target.StrayBackendsAsync()} living {Living()}");
         await Eventually.EqualAsync(0L, target.StrayBackendsAsync);
-        TestContext.Current.TestOutputHelper?.WriteLine($"DBG {Stopwatch.GetElapsedTime(started)} living {Living()}");
         await AssertFlatAsync();
-        TestContext.Current.TestOutputHelper?.WriteLine($"DBG {Stopwatch.GetElapsedTime(started)} living {Living()}");
     }
 
     private async Task ChangeAsync(string name, int number)
