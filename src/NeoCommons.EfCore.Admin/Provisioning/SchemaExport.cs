@@ -39,6 +39,8 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
         var partial = file + Unfinished;
         try
         {
+            // All of a tenant's data: pg_dump writes into the file that is there, and leaves its mode as it is.
+            await new FileStream(partial, OwnersOnly()).DisposeAsync().ConfigureAwait(false);
             await DumpAsync(database, schema, partial, ct).ConfigureAwait(false);
             File.Move(partial, file);
         }
@@ -46,6 +48,17 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
         {
             File.Delete(partial);
         }
+    }
+
+    private static FileStreamOptions OwnersOnly()
+    {
+        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        return options;
     }
 
     private async Task DumpAsync(DatabaseConnection database, SchemaName schema, string file, CancellationToken ct)

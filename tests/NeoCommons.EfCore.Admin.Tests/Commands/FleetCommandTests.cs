@@ -104,6 +104,7 @@ public sealed class FleetCommandTests(TestServers servers)
 
         Assert.Equal("suspended", await StatusAsync("suspend", "acme", "--reason", "unpaid"));
         Assert.Equal("active", await StatusAsync("resume", "acme"));
+        (await CommandLine.Of(app).RunAsync("tenants", "rename", "acme")).Failed(2, "--slug");
         var renamed = await CommandLine
             .Of(app)
             .RunAsync("tenants", "rename", "acme", "--slug", "apex", "--name", "Apex", "--schema", "--json");

@@ -130,6 +130,10 @@ public sealed class TenantRemovalTests(TestServers servers)
             await app.Provisioner.DeleteAsync(acme.Id, new() { ConfirmSlug = "acme", ExportTo = file }, Ct);
             Assert.Equal("PGDMP", System.Text.Encoding.ASCII.GetString((await File.ReadAllBytesAsync(file, Ct))[..5]));
             Assert.Single(folder.GetFiles());
+            if (!OperatingSystem.IsWindows())
+            {
+                Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+            }
         }
         finally
         {

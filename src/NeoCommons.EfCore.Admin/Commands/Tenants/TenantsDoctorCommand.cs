@@ -15,7 +15,8 @@ internal sealed class TenantsDoctorCommand : ConsoleCommand
     };
     private readonly Option<bool> _fix = new("--fix")
     {
-        Description = "Mend what is safe: finish interrupted creations, migrate, drop empty orphan schemas.",
+        Description =
+            "Mend what is safe: finish interrupted creations, migrate, drop empty orphan schemas that carry a tenant's mark.",
     };
 
     public TenantsDoctorCommand()

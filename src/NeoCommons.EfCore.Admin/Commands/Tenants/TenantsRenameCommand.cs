@@ -20,17 +20,21 @@ internal sealed class TenantsRenameCommand : TenantChangeCommand
         Options.Add(_schema);
     }
 
+    protected override void Check(CommandRun run, Tenant tenant) => OrderOf(run);
+
     protected override async Task<Tenant?> ChangeAsync(CommandRun run, Tenant tenant, CancellationToken ct) =>
-        await run.Get<ITenantProvisioner>()
-            .RenameAsync(
-                tenant.Id,
-                new TenantRename
-                {
-                    Slug = run.Value(_slug),
-                    Name = run.Value(_name),
-                    RenameSchema = run.Value(_schema),
-                },
-                ct
-            )
-            .ConfigureAwait(false);
+        await run.Get<ITenantProvisioner>().RenameAsync(tenant.Id, OrderOf(run), ct).ConfigureAwait(false);
+
+    private TenantRename OrderOf(CommandRun run)
+    {
+        var order = new TenantRename
+        {
+            Slug = run.Value(_slug),
+            Name = run.Value(_name),
+            RenameSchema = run.Value(_schema),
+        };
+        return order is { Slug: null, Name: null, RenameSchema: false }
+            ? throw new CommandFailedException(ExitCode.Usage, "Say what is to change: --slug, --name or --schema.")
+            : order;
+    }
 }
