@@ -55,6 +55,9 @@ public sealed class AdminDatabaseOutageTests(TestServers servers)
                 Ct
             );
         var tenants = host.Services.GetRequiredService<ITenantStore>();
+
+        // The creation is a change that is heard of, too: from here on nothing is.
+        await host.Services.GetRequiredService<IRegistryReload>().ReloadAsync(Ct);
         Assert.NotNull(await tenants.FindBySlugAsync("acme", Ct));
         proxy.Latency = TimeSpan.FromMinutes(1);
         await Task.Delay(600, Ct);

@@ -75,6 +75,9 @@ public sealed class RegistryListenerTests(TestServers servers)
         var globex = await app.CreateTenantAsync("globex");
         var store = app.Get<ITenantStore>();
         var initech = await app.CreateTenantAsync("initech");
+
+        // The creations are changes that are heard of, too.
+        await app.ReloadAsync();
         var known = await store.FindAsync(globex.Id, Ct);
         await store.FindAsync(initech.Id, Ct);
 
