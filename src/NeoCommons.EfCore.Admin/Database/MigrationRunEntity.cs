@@ -12,6 +12,9 @@ public class MigrationRunEntity
     /// <summary>The last migration that the run applies.</summary>
     public required string Target { get; set; }
 
+    /// <summary>Every migration that the application knows that began it, with its history; one a line.</summary>
+    public required string Migrations { get; set; }
+
     /// <summary>Who asked for it: user and machine.</summary>
     public required string StartedBy { get; set; }
 

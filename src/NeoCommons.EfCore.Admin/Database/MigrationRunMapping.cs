@@ -17,18 +17,14 @@ internal sealed class MigrationRunMapping : IEntityTypeConfiguration<MigrationRu
         );
         builder.HasKey(r => r.Id).HasName("pk_migration_runs");
 
-        // Whoever comes while a run to the same target goes on joins it.
-        builder
-            .HasIndex(r => r.Target)
-            .IsUnique()
-            .HasFilter("status = 'running'")
-            .HasDatabaseName("ux_migration_runs_running");
+        // ux_migration_runs_running, on md5(migrations), is the migration's own: whoever comes with the same ones joins.
         builder.Property(r => r.Id).HasColumnName("id").HasDefaultValueSql("gen_random_uuid()");
         builder
             .Property(r => r.Status)
             .HasColumnName("status")
             .HasConversion(ColumnText.Of<MigrationRunStatus>(s => s.ToString().ToLowerInvariant()));
         builder.Property(r => r.Target).HasColumnName("target");
+        builder.Property(r => r.Migrations).HasColumnName("migrations");
         builder.Property(r => r.StartedBy).HasColumnName("started_by");
         builder.Property(r => r.ErrorBudget).HasColumnName("error_budget");
         builder

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
@@ -10,7 +9,7 @@ namespace NeoCommons.EfCore.Admin;
 /// less than a server's <c>deadlock_timeout</c>, so that in a deadlock it is never the other who loses. What is compared
 /// is only read.
 /// </remarks>
-internal sealed partial class ExpectedCatalog
+internal sealed class ExpectedCatalog
 {
     private const int Shown = 5;
     private const int Tries = 5;
@@ -105,24 +104,19 @@ internal sealed partial class ExpectedCatalog
 
     // In an empty schema nobody waits for an index, and the catalog does not tell how it was built.
     private static MigrationStep Transactional(MigrationStep step) =>
-        step.IsTransactional
-            ? step
-            : step with
-            {
-                Statements =
-                [
-                    .. step
-                        .Statements.Where(s => s.IsTransactional || !Maintenance().IsMatch(s.Sql))
-                        .Select(s => new MigrationStatement(
-                            Concurrently().Replace(s.Sql, "$1"),
-                            IsTransactional: true
-                        )),
-                ],
-            };
+        step with
+        {
+            Statements = [.. step.Statements.SelectMany(Transactional)],
+        };
 
-    [GeneratedRegex(@"^(\s*(?:CREATE(?:\s+UNIQUE)?|DROP)\s+INDEX\s+)CONCURRENTLY\s", RegexOptions.IgnoreCase)]
-    private static partial Regex Concurrently();
+    private static IEnumerable<MigrationStatement> Transactional(MigrationStatement statement)
+    {
+        if (statement.IsTransactional)
+        {
+            return [statement];
+        }
 
-    [GeneratedRegex(@"^\s*(VACUUM|REINDEX|CLUSTER|ALTER\s+SYSTEM)\b", RegexOptions.IgnoreCase)]
-    private static partial Regex Maintenance();
+        var lone = new LoneStatement(statement.Sql);
+        return lone.IsMaintenance ? [] : [new MigrationStatement(lone.InTransaction, IsTransactional: true)];
+    }
 }

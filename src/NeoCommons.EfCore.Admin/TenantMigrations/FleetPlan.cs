@@ -9,6 +9,9 @@ public sealed record FleetPlan
     /// <summary>Every active and suspended tenant, ordered by slug.</summary>
     public required IReadOnlyList<PlannedTenant> Tenants { get; init; }
 
+    /// <summary>Every migration that is known here, with the history that records it: what a run applies.</summary>
+    internal IReadOnlyList<string> Migrations { get; init; } = [];
+
     /// <summary>Those that have something to do.</summary>
     public IEnumerable<PlannedTenant> Pending => Tenants.Where(t => t.State == PlannedTenantState.Pending);
 }

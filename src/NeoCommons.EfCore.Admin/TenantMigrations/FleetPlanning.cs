@@ -53,6 +53,11 @@ internal sealed class FleetPlanning(
         return new FleetPlan
         {
             Target = all.SelectMany(s => s.Steps).Select(s => s.Id).Max(StringComparer.Ordinal),
+            Migrations =
+            [
+                .. all.SelectMany(s => s.Steps.Select(step => $"{s.History.Table} {step.Id}"))
+                    .Order(StringComparer.Ordinal),
+            ],
             Tenants = [.. planned.SelectMany(p => p).OrderBy(t => t.Slug, StringComparer.Ordinal)],
         };
     }

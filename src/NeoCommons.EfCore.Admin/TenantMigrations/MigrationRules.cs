@@ -5,7 +5,10 @@ using Microsoft.EntityFrameworkCore.Migrations.Operations;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>What a migration must not do, found when its SQL is generated: before the first tenant.</summary>
-/// <remarks>What is in <c>migrationBuilder.Sql</c> is the application's own text, and is not read.</remarks>
+/// <remarks>
+/// What is in <c>migrationBuilder.Sql</c> is the application's own text, and is not read; but an index that is built
+/// concurrently must have a name.
+/// </remarks>
 /// <param name="options">Which schemas are shared.</param>
 /// <param name="ofSharedContexts">Whether the migrations are those of shared tables, and not a tenant's.</param>
 internal sealed class MigrationRules(ConnectionOptions options, bool ofSharedContexts = false)
@@ -64,6 +67,20 @@ internal sealed class MigrationRules(ConnectionOptions options, bool ofSharedCon
                 $"{context.GetType().Name} has UseSeeding or UseAsyncSeeding, which only EF's own Migrate and EnsureCreated "
                     + "call: no tenant would be seeded. Remove it, and seed with a context of the new tenant after "
                     + "ITenantProvisioner.CreateAsync, or with HasData or InsertData in a migration."
+            );
+        }
+    }
+
+    /// <exception cref="InvalidOperationException">A statement could not be found again after it was interrupted.</exception>
+    public static void ThrowIfUnnamed(MigrationStep step)
+    {
+        var lone = step.Statements.Where(s => !s.IsTransactional).Select(s => new LoneStatement(s.Sql));
+        if (lone.Any(s => s is { BuildsIndex: true, Index: null }))
+        {
+            throw new InvalidOperationException(
+                $"Migration '{step.Id}' of {step.Context} builds an index concurrently and does not name it: interrupted, it "
+                    + "would leave an invalid index that nothing could find again. Name it in the migration, CREATE INDEX "
+                    + "CONCURRENTLY \"IX_table_column\" ON ...; where it has been applied already, with the name that the server gave it."
             );
         }
     }

@@ -14,10 +14,10 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
             SELECT id FROM admin.migration_runs ORDER BY started_at DESC LIMIT 100)
         """;
 
-    /// <summary>Begins a run, or joins the one that goes on to the same target, and adds tenants to it.</summary>
+    /// <summary>Begins a run, or joins the one that applies the same migrations, and adds tenants to it.</summary>
     /// <returns>The run; null where others have migrated all of the tenants since they were planned.</returns>
     public async Task<Guid?> JoinAsync(
-        string target,
+        FleetPlan plan,
         int? errorBudget,
         IReadOnlyList<QueuedTenant> tenants,
         CancellationToken ct
@@ -31,8 +31,8 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
         // The row's lock keeps the run from ending before the tenants are in it.
         var join = new NpgsqlCommand(
             """
-            INSERT INTO admin.migration_runs (status, target, started_by, error_budget) VALUES ('running', $1, $2, $3)
-            ON CONFLICT (target) WHERE status = 'running'
+            INSERT INTO admin.migration_runs (status, target, started_by, error_budget, migrations) VALUES ('running', $1, $2, $3, $4)
+            ON CONFLICT (md5(migrations)) WHERE status = 'running'
                 DO UPDATE SET error_budget = coalesce(EXCLUDED.error_budget, migration_runs.error_budget)
             RETURNING id, xmax = 0
             """,
@@ -41,9 +41,10 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
         {
             Parameters =
             {
-                new() { Value = target },
+                new() { Value = plan.Target ?? "" },
                 new() { Value = audit.Actor },
                 new() { Value = (object?)errorBudget ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Integer },
+                new() { Value = string.Join('\n', plan.Migrations) },
             },
         };
         await using var ___ = join.ConfigureAwait(false);
@@ -120,20 +121,32 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
-    /// <summary>Ends runs to this target, or an older one, whose tenants are all known to be there: they were killed at the end.</summary>
-    public async Task FinishForgottenAsync(string target, CancellationToken ct)
+    /// <summary>Ends runs that nobody works at and that have nothing left to do: whoever worked at them was killed.</summary>
+    /// <remarks>
+    /// Of runs that apply what this plan applies, or less: those of an older version of the application, but not those of
+    /// another one. A tenant that the plan has not looked at stays as it is.
+    /// </remarks>
+    /// <param name="plan">A plan by which no tenant has anything to do.</param>
+    /// <param name="ct">Cancels.</param>
+    public async Task FinishForgottenAsync(FleetPlan plan, CancellationToken ct)
     {
+        const string Fulfilled = "string_to_array(r.migrations, E'\\n') <@ $1::text[]";
+        var migrations = plan.Migrations.ToArray();
         var batch = database.Source.CreateBatch();
         await using var _ = batch.ConfigureAwait(false);
         batch.Add(
             $"""
             UPDATE admin.tenant_migrations m SET state = 'done' FROM admin.migration_runs r
-            WHERE r.id = m.run_id AND r.status = 'running' AND r.target <= $1 COLLATE "C" AND m.state IN ('pending', 'running')
-                AND (m.runner IS NULL OR NOT {MigrationClaims.IsAlive})
+            WHERE r.id = m.run_id AND r.status = 'running' AND {Fulfilled} AND m.state IN ('pending', 'running')
+                AND NOT EXISTS (SELECT FROM admin.tenant_migrations w WHERE w.run_id = r.id AND w.state = 'running'
+                    AND {AdvisoryLock.IsHeld("w.runner")})
+                AND (m.tenant_id = ANY($2) OR m.tenant_id IN (
+                    SELECT id FROM admin.tenants WHERE status NOT IN ('active', 'suspended')))
             """,
-            target
+            migrations,
+            plan.Tenants.Select(t => t.TenantId.Value).ToArray()
         );
-        AddEnd(batch, "r.target <= $1 COLLATE \"C\"", target);
+        AddEnd(batch, Fulfilled, migrations);
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 

@@ -83,11 +83,13 @@ internal sealed record MigrationScript(HistoryTable History, IReadOnlyList<Migra
             .GetService<IModelRuntimeInitializer>()
             .Initialize(migration.TargetModel, designTime: true, validationLogger: null);
         var commands = context.GetService<IMigrationsSqlGenerator>().Generate(migration.UpOperations, model);
-        return new MigrationStep(
+        var step = new MigrationStep(
             id,
             name,
             history,
             [.. commands.Select(c => new MigrationStatement(c.CommandText, !c.TransactionSuppressed))]
         );
+        MigrationRules.ThrowIfUnnamed(step);
+        return step;
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
@@ -9,7 +8,7 @@ namespace NeoCommons.EfCore.Admin;
 /// gone when the migration is recorded: killed anywhere, it goes on there. The statement that was under way then is
 /// begun again, unless it turns out to have been finished; an index that it left invalid is dropped first.
 /// </remarks>
-internal sealed partial class SuppressedStep(
+internal sealed class SuppressedStep(
     SchemaMigration migration,
     NpgsqlConnection connection,
     SchemaName schema,
@@ -68,10 +67,9 @@ internal sealed partial class SuppressedStep(
 
     private async Task AloneAsync(int number, bool wasBegun, CancellationToken ct)
     {
-        var sql = step.Statements[number].Sql;
-        if (Index().Match(sql) is { Success: true } match)
+        var statement = new LoneStatement(step.Statements[number].Sql);
+        if (statement.Index is { } index)
         {
-            var index = match.Groups["name"].Value;
             var isValid = await IsValidAsync(index, ct).ConfigureAwait(false);
             if (isValid is true && wasBegun)
             {
@@ -86,9 +84,9 @@ internal sealed partial class SuppressedStep(
 
         try
         {
-            await StatementAsync(sql, ct).ConfigureAwait(false);
+            await StatementAsync(step.Statements[number].Sql, ct).ConfigureAwait(false);
         }
-        catch (PostgresException e) when (wasBegun && IsDoneAlready(sql, e.SqlState))
+        catch (PostgresException e) when (wasBegun && IsDoneAlready(statement, e.SqlState))
         {
             // It was finished, and whoever did so was killed before the next statement was begun.
         }
@@ -100,13 +98,15 @@ internal sealed partial class SuppressedStep(
         }
     }
 
-    private static bool IsDoneAlready(string sql, string state) =>
-        Dropping().IsMatch(sql)
+    // What exists may be an index that is not valid: of those, only what was looked at before is known to be done.
+    private static bool IsDoneAlready(LoneStatement statement, string state) =>
+        statement.IsDropping
             ? state is PostgresErrorCodes.UndefinedObject or PostgresErrorCodes.UndefinedTable
-            : state
-                is PostgresErrorCodes.DuplicateObject
-                    or PostgresErrorCodes.DuplicateTable
-                    or PostgresErrorCodes.DuplicateColumn;
+            : !statement.BuildsIndex
+                && state
+                    is PostgresErrorCodes.DuplicateObject
+                        or PostgresErrorCodes.DuplicateTable
+                        or PostgresErrorCodes.DuplicateColumn;
 
     private async Task<(int Statements, bool Begun)?> ReadProgressAsync(CancellationToken ct)
     {
@@ -166,13 +166,4 @@ internal sealed partial class SuppressedStep(
             throw;
         }
     }
-
-    [GeneratedRegex(
-        """^\s*CREATE\s+(UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(IF\s+NOT\s+EXISTS\s+)?(?<name>"([^"]|"")+"|[\w$]+)\s+ON\b""",
-        RegexOptions.IgnoreCase
-    )]
-    private static partial Regex Index();
-
-    [GeneratedRegex(@"^\s*DROP\b", RegexOptions.IgnoreCase)]
-    private static partial Regex Dropping();
 }

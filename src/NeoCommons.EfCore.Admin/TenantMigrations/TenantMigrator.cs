@@ -94,14 +94,11 @@ internal sealed class TenantMigrator(
 
         if (queued.Count == 0)
         {
-            await runs.FinishForgottenAsync(plan.Target ?? "", ct).ConfigureAwait(false);
+            await runs.FinishForgottenAsync(plan, ct).ConfigureAwait(false);
             return none;
         }
 
-        if (
-            await runs.JoinAsync(plan.Target ?? "", options.ErrorBudget, queued, ct).ConfigureAwait(false)
-            is not { } run
-        )
+        if (await runs.JoinAsync(plan, options.ErrorBudget, queued, ct).ConfigureAwait(false) is not { } run)
         {
             return none;
         }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Testing;
@@ -8,8 +7,6 @@ namespace NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 
 public sealed class FleetTests(TestServers servers)
 {
-    private const string Progress = "\"__NeoCommonsMigrationProgress\"";
-
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Theory]
@@ -217,99 +214,6 @@ public sealed class FleetTests(TestServers servers)
     }
 
     [Fact]
-    public async Task An_index_that_was_being_built_when_the_backend_died_is_built_again()
-    {
-        await using var app = await StartAsync<IndexedContext>();
-        var tenant = (await app.AdoptAsync("acme"))[0];
-        await app.DirectAsync("db1", "CREATE TABLE tenant_acme.blocker (n int)");
-
-        // CREATE INDEX CONCURRENTLY waits for every transaction that has a snapshot.
-        await using var reader = await app.Databases.OpenConnectionAsync("db1", Ct);
-        await using var transaction = await reader.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, Ct);
-        await new NpgsqlCommand("SELECT * FROM tenant_acme.blocker", reader).ExecuteNonQueryAsync(Ct);
-        var migrating = app.Migrator.MigrateAsync(tenant.Id, Ct);
-        await Eventually.TrueAsync(async () => await IsValidAsync(app) is false);
-        await app.DirectAsync(
-            "db1",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND datname = current_database()"
-        );
-        await Eventually.TrueAsync(async () =>
-            await app.DirectAsync(
-                "db1",
-                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%' OR query LIKE 'CREATE INDEX CONCURRENTLY%'"
-            )
-                is > 0L
-        );
-        await transaction.CommitAsync(Ct);
-
-        Assert.Equal(TenantMigrationStatus.Migrated, (await migrating).Status);
-        Assert.Equal(true, await IsValidAsync(app));
-        await AssertNothingLeftAsync(app);
-    }
-
-    [Theory]
-    [InlineData(1, "CREATE TABLE tenant_acme.things (n int); INSERT INTO tenant_acme.things VALUES (1)")]
-    [InlineData(
-        1,
-        "CREATE TABLE tenant_acme.things (n int); INSERT INTO tenant_acme.things VALUES (1); CREATE INDEX ix_things_n ON tenant_acme.things (n)"
-    )]
-    public async Task A_migration_that_was_killed_between_its_statements_goes_on_there(int statements, string reached)
-    {
-        await using var app = await StartAsync<IndexedContext>();
-        var tenant = (await app.AdoptAsync("acme"))[0];
-        await app.DirectAsync(
-            "db1",
-            reached
-                + $"; CREATE TABLE tenant_acme.{Progress} (migration text PRIMARY KEY, statements int NOT NULL, begun boolean NOT NULL); "
-                + $"INSERT INTO tenant_acme.{Progress} VALUES ('20260102000000_Index', {statements}, true); "
-                + "CREATE TABLE tenant_acme.\"__EFMigrationsHistory\" (\"MigrationId\" varchar(150) PRIMARY KEY, \"ProductVersion\" varchar(32) NOT NULL); "
-                + "INSERT INTO tenant_acme.\"__EFMigrationsHistory\" VALUES ('20260101000000_Table', '10')"
-        );
-
-        var result = await app.Migrator.MigrateAsync(tenant.Id, Ct);
-
-        Assert.Equal(["20260102000000_Index"], result.Applied);
-        Assert.Equal(true, await IsValidAsync(app));
-        await AssertNothingLeftAsync(app);
-    }
-
-    [Fact]
-    public async Task An_index_of_that_name_that_nobody_has_begun_is_not_taken_for_the_migrations()
-    {
-        await using var app = await StartAsync<IndexedContext>();
-        var tenant = (await app.AdoptAsync("acme"))[0];
-        await app.DirectAsync(
-            "db1",
-            "CREATE TABLE tenant_acme.other (m int); CREATE INDEX ix_things_n ON tenant_acme.other (m)"
-        );
-        var failed = await Assert.ThrowsAsync<PostgresException>(() => app.Migrator.MigrateAsync(tenant.Id, Ct));
-        Assert.Equal(PostgresErrorCodes.DuplicateTable, failed.SqlState);
-
-        // Nor when it is tried again.
-        failed = await Assert.ThrowsAsync<PostgresException>(() => app.Migrator.MigrateAsync(tenant.Id, Ct));
-        Assert.Equal(PostgresErrorCodes.DuplicateTable, failed.SqlState);
-        await app.DirectAsync("db1", "DROP TABLE tenant_acme.other");
-        await app.Migrator.MigrateAsync(tenant.Id, Ct);
-        Assert.Equal(true, await IsValidAsync(app));
-        await AssertNothingLeftAsync(app);
-    }
-
-    [Fact]
-    public async Task A_run_that_was_killed_at_its_very_end_is_ended_by_the_next()
-    {
-        await using var app = await StartAsync<LedgerContext>();
-        await app.AdoptManyAsync(2);
-        var run = await app.Migrator.MigrateAllAsync(ct: Ct);
-        await app.AdminAsync(
-            "UPDATE admin.migration_runs SET status = 'running', finished_at = NULL; "
-                + "UPDATE admin.tenant_migrations SET state = 'running', runner = 4711 WHERE tenant_id = (SELECT id FROM admin.tenants LIMIT 1)"
-        );
-        Assert.Null((await app.Migrator.MigrateAllAsync(ct: Ct)).Id);
-        var status = (await app.Migrator.GetStatusAsync(run.Id, Ct))!;
-        Assert.Equal((MigrationRunStatus.Completed, 2), (status.Status, status.Done));
-    }
-
-    [Fact]
     public async Task A_runner_with_nothing_to_do_holds_no_lock_of_a_schema()
     {
         await using var app = await StartAsync<LedgerContext>();
@@ -370,48 +274,6 @@ public sealed class FleetTests(TestServers servers)
         Assert.Equal(0L, await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relname = 'runs'"));
     }
 
-    [Theory]
-    [InlineData(typeof(LedgerContext))]
-    [InlineData(typeof(IndexedContext))]
-    public async Task A_script_does_what_the_migrator_would_do(Type context)
-    {
-        await using var app = await TestApp.StartAsync(
-            servers.Postgres,
-            configure: b =>
-                _ =
-                    context == typeof(LedgerContext)
-                        ? b.AddTenantDbContext<LedgerContext>()
-                        : b.AddTenantDbContext<IndexedContext>()
-        );
-        var tenant = (await app.AdoptAsync("acme"))[0];
-
-        var script = await app.Migrator.GenerateScriptAsync(tenant.Id, Ct);
-        await PsqlAsync(app, script);
-
-        Assert.Equal(TenantMigrationStatus.UpToDate, (await app.Migrator.MigrateAsync(tenant.Id, Ct)).Status);
-        Assert.Contains("nothing is pending", await app.Migrator.GenerateScriptAsync(tenant.Id, Ct));
-        Assert.Equal(
-            0L,
-            await app.DirectAsync("db1", "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
-        );
-    }
-
-    [Fact]
-    public async Task A_script_that_begins_outside_of_a_transaction_leads_to_the_tenants_schema()
-    {
-        await using var app = await StartAsync<AddedIndexContext>();
-        var tenant = (await app.AdoptAsync("acme"))[0];
-        await app.DirectAsync("db1", "CREATE TABLE public.things (n int); CREATE TABLE tenant_acme.things (n int)");
-
-        await PsqlAsync(app, await app.Migrator.GenerateScriptAsync(tenant.Id, Ct));
-
-        Assert.Equal(true, await IsValidAsync(app));
-        Assert.Equal(
-            0L,
-            await app.DirectAsync("db1", "SELECT count(*) FROM pg_index WHERE indrelid = 'public.things'::regclass")
-        );
-    }
-
     [Fact]
     public async Task Options_out_of_range_are_refused()
     {
@@ -442,41 +304,6 @@ public sealed class FleetTests(TestServers servers)
 
     private static async Task<string> DatabaseAsync(TestApp app) =>
         (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!;
-
-    private static async Task PsqlAsync(TestApp app, string script)
-    {
-        var database = await DatabaseAsync(app);
-        var start = new ProcessStartInfo(
-            "psql",
-            ["-h", app.Server.Host, "-p", $"{app.Server.Port}", "-U", app.Server.Username, "-q", database]
-        )
-        {
-            RedirectStandardInput = true,
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-            Environment = { ["PGPASSWORD"] = app.Server.Password },
-        };
-        using var psql = Process.Start(start)!;
-        await psql.StandardInput.WriteAsync(script.AsMemory(), Ct);
-        psql.StandardInput.Close();
-        var output = psql.StandardOutput.ReadToEndAsync(Ct);
-        var errors = await psql.StandardError.ReadToEndAsync(Ct);
-        await output;
-        await psql.WaitForExitAsync(Ct);
-        Assert.True(psql.ExitCode == 0, errors);
-    }
-
-    private static async Task<object?> IsValidAsync(TestApp app) =>
-        await app.DirectAsync(
-            "db1",
-            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('tenant_acme.ix_things_n')"
-        );
-
-    private static async Task AssertNothingLeftAsync(TestApp app)
-    {
-        Assert.Equal(1L, await app.DirectAsync("db1", "SELECT count(*) FROM tenant_acme.things"));
-        Assert.Equal(DBNull.Value, await app.DirectAsync("db1", $"SELECT to_regclass('tenant_acme.{Progress}')::text"));
-    }
 
     private static async Task<Tenant> BySlugAsync(TestApp app, string slug) =>
         (await app.Get<ITenantStore>().FindBySlugAsync(slug, Ct))!;

@@ -109,3 +109,35 @@ public sealed class AddIndex : Migration
     protected override void Up(MigrationBuilder migrationBuilder) =>
         migrationBuilder.Sql("CREATE INDEX CONCURRENTLY ix_things_n ON things (n)", suppressTransaction: true);
 }
+
+/// <summary>The same index, in the words of somebody who explains what he does.</summary>
+public class ExplainedIndexContext(DbContextOptions<ExplainedIndexContext> options) : DbContext(options);
+
+[DbContext(typeof(ExplainedIndexContext)), Migration("20260101000000_Table")]
+public sealed class CreateExplained : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) =>
+        migrationBuilder.Sql("CREATE TABLE things (n int); INSERT INTO things VALUES (1)");
+}
+
+[DbContext(typeof(ExplainedIndexContext)), Migration("20260102000000_Index")]
+public sealed class IndexExplained : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) =>
+        migrationBuilder.Sql(
+            "-- things are looked up by n\n/* at night */ CREATE INDEX /* nobody waits */ CONCURRENTLY IF NOT EXISTS ix_things_n ON things (n)",
+            suppressTransaction: true
+        );
+}
+
+public class NamelessIndexContext(DbContextOptions<NamelessIndexContext> options) : DbContext(options);
+
+[DbContext(typeof(NamelessIndexContext)), Migration("20260101000000_Nameless")]
+public sealed class AddNamelessIndex : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder)
+    {
+        migrationBuilder.Sql("CREATE TABLE things (n int)");
+        migrationBuilder.Sql("-- no name\nCREATE INDEX CONCURRENTLY ON things (n)", suppressTransaction: true);
+    }
+}

@@ -206,6 +206,11 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("finished_at");
 
+                    b.Property<string>("Migrations")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("migrations");
+
                     b.Property<DateTimeOffset>("StartedAt")
                         .ValueGeneratedOnAdd()
                         .HasColumnType("timestamp with time zone")
@@ -229,11 +234,6 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
 
                     b.HasKey("Id")
                         .HasName("pk_migration_runs");
-
-                    b.HasIndex("Target")
-                        .IsUnique()
-                        .HasDatabaseName("ux_migration_runs_running")
-                        .HasFilter("status = 'running'");
 
                     b.ToTable("migration_runs", "admin", t =>
                         {
