@@ -5,24 +5,29 @@ namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Tells what is wrong from what is only under way: whether somebody is at a tenant, or was since it was read.</summary>
 /// <remarks>
-/// Whoever creates or changes a tenant holds the lock on its slug until the row is written, and whoever migrates it is
-/// known by a lock too: a dead process has neither, however young or old the row is. The lock is looked at first, and
-/// the row then: who let go of the lock before that has written the row before that.
+/// Whoever creates or changes a tenant holds the lock on its slug until the row is written, and whoever migrates it the
+/// lock on its schema: a dead process has neither, however young or old the row is. The locks are looked at first, and
+/// the row then: who let go of a lock before that has written the row before that.
 /// </remarks>
 internal sealed class SecondLook(AdminDatabase database, IDbContextFactory<AdminDbContext> contexts)
 {
     private static readonly string IsBusy = $"""
         SELECT {AdvisoryLock.IsHeld("hashtextextended($2, 0)")}
-            OR EXISTS (SELECT FROM admin.tenants WHERE id = $1 AND migrating_until > clock_timestamp())
             OR EXISTS (SELECT FROM admin.tenant_migrations q JOIN admin.migration_runs r ON r.id = q.run_id
                 WHERE q.tenant_id = $1 AND r.status = 'running' AND q.state IN ('pending', 'running') AND EXISTS (
                     SELECT FROM admin.tenant_migrations m WHERE m.run_id = r.id AND m.state = 'running' AND {MigrationClaims.IsAlive}))
         """;
 
     /// <summary>Whether nobody is at the tenant, and nobody was since its row was read.</summary>
-    public async Task<bool> IsLeftAloneAsync(TenantEntity seen, CancellationToken ct)
+    /// <param name="connection">A session of the tenant's database.</param>
+    /// <param name="seen">The row as it was read.</param>
+    /// <param name="ct">Cancels.</param>
+    public async Task<bool> IsLeftAloneAsync(NpgsqlConnection connection, TenantEntity seen, CancellationToken ct)
     {
-        if (await IsBusyAsync(seen.Id, seen.Slug, ct).ConfigureAwait(false))
+        if (
+            await IsLockedAsync(connection, seen.SchemaName, ct).ConfigureAwait(false)
+            || await IsBusyAsync(seen.Id, seen.Slug, ct).ConfigureAwait(false)
+        )
         {
             return false;
         }
@@ -90,6 +95,16 @@ internal sealed class SecondLook(AdminDatabase database, IDbContextFactory<Admin
 
         async Task<bool> ExistsAsync(string name) =>
             (await SchemaContent.ReadAsync(connection, SchemaName.Parse(name), ct).ConfigureAwait(false)).Exists;
+    }
+
+    private static async Task<bool> IsLockedAsync(NpgsqlConnection connection, string schema, CancellationToken ct)
+    {
+        var command = new NpgsqlCommand($"SELECT {AdvisoryLock.IsHeld("hashtextextended($1, 0)")}", connection)
+        {
+            Parameters = { new() { Value = SchemaMigration.LockKey(SchemaName.Parse(schema)) } },
+        };
+        await using var _ = command.ConfigureAwait(false);
+        return (bool)(await command.ExecuteScalarAsync(ct).ConfigureAwait(false))!;
     }
 
     private async Task<bool> IsBusyAsync(Guid tenant, string slug, CancellationToken ct)

@@ -40,12 +40,22 @@ internal sealed class TenantDoctor(
         var planned = plan.Tenants.ToDictionary(t => t.TenantId);
         foreach (var connection in all)
         {
-            if (!connection.IsActive || (examination.ConnectionName ?? connection.Name) != connection.Name)
+            if ((examination.ConnectionName ?? connection.Name) != connection.Name)
             {
                 continue;
             }
 
             var tenants = registered[connection.Name];
+            if (!connection.IsActive)
+            {
+                if (TenantFaults.Disabled(connection.Name, tenants.Select(t => t.Tenant)) is { } disabled)
+                {
+                    yield return disabled;
+                }
+
+                continue;
+            }
+
             await foreach (
                 var finding in ExamineAsync(connection.Name, tenants, planned, examination, ct).ConfigureAwait(false)
             )
@@ -59,7 +69,7 @@ internal sealed class TenantDoctor(
 
     private async IAsyncEnumerable<TenantFinding> ExamineAsync(
         string name,
-        IEnumerable<TenantEntity> tenants,
+        IEnumerable<RegisteredTenant> tenants,
         IReadOnlyDictionary<TenantId, PlannedTenant> planned,
         TenantExamination examination,
         [EnumeratorCancellation] CancellationToken ct
@@ -92,7 +102,10 @@ internal sealed class TenantDoctor(
         }
 
         foreach (
-            var orphan in faults.Orphans(schemas, tenants.Select(t => t.SchemaName).ToHashSet(StringComparer.Ordinal))
+            var orphan in faults.Orphans(
+                schemas,
+                tenants.Select(t => t.Tenant.SchemaName).ToHashSet(StringComparer.Ordinal)
+            )
         )
         {
             var connection = await worker.OpenAsync(name, ct).ConfigureAwait(false);
@@ -103,16 +116,24 @@ internal sealed class TenantDoctor(
         }
 
         var expected = new Dictionary<string, ExpectedCatalog>(StringComparer.Ordinal);
-        foreach (var tenant in tenants)
+        foreach (var (tenant, deletingSince) in tenants)
         {
             var plan = planned.GetValueOrDefault(new TenantId(tenant.Id));
-            var fault = TenantFaults.Find(name, tenant, schemas, plan);
+            var fault = deletingSince is { } since
+                ? TenantFaults.HalfDeleted(name, tenant, since)
+                : TenantFaults.Find(name, tenant, schemas, plan);
             if (fault is null && examination.ComparesCatalogs && plan is { State: PlannedTenantState.UpToDate })
             {
                 fault = await CompareAsync(worker, tenant, name, expected, ct).ConfigureAwait(false);
             }
 
-            if (fault is not null && await again.IsLeftAloneAsync(tenant, ct).ConfigureAwait(false))
+            if (fault is null)
+            {
+                continue;
+            }
+
+            var connection = await worker.OpenAsync(name, ct).ConfigureAwait(false);
+            if (await again.IsLeftAloneAsync(connection, tenant, ct).ConfigureAwait(false))
             {
                 yield return fault;
             }
@@ -150,7 +171,10 @@ internal sealed class TenantDoctor(
     }
 
     /// <summary>The tenants of each connection. Warm schemas are no tenants by name or mark.</summary>
-    private async Task<ILookup<string, TenantEntity>> ReadRegistryAsync(string? connectionName, CancellationToken ct)
+    private async Task<ILookup<string, RegisteredTenant>> ReadRegistryAsync(
+        string? connectionName,
+        CancellationToken ct
+    )
     {
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var _ = context.ConfigureAwait(false);
@@ -161,6 +185,13 @@ internal sealed class TenantDoctor(
             .Select(t => new { Tenant = t, t.Connection!.ConnectionName })
             .ToListAsync(ct)
             .ConfigureAwait(false);
-        return tenants.ToLookup(t => t.ConnectionName, t => t.Tenant, StringComparer.Ordinal);
+        var deleting = await TenantAudit.FindDeletingAsync(context, ct).ConfigureAwait(false);
+        return tenants.ToLookup(
+            t => t.ConnectionName,
+            t => new RegisteredTenant(t.Tenant, deleting.TryGetValue(t.Tenant.Id, out var since) ? since : null),
+            StringComparer.Ordinal
+        );
     }
+
+    private sealed record RegisteredTenant(TenantEntity Tenant, DateTimeOffset? DeletingSince);
 }

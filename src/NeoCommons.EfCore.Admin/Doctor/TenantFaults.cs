@@ -5,6 +5,8 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>Findings from what the registry, the plan and a database's list of schemas say.</summary>
 internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
 {
+    private const int Shown = 5;
+
     /// <summary>The schemas that are a tenant's by their mark or name, and that no row has.</summary>
     public IEnumerable<SchemaListing> Orphans(
         IReadOnlyDictionary<string, SchemaListing> schemas,
@@ -29,6 +31,33 @@ internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
                     : "Look into it; then drop it, or insert its tenant into admin.tenants.",
             CanBeMended = schema is { IsMarked: true, IsEmpty: true, Foreign: null },
         };
+
+    /// <summary>That nobody has looked at the tenants of a connection that is switched off; null where it has none.</summary>
+    public static TenantFinding? Disabled(string connectionName, IEnumerable<TenantEntity> tenants)
+    {
+        var slugs = tenants.Where(t => t.Status != TenantStatus.Archived).Select(t => t.Slug).ToList();
+        return slugs.Count == 0
+            ? null
+            : new TenantFinding
+            {
+                Kind = TenantFindingKind.Unreachable,
+                ConnectionName = connectionName,
+                Message =
+                    $"The connection is disabled, and no context of its tenants can be used: {string.Join(", ", slugs.Take(Shown))}"
+                    + (slugs.Count > Shown ? $" and {slugs.Count - Shown} more." : "."),
+                Remedy = $"Archive or move its tenants, or switch it on: connections enable {connectionName}",
+            };
+    }
+
+    /// <summary>That a deletion has begun and not ended.</summary>
+    public static TenantFinding HalfDeleted(string connectionName, TenantEntity tenant, DateTimeOffset since) =>
+        Of(
+            TenantFindingKind.HalfDeleted,
+            connectionName,
+            tenant,
+            $"Its deletion was begun at {since:u} and interrupted: what is left of its schema is of no use, and nobody is at it.",
+            $"Repeat it: tenants delete {tenant.Slug} --confirm {tenant.Slug}"
+        );
 
     /// <summary>What is wrong with a tenant; null where its catalog is to be compared.</summary>
     public static TenantFinding? Find(
@@ -93,7 +122,7 @@ internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
                 TenantFindingKind.Behind,
                 connectionName,
                 tenant,
-                $"{plan.PendingMigrations} migrations are pending; it is at {plan.Version ?? "none"}.",
+                $"{plan.PendingMigrations} pending {(plan.PendingMigrations == 1 ? "migration" : "migrations")}; it is at {plan.Version ?? "none"}.",
                 $"tenants migrate {tenant.Slug}",
                 canBeMended: true
             ),

@@ -15,6 +15,9 @@ public enum TenantFindingKind
     /// <summary>The creation of a tenant was interrupted.</summary>
     HalfMade,
 
+    /// <summary>The deletion of a tenant was interrupted.</summary>
+    HalfDeleted,
+
     /// <summary>A tenant lacks migrations.</summary>
     Behind,
 

@@ -95,6 +95,22 @@ internal sealed class TenantAudit(ILifecycleActor actor)
     public static async Task<bool> IsDeletingAsync(AdminDbContext context, Guid tenant, CancellationToken ct) =>
         await FindLastAsync(context, tenant, Turns, ct).ConfigureAwait(false) is (Deleting, _);
 
+    /// <summary>The tenants whose deletion has begun and not ended, and when.</summary>
+    public static async Task<IReadOnlyDictionary<Guid, DateTimeOffset>> FindDeletingAsync(
+        AdminDbContext context,
+        CancellationToken ct
+    ) =>
+        await context
+            .TenantEvents.Where(e =>
+                e.Action == Deleting
+                && context.Tenants.Any(t => t.Id == e.TenantId)
+                && !context.TenantEvents.Any(later =>
+                    later.TenantId == e.TenantId && later.Id > e.Id && Turns.Contains(later.Action)
+                )
+            )
+            .ToDictionaryAsync(e => e.TenantId, e => e.At, ct)
+            .ConfigureAwait(false);
+
     /// <summary>Notes what a tenant is made from: whoever finishes an interrupted creation knows nothing else of the order.</summary>
     public void NoteBegun(AdminDbContext context, TenantEntity row, NewTenant order) =>
         Note(

@@ -19,6 +19,12 @@ public sealed record MigrateAllOptions
     public TimeSpan LockTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
+    /// How long a tenant waits for its schema when another migration is at it, or its creation, renaming or removal. Then it
+    /// has failed, untouched. <value>Default: 5 min; zero: not at all.</value>
+    /// </summary>
+    public TimeSpan SchemaLockTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
     /// How often a tenant is tried when a lock times out, a deadlock is broken or its connection is lost.
     /// <value>Default: 5; at least 1.</value>
     /// </summary>
@@ -47,6 +53,7 @@ public sealed record MigrateAllOptions
             int.MaxValue,
             nameof(LockTimeout)
         );
+        ArgumentOutOfRangeException.ThrowIfLessThan(SchemaLockTimeout, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfNegative(ErrorBudget ?? 0, nameof(ErrorBudget));
     }
 }

@@ -25,10 +25,6 @@ internal sealed class MigrationClaims(AdminDatabase database)
         + ")";
 
     /// <summary>Writes what came of the tenant before, and claims the next one: one round trip.</summary>
-    /// <remarks>
-    /// Contexts of the tenant wait meanwhile, unless its row has the version that it will have already: such a tenant lacks
-    /// no migration, and is looked at for its role's sake.
-    /// </remarks>
     /// <param name="run">The run.</param>
     /// <param name="worker">The worker's key; it has one tenant at a time.</param>
     /// <param name="connections">The connections to take a tenant of.</param>
@@ -68,17 +64,13 @@ internal sealed class MigrationClaims(AdminDatabase database)
                 LIMIT 1 FOR UPDATE SKIP LOCKED),
             mine AS (
                 UPDATE admin.tenant_migrations m SET state = 'running', runner = $2, started_at = clock_timestamp(), error = NULL
-                FROM next n WHERE m.run_id = n.run_id AND m.tenant_id = n.tenant_id RETURNING m.tenant_id, m.to_version),
-            busy AS (
-                UPDATE admin.tenants t SET migrating_until = CASE WHEN m.to_version IS NULL THEN clock_timestamp() + $4 ELSE t.migrating_until END
-                FROM mine m WHERE t.id = m.tenant_id RETURNING t.*)
-            SELECT b.id, b.slug, b.name, b.schema_name, c.connection_name, b.status, b.region_id, b.schema_version, b.tenant_type
-            FROM busy b JOIN admin.database_connections c ON c.id = b.connection_id
+                FROM next n WHERE m.run_id = n.run_id AND m.tenant_id = n.tenant_id RETURNING m.tenant_id)
+            SELECT t.id, t.slug, t.name, t.schema_name, c.connection_name, t.status, t.region_id, t.schema_version, t.tenant_type
+            FROM mine m JOIN admin.tenants t ON t.id = m.tenant_id JOIN admin.database_connections c ON c.id = t.connection_id
             """,
             run,
             worker,
-            connections,
-            Duration
+            connections
         );
         var reader = await batch.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
@@ -96,8 +88,8 @@ internal sealed class MigrationClaims(AdminDatabase database)
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
-    /// <summary>Says that a tenant is being migrated outside of any run.</summary>
-    public async Task BeginAloneAsync(TenantId tenant, CancellationToken ct)
+    /// <summary>Says that a tenant is being migrated: its contexts wait, or are refused.</summary>
+    public async Task BeginAsync(TenantId tenant, CancellationToken ct)
     {
         var batch = database.Source.CreateBatch();
         await using var _ = batch.ConfigureAwait(false);
@@ -109,8 +101,8 @@ internal sealed class MigrationClaims(AdminDatabase database)
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
-    /// <summary>Says that it is not any more, and which version it has if that is known.</summary>
-    public async Task EndAloneAsync(TenantId tenant, TenantMigrationResult? result, CancellationToken ct)
+    /// <summary>Says that one is not any more that was migrated outside of any run, and which version it has if that is known.</summary>
+    public async Task EndAsync(TenantId tenant, TenantMigrationResult? result, CancellationToken ct)
     {
         var batch = database.Source.CreateBatch();
         await using var _ = batch.ConfigureAwait(false);
@@ -155,8 +147,7 @@ internal sealed class MigrationClaims(AdminDatabase database)
         batch.Add(
             """
             UPDATE admin.tenants t SET migrating_until = clock_timestamp() + $3 FROM admin.tenant_migrations m
-            WHERE m.run_id = $1 AND m.state = 'running' AND m.runner = ANY($2) AND m.to_version IS NULL AND t.id = m.tenant_id
-                AND (t.migrating_until IS NULL OR t.migrating_until < clock_timestamp() + $3 / 2)
+            WHERE m.run_id = $1 AND m.state = 'running' AND m.runner = ANY($2) AND t.id = m.tenant_id AND t.migrating_until < clock_timestamp() + $3 / 2
             """,
             run,
             workers,
@@ -211,11 +202,12 @@ internal sealed class MigrationClaims(AdminDatabase database)
         batch.Add(
             $"""
             UPDATE admin.tenants t SET schema_version = CASE WHEN $2 THEN schema_version ELSE {Newer} END,
-                migrating_until = CASE WHEN {IsAtWork} THEN migrating_until END WHERE id = $1
+                migrating_until = CASE WHEN $4 OR {IsAtWork} THEN migrating_until END WHERE id = $1
             """,
             result.TenantId.Value,
             failed,
-            result.To
+            result.To,
+            result.HadNotBegun
         );
         if (failed)
         {

@@ -54,11 +54,11 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
         {
             var add = new NpgsqlCommand(
                 """
-                INSERT INTO admin.tenant_migrations AS m (run_id, tenant_id, connection_id, ring, state, from_version, to_version)
-                SELECT $1, t.id, t.connection_id, q.ring, 'pending', q.version, CASE WHEN q.is_whole THEN coalesce(q.version, '') END
-                FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[], $6::bool[]) AS q (id, ring, version, registered, is_whole)
+                INSERT INTO admin.tenant_migrations AS m (run_id, tenant_id, connection_id, ring, state, from_version)
+                SELECT $1, t.id, t.connection_id, q.ring, 'pending', q.version
+                FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[]) AS q (id, ring, version, registered)
                 JOIN admin.tenants t ON t.id = q.id AND t.schema_version IS NOT DISTINCT FROM q.registered
-                ON CONFLICT (run_id, tenant_id) DO UPDATE SET state = 'pending', runner = NULL, to_version = EXCLUDED.to_version WHERE m.state = 'failed'
+                ON CONFLICT (run_id, tenant_id) DO UPDATE SET state = 'pending', runner = NULL WHERE m.state = 'failed'
                 """,
                 connection
             )
@@ -70,7 +70,6 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
                     new() { Value = chunk.Select(t => t.Ring).ToArray() },
                     new() { Value = chunk.Select(t => t.Version).ToArray() },
                     new() { Value = chunk.Select(t => t.Registered).ToArray() },
-                    new() { Value = chunk.Select(t => t.IsWhole).ToArray() },
                 },
             };
             await using var ____ = add.ConfigureAwait(false);

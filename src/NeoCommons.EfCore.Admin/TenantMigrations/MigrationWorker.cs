@@ -107,11 +107,12 @@ internal sealed class MigrationWorker(
     private async Task<TenantMigrationResult> VisitAsync(TenantRow row, CancellationToken ct)
     {
         var started = time.GetTimestamp();
+        var hasBegun = false;
         try
         {
             var tenant = row.ToTenant();
             return tenant.Status is TenantStatus.Active or TenantStatus.Suspended
-                ? await migration.RunAsync(connection, tenant, options, ct).ConfigureAwait(false)
+                ? await migration.RunAsync(connection, tenant, options, BeginAsync, ct).ConfigureAwait(false)
                 : Untouched(tenant);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
@@ -126,7 +127,14 @@ internal sealed class MigrationWorker(
                 To = row.SchemaVersion,
                 Duration = time.GetElapsedTime(started),
                 Error = e,
+                HadNotBegun = !hasBegun,
             };
+        }
+
+        Task BeginAsync(CancellationToken token)
+        {
+            hasBegun = true;
+            return claims.BeginAsync(new TenantId(row.Id), token);
         }
     }
 

@@ -96,13 +96,21 @@ internal static class PendingTenants
             }
         );
 
+        // A history that somebody has locked is one that cannot be read now: the others are not to wait for it.
         // One message and so one transaction, which the settings last for; a pooler keeps it together too.
         var batch = new NpgsqlBatch(connection)
         {
             Timeout = 0,
             BatchCommands =
             {
-                new("SELECT set_config('neocommons.asked', $1, true)") { Parameters = { new() { Value = asked } } },
+                new("SELECT set_config('neocommons.asked', $1, true), set_config('lock_timeout', $2, true)")
+                {
+                    Parameters =
+                    {
+                        new() { Value = asked },
+                        new() { Value = $"{SchemaMigration.ReadPatience}ms" },
+                    },
+                },
                 new(Read),
                 new("SELECT current_setting('neocommons.answers')"),
             },
@@ -132,7 +140,14 @@ internal static class PendingTenants
 
         if (columns is [_, "!", var error])
         {
-            return new SchemaState(schema, Exists: true, Version: null, 0, IsAhead: false, Unreadable(schema, error));
+            return new SchemaState(
+                schema,
+                Exists: true,
+                Version: null,
+                0,
+                IsAhead: false,
+                SchemaMigration.Unreadable(schema, error)
+            );
         }
 
         var pending = 0;
@@ -158,10 +173,4 @@ internal static class PendingTenants
 
         return new SchemaState(schema, Exists: true, version, ahead ? 0 : pending, ahead, fault);
     }
-
-    private static InvalidOperationException Unreadable(SchemaName schema, string error) =>
-        new(
-            $"The migrations history of schema {schema.Quoted} cannot be read ({error}). Nothing is known of what it has; "
-                + "mend the table, or grant SELECT on it to the connection's user."
-        );
 }

@@ -5,11 +5,4 @@ namespace NeoCommons.EfCore.Admin;
 /// <param name="Version">The last migration that its schema has, or null.</param>
 /// <param name="Ring">Its ring.</param>
 /// <param name="Registered">The version that the registry has, unless somebody has migrated it since it was planned.</param>
-/// <param name="IsWhole">Whether it lacks no migration, so that nobody need wait while its role is looked after.</param>
-internal readonly record struct QueuedTenant(
-    TenantId Id,
-    string? Version,
-    int Ring = 0,
-    string? Registered = null,
-    bool IsWhole = false
-);
+internal readonly record struct QueuedTenant(TenantId Id, string? Version, int Ring = 0, string? Registered = null);

@@ -25,17 +25,13 @@ internal static class RingOrder
         return queued;
 
         void Take(IEnumerable<PlannedTenant> those, int ring) =>
-            queued.AddRange(
-                those.Select(t => new QueuedTenant(t.TenantId, t.Version, ring, Registered(t), IsWhole(t)))
-            );
+            queued.AddRange(those.Select(t => new QueuedTenant(t.TenantId, t.Version, ring, Registered(t))));
     }
-
-    private static bool IsWhole(PlannedTenant tenant) =>
-        tenant.State is PlannedTenantState.UpToDate or PlannedTenantState.Ahead;
 
     // The plan has written what is newer, of those that lack nothing.
     private static string? Registered(PlannedTenant tenant) =>
-        IsWhole(tenant) && string.CompareOrdinal(tenant.Version, tenant.RegisteredVersion) > 0
+        tenant.State is PlannedTenantState.UpToDate or PlannedTenantState.Ahead
+        && string.CompareOrdinal(tenant.Version, tenant.RegisteredVersion) > 0
             ? tenant.Version
             : tenant.RegisteredVersion;
 }

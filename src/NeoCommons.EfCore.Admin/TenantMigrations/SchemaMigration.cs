@@ -18,6 +18,9 @@ internal sealed class SchemaMigration(
     bool isTemplate = false
 )
 {
+    /// <summary>How long a look at a history waits for a lock, in ms: who only looks holds up nobody, and is not held up.</summary>
+    public const int ReadPatience = 1_000;
+
     private static readonly bool CanSplit =
         !AppContext.TryGetSwitch("Npgsql.EnableSqlRewriting", out var isEnabled) || isEnabled;
 
@@ -37,13 +40,16 @@ internal sealed class SchemaMigration(
 
     /// <summary>Waits for the schema's lock, which other migrations and the creation of the schema take too.</summary>
     /// <remarks>The lock is the session's: it ends with the connection, which therefore must not be a pooled one.</remarks>
-    public async Task LockAsync(CancellationToken ct)
+    /// <param name="ct">Cancels.</param>
+    /// <param name="patience">How long it waits; null: <see cref="AdvisoryLock.Patience"/>.</param>
+    /// <exception cref="TimeoutException">Somebody else has held it all the time.</exception>
+    public async Task LockAsync(CancellationToken ct, TimeSpan? patience = null)
     {
         var key = LockKey(schema);
         await (
             hasSession
-                ? AdvisoryLock.AcquireAsync(connection, key, time, ct)
-                : AdvisoryLock.AcquireForTransactionAsync(connection, key, time, ct)
+                ? AdvisoryLock.AcquireAsync(connection, key, time, ct, patience)
+                : AdvisoryLock.AcquireForTransactionAsync(connection, key, time, ct, patience)
         ).ConfigureAwait(false);
         WasLocked = true;
     }
@@ -97,6 +103,13 @@ internal sealed class SchemaMigration(
 
         return new MigrationPlan(applied, ahead ? [] : pending, ahead);
     }
+
+    /// <summary>Nothing is known of what a schema has.</summary>
+    public static InvalidOperationException Unreadable(SchemaName schema, string error) =>
+        new(
+            $"The migrations history of schema {schema.Quoted} cannot be read ({error}). Nothing is known of what it has; "
+                + "mend the table, grant SELECT on it to the connection's user, or end the session that has locked it."
+        );
 
     /// <summary>A newer version would have applied what is known here: another application writes into the same history.</summary>
     public static InvalidOperationException Mixed(

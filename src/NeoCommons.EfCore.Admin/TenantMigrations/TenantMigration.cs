@@ -22,11 +22,13 @@ internal sealed class TenantMigration(
     /// <param name="worker">The connection to use; it is closed after a failure.</param>
     /// <param name="tenant">The tenant.</param>
     /// <param name="options">How long to wait for a lock, and how often to try.</param>
+    /// <param name="beginning">Is told when the schema is ours and something is about to change in it.</param>
     /// <param name="ct">Cancels.</param>
     public async Task<TenantMigrationResult> RunAsync(
         WorkerConnection worker,
         Tenant tenant,
         MigrateAllOptions options,
+        Func<CancellationToken, Task> beginning,
         CancellationToken ct
     )
     {
@@ -37,7 +39,7 @@ internal sealed class TenantMigration(
                 {
                     try
                     {
-                        return await TryAsync(worker, tenant, options.LockTimeout, token).ConfigureAwait(false);
+                        return await TryAsync(worker, tenant, options, beginning, token).ConfigureAwait(false);
                     }
                     catch
                     {
@@ -73,7 +75,8 @@ internal sealed class TenantMigration(
     private async Task<MigrationPlan> TryAsync(
         WorkerConnection worker,
         Tenant tenant,
-        TimeSpan lockTimeout,
+        MigrateAllOptions options,
+        Func<CancellationToken, Task> beginning,
         CancellationToken ct
     )
     {
@@ -82,7 +85,14 @@ internal sealed class TenantMigration(
         await shared.EnsureAsync(worker.Source, ct).ConfigureAwait(false);
         var row = worker.Source.Row;
         var hasSession = row.Pooler != PoolerMode.Transaction;
-        var migration = new SchemaMigration(connection, tenant.Schema, searchPath, time, hasSession, lockTimeout);
+        var migration = new SchemaMigration(
+            connection,
+            tenant.Schema,
+            searchPath,
+            time,
+            hasSession,
+            options.LockTimeout
+        );
         if (!hasSession)
         {
             var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
@@ -102,9 +112,15 @@ internal sealed class TenantMigration(
 
         async Task<MigrationPlan> PlanAsync()
         {
-            await migration.LockAsync(ct).ConfigureAwait(false);
+            await migration.LockAsync(ct, options.SchemaLockTimeout).ConfigureAwait(false);
             await migration.BindAsync(ct).ConfigureAwait(false);
-            return await migration.PlanAsync(all, ct).ConfigureAwait(false);
+            var found = await migration.PlanAsync(all, ct).ConfigureAwait(false);
+            if (found.Pending.Count > 0)
+            {
+                await beginning(ct).ConfigureAwait(false);
+            }
+
+            return found;
         }
     }
 

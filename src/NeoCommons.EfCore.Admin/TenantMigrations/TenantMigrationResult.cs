@@ -23,6 +23,9 @@ public sealed record TenantMigrationResult
 
     internal bool MayChangeTypes { get; init; }
 
+    /// <summary>Whether it failed before the schema was ours, so that somebody else may be migrating it.</summary>
+    internal bool HadNotBegun { get; init; }
+
     /// <summary>How long it took, waiting for the schema's lock included.</summary>
     public TimeSpan Duration { get; init; }
 

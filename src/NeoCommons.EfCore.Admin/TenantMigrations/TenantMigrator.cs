@@ -9,6 +9,7 @@ internal sealed class TenantMigrator(
     TenantDataSources sources,
     TenantMigrationScripts scripts,
     PendingMigrations pending,
+    IConnectionRegistry rows,
     SearchPath searchPath,
     TenantMigration migration,
     FleetPlanning planning,
@@ -34,13 +35,15 @@ internal sealed class TenantMigrator(
         using var apart = AmbientTransaction.Suppress();
         var worker = new WorkerConnection(sources, opening);
         await using var _ = worker.ConfigureAwait(false);
-        await claims.BeginAloneAsync(found.Id, ct).ConfigureAwait(false);
         using var done = new CancellationTokenSource();
-        var renewing = RenewAsync(found.Id, done.Token);
+        var renewing = Task.CompletedTask;
+        var hasBegun = false;
         TenantMigrationResult? result = null;
         try
         {
-            result = await migration.RunAsync(worker, found, new MigrateAllOptions(), ct).ConfigureAwait(false);
+            result = await migration
+                .RunAsync(worker, found, new MigrateAllOptions(), BeginAsync, ct)
+                .ConfigureAwait(false);
             if (result.MayChangeTypes)
             {
                 await TypeReload.TryAsync(worker.Source, log, ct).ConfigureAwait(false);
@@ -52,7 +55,20 @@ internal sealed class TenantMigrator(
         {
             await done.CancelAsync().ConfigureAwait(false);
             await renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await TryEndAsync(found, result).ConfigureAwait(false);
+            if (hasBegun || result is not null)
+            {
+                await TryEndAsync(found, result).ConfigureAwait(false);
+            }
+        }
+
+        async Task BeginAsync(CancellationToken token)
+        {
+            await claims.BeginAsync(found.Id, token).ConfigureAwait(false);
+            if (!hasBegun)
+            {
+                hasBegun = true;
+                renewing = RenewAsync(found.Id, done.Token);
+            }
         }
     }
 
@@ -122,7 +138,10 @@ internal sealed class TenantMigrator(
             await tenants.FindAsync(tenant, ct).ConfigureAwait(false) ?? throw new TenantNotFoundException(tenant);
         using var apart = AmbientTransaction.Suppress();
         var steps = await pending.ReadAsync(found, scripts.For(found), ct).ConfigureAwait(false);
-        return TenantScript.Of(found, steps, searchPath);
+        var row =
+            await rows.FindAsync(found.ConnectionName, ct).ConfigureAwait(false)
+            ?? throw new ConnectionNotFoundException(found.ConnectionName);
+        return TenantScript.Of(found, steps, row, searchPath);
     }
 
     // A canary that is misspelled would let the whole fleet go first.
@@ -158,7 +177,7 @@ internal sealed class TenantMigrator(
             await Task.Delay(MigrationClaims.Duration / 3, time, ct).ConfigureAwait(false);
             try
             {
-                await claims.BeginAloneAsync(tenant, ct).ConfigureAwait(false);
+                await claims.BeginAsync(tenant, ct).ConfigureAwait(false);
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
@@ -216,7 +235,7 @@ internal sealed class TenantMigrator(
     {
         try
         {
-            await claims.EndAloneAsync(tenant.Id, result, CancellationToken.None).ConfigureAwait(false);
+            await claims.EndAsync(tenant.Id, result, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e)
         {

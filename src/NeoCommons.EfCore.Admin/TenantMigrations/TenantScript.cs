@@ -3,63 +3,106 @@ using System.Text;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Pending migrations as a script for psql, with the guards that the migrator itself has.</summary>
-internal static class TenantScript
+internal sealed class TenantScript
 {
-    public static string Of(Tenant tenant, IReadOnlyList<MigrationStep> steps, SearchPath searchPath)
+    private readonly StringBuilder _text = new();
+    private readonly string _lock;
+    private readonly string _bind;
+    private readonly bool _hasSession;
+    private bool _isOpen;
+
+    private TenantScript(SchemaName schema, SearchPath searchPath, bool hasSession)
     {
-        var text = new StringBuilder();
-        text.Append("-- Tenant ").Append(tenant.Slug).Append(", schema ").Append(tenant.Schema.Value).Append(": ");
+        _hasSession = hasSession;
+        _lock =
+            $"SELECT pg_advisory_{(hasSession ? "" : "xact_")}lock(hashtextextended({Literal(SchemaMigration.LockKey(schema))}, 0));";
+        _bind =
+            searchPath.BindTo(schema, inTransaction: !hasSession)
+            + $";\nDO $neo$ BEGIN IF current_schema() IS DISTINCT FROM {Literal(schema.Value)} THEN RAISE EXCEPTION 'The schema does not exist here.'; END IF; END $neo$;";
+    }
+
+    /// <exception cref="InvalidOperationException">Behind the row's transaction pooler, a step cannot be executed.</exception>
+    public static string Of(
+        Tenant tenant,
+        IReadOnlyList<MigrationStep> steps,
+        DatabaseConnection row,
+        SearchPath searchPath
+    )
+    {
+        var head = $"-- Tenant {tenant.Slug}, schema {tenant.Schema.Value}: ";
         if (steps.Count == 0)
         {
-            return text.AppendLine("nothing is pending.").ToString();
+            return head + "nothing is pending.\n";
         }
 
-        text.AppendLine($"{steps.Count} migrations, up to {steps[^1].Id}.");
-        text.AppendLine("\\set ON_ERROR_STOP on");
-        text.AppendLine(
-            $"SELECT pg_advisory_lock(hashtextextended({Literal(SchemaMigration.LockKey(tenant.Schema))}, 0));"
+        var script = new TenantScript(tenant.Schema, searchPath, row.Pooler != PoolerMode.Transaction);
+        if (!script._hasSession)
+        {
+            MigrationStep.ThrowIfNotTransactional(steps, row);
+        }
+
+        script._text.AppendLine(
+            head + $"{steps.Count} {(steps.Count == 1 ? "migration" : "migrations")}, up to {steps[^1].Id}."
         );
-        var isOpen = false;
+        script._text.AppendLine("\\set ON_ERROR_STOP on");
+        script.Write(tenant.Schema, steps);
+        return script._text.ToString();
+    }
+
+    private void Write(SchemaName schema, IReadOnlyList<MigrationStep> steps)
+    {
+        if (_hasSession)
+        {
+            _text.AppendLine(_lock);
+        }
+
         foreach (var step in steps)
         {
-            text.AppendLine().AppendLine($"-- {step.Id} of {step.Context}");
+            _text.AppendLine().AppendLine($"-- {step.Id} of {step.Context}");
+            if (!_hasSession && _isOpen)
+            {
+                _text.AppendLine(_bind);
+            }
+
             foreach (var statement in step.Statements)
             {
                 Be(statement.IsTransactional);
-                text.AppendLine(statement.Sql.TrimEnd().TrimEnd(';')).AppendLine(";");
+                _text.AppendLine(statement.Sql.TrimEnd().TrimEnd(';')).AppendLine(";");
             }
 
             Be(inTransaction: true);
-            text.AppendLine(step.History.CreateSql(tenant.Schema) + ";")
-                .AppendLine(step.History.InsertSql(tenant.Schema, step.Id) + ";");
+            _text
+                .AppendLine(step.History.CreateSql(schema) + ";")
+                .AppendLine(step.History.InsertSql(schema, step.Id) + ";");
         }
 
-        return text.AppendLine("COMMIT;").ToString();
+        _text.AppendLine("COMMIT;");
+    }
 
-        // A step may have left another path, and what runs outside of a transaction is bound and guarded each time.
-        void Be(bool inTransaction)
+    // A step may have left another path, and what runs outside of a transaction is bound and guarded each time.
+    private void Be(bool inTransaction)
+    {
+        if (inTransaction && _isOpen)
         {
-            if (inTransaction && isOpen)
-            {
-                return;
-            }
-
-            if (isOpen)
-            {
-                text.AppendLine("COMMIT;");
-            }
-
-            isOpen = inTransaction;
-            if (inTransaction)
-            {
-                text.AppendLine("BEGIN;");
-            }
-
-            text.AppendLine(searchPath.BindTo(tenant.Schema, inTransaction: false) + ";");
-            text.AppendLine(
-                $"DO $neo$ BEGIN IF current_schema() IS DISTINCT FROM {Literal(tenant.Schema.Value)} THEN RAISE EXCEPTION 'The schema does not exist here.'; END IF; END $neo$;"
-            );
+            return;
         }
+
+        if (_isOpen)
+        {
+            _text.AppendLine("COMMIT;");
+        }
+
+        _isOpen = inTransaction;
+        if (inTransaction)
+        {
+            _text.AppendLine("BEGIN;");
+            if (!_hasSession)
+            {
+                _text.AppendLine(_lock);
+            }
+        }
+
+        _text.AppendLine(_bind);
     }
 
     private static string Literal(string text) =>

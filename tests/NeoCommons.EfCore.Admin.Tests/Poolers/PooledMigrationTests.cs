@@ -76,6 +76,37 @@ public sealed class PooledMigrationTests(TestServers servers)
         Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.tenants"));
     }
 
+    [Fact]
+    public async Task A_script_for_a_transaction_pooler_is_one_transaction_and_leaves_nothing_in_a_session()
+    {
+        await using var pooler = await StartPoolerAsync();
+        await using var app = await StartAppAsync(pooler, b => b.AddTenantDbContext<LedgerContext>());
+        var tenant = (await app.AdoptAsync("acme"))[0];
+
+        var script = await app.Migrator.GenerateScriptAsync(tenant.Id, Ct);
+
+        Assert.DoesNotContain("pg_advisory_lock", script);
+        Assert.DoesNotContain("SET search_path", script);
+        Assert.Equal(1, script.Split("BEGIN;").Length - 1);
+        Assert.Equal(1, script.Split("COMMIT;").Length - 1);
+        await Psql.RunAsync(app, script);
+        Assert.Equal(101, await app.DirectAsync("db1", "SELECT n FROM tenant_acme.runs"));
+        Assert.Equal(TenantMigrationStatus.UpToDate, Assert.Single(await app.MigrateAllAsync()).Status);
+    }
+
+    [Fact]
+    public async Task What_cannot_run_behind_a_transaction_pooler_makes_no_script_for_it()
+    {
+        await using var pooler = await StartPoolerAsync();
+        await using var app = await StartAppAsync(pooler, b => b.AddTenantDbContext<AddedIndexContext>());
+        var tenant = (await app.AdoptAsync("acme"))[0];
+
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() =>
+            app.Migrator.GenerateScriptAsync(tenant.Id, Ct)
+        );
+        Assert.Contains("20260101000000_Index", refused.Message);
+    }
+
     private Task<PgBouncerServer> StartPoolerAsync() =>
         PgBouncerServer.StartAsync(
             servers.Postgres,

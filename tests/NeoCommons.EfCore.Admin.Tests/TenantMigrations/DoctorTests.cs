@@ -140,6 +140,61 @@ public sealed class DoctorTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_deletion_that_was_interrupted_is_told_and_how_to_finish_it()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        foreach (var slug in new[] { "gone", "half", "kept" })
+        {
+            var tenant = await app.CreateTenantAsync(slug);
+            await app.Provisioner.ArchiveAsync(tenant.Id, ct: Ct);
+        }
+
+        // Killed after the first, and after the last of its schema.
+        await app.AdminAsync(
+            "INSERT INTO admin.tenant_events (tenant_id, slug, action, actor) SELECT id, slug, 'deleting', 'me' FROM admin.tenants WHERE slug <> 'kept'"
+        );
+        await app.DirectAsync(
+            "db1",
+            $"DROP SCHEMA \"{await app.AdminAsync("SELECT schema_name FROM admin.tenants WHERE slug = 'gone'")}\" CASCADE"
+        );
+
+        var found = await ExamineAsync(app);
+
+        Assert.Equal(
+            [(TenantFindingKind.HalfDeleted, "gone"), (TenantFindingKind.HalfDeleted, "half")],
+            found.Select(f => (f.Kind, f.Slug!))
+        );
+        Assert.Contains("tenants delete gone --confirm gone", found[0].Remedy);
+        Assert.All(found, f => Assert.False(f.CanBeMended));
+    }
+
+    [Fact]
+    public async Task The_tenants_of_a_disabled_connection_are_not_called_well()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres, databases: 2);
+        await app.CreateTenantAsync("acme");
+        await app.AdminAsync("UPDATE admin.database_connections SET is_active = false");
+        await app.ReloadAsync();
+
+        // The one without tenants is nobody's affair.
+        var found = Assert.Single(await ExamineAsync(app));
+        Assert.Equal((TenantFindingKind.Unreachable, "db1"), (found.Kind, found.ConnectionName));
+        Assert.Contains("acme", found.Message);
+    }
+
+    [Fact]
+    public async Task A_tenant_whose_migration_was_killed_just_now_is_told_at_once()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("acme");
+        await app.DirectAsync("db1", "DROP SCHEMA tenant_acme CASCADE; CREATE SCHEMA tenant_acme");
+        await app.AdminAsync("UPDATE admin.tenants SET migrating_until = now() + interval '30 seconds'");
+        await app.ReloadAsync();
+
+        Assert.Equal(TenantFindingKind.Behind, Assert.Single(await ExamineAsync(app)).Kind);
+    }
+
+    [Fact]
     public async Task What_belongs_to_another_role_is_named_and_left_alone()
     {
         await using var server = await PostgresServer.StartAsync(ct: Ct);

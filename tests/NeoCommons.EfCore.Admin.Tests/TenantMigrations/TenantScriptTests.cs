@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -24,7 +23,7 @@ public sealed class TenantScriptTests(TestServers servers)
         var tenant = (await app.AdoptAsync("acme"))[0];
 
         var script = await app.Migrator.GenerateScriptAsync(tenant.Id, Ct);
-        await PsqlAsync(app, script);
+        await Psql.RunAsync(app, script);
 
         Assert.Equal(TenantMigrationStatus.UpToDate, (await app.Migrator.MigrateAsync(tenant.Id, Ct)).Status);
         Assert.Contains("nothing is pending", await app.Migrator.GenerateScriptAsync(tenant.Id, Ct));
@@ -41,7 +40,7 @@ public sealed class TenantScriptTests(TestServers servers)
         var tenant = (await app.AdoptAsync("acme"))[0];
         await app.DirectAsync("db1", "CREATE TABLE public.things (n int); CREATE TABLE tenant_acme.things (n int)");
 
-        await PsqlAsync(app, await app.Migrator.GenerateScriptAsync(tenant.Id, Ct));
+        await Psql.RunAsync(app, await app.Migrator.GenerateScriptAsync(tenant.Id, Ct));
 
         Assert.Equal(true, await IsValidAsync(app));
         Assert.Equal(
@@ -53,32 +52,6 @@ public sealed class TenantScriptTests(TestServers servers)
     private Task<TestApp> StartAsync<TContext>()
         where TContext : DbContext =>
         TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<TContext>());
-
-    private static async Task<string> DatabaseAsync(TestApp app) =>
-        (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!;
-
-    private static async Task PsqlAsync(TestApp app, string script)
-    {
-        var database = await DatabaseAsync(app);
-        var start = new ProcessStartInfo(
-            "psql",
-            ["-h", app.Server.Host, "-p", $"{app.Server.Port}", "-U", app.Server.Username, "-q", database]
-        )
-        {
-            RedirectStandardInput = true,
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-            Environment = { ["PGPASSWORD"] = app.Server.Password },
-        };
-        using var psql = Process.Start(start)!;
-        await psql.StandardInput.WriteAsync(script.AsMemory(), Ct);
-        psql.StandardInput.Close();
-        var output = psql.StandardOutput.ReadToEndAsync(Ct);
-        var errors = await psql.StandardError.ReadToEndAsync(Ct);
-        await output;
-        await psql.WaitForExitAsync(Ct);
-        Assert.True(psql.ExitCode == 0, errors);
-    }
 
     private static async Task<object?> IsValidAsync(TestApp app) =>
         await app.DirectAsync(

@@ -80,6 +80,7 @@ internal sealed class TenantsDoctorCommand : ConsoleCommand
             TenantFindingKind.OrphanSchema => "orphan schema",
             TenantFindingKind.MissingSchema => "missing schema",
             TenantFindingKind.HalfMade => "half made",
+            TenantFindingKind.HalfDeleted => "half deleted",
             TenantFindingKind.WrongOwner => "wrong owner",
             _ => TenantReport.Word(kind),
         };

@@ -25,7 +25,10 @@ internal sealed class TenantsScriptCommand : ConsoleCommand
         IReadOnlyList<MigrationStep> steps = run.Value(_all)
             ? [.. scripts.SelectMany(s => s.Steps)]
             : await run.Get<PendingMigrations>().ReadAsync(tenant, scripts, ct).ConfigureAwait(false);
-        var sql = TenantScript.Of(tenant, steps, run.Get<SearchPath>());
+        var row =
+            await run.Get<IConnectionRegistry>().FindAsync(tenant.ConnectionName, ct).ConfigureAwait(false)
+            ?? throw new ConnectionNotFoundException(tenant.ConnectionName);
+        var sql = TenantScript.Of(tenant, steps, row, run.Get<SearchPath>());
         return new CommandResult(
             new
             {
