@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
@@ -90,6 +91,25 @@ internal sealed class Fleet : IAsyncDisposable
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         );
 
+    /// <summary>SIGKILL for the server and all of its processes: nothing of it has the time to write anything.</summary>
+    public async Task KillServerAsync()
+    {
+        var postmaster = ParentOf((int)(await AdminAsync("SELECT pg_backend_pid()"))!);
+        using var server = Process.GetProcessById(postmaster);
+        var children = Process.GetProcesses().Where(p => ParentOf(p.Id) == postmaster).ToList();
+        server.Kill();
+        foreach (var child in children)
+        {
+            using (child)
+            {
+                child.Kill();
+                await child.WaitForExitAsync(Ct);
+            }
+        }
+
+        await server.WaitForExitAsync(Ct);
+    }
+
     /// <summary>Every schema is as a migration that nothing disturbed leaves it, and nothing is anywhere else.</summary>
     public async Task AssertWholeAsync(int tenants)
     {
@@ -136,6 +156,23 @@ internal sealed class Fleet : IAsyncDisposable
     public async Task<object?> TenantsAsync(string sql) => await ScalarAsync(_database, sql);
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    // The fourth field, after the command in brackets; 0 for a process that has just ended.
+    private static int ParentOf(int process)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{process}/stat");
+            return int.Parse(
+                stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+                CultureInfo.InvariantCulture
+            );
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
 
     private async Task<object?> ScalarAsync(string database, string sql)
     {

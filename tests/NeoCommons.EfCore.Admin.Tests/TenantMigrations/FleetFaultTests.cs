@@ -1,6 +1,5 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using NeoCommons.EfCore.Testing;
 using Npgsql;
 
@@ -333,52 +332,8 @@ public sealed class FleetFaultTests(TestServers servers)
 
     private async Task<ProxiedFleet> ProxiedAsync(int tenants)
     {
-        var app = await StartAsync();
-        await app.AdoptManyAsync(tenants);
-        var fleet = new ProxiedFleet(
-            app,
-            TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port),
-            TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port)
-        );
-
-        // The driver waits as long for a silent server to hear of a cancellation.
-        await app.AdminAsync(
-            $"UPDATE admin.database_connections SET port = {fleet.Tenants.Port}, pool_timeout_seconds = 2"
-        );
+        var fleet = await ProxiedFleet.StartAsync(servers);
+        await fleet.App.AdoptManyAsync(tenants);
         return fleet;
-    }
-
-    /// <summary>An application that reaches its admin database and its tenants' through proxies.</summary>
-    private sealed class ProxiedFleet : IAsyncDisposable
-    {
-        private readonly IHost _host;
-
-        public ProxiedFleet(TestApp app, TcpFaultProxy admin, TcpFaultProxy tenants)
-        {
-            (App, Admin, Tenants) = (app, admin, tenants);
-            _host = TestApp.BuildHost(
-                app.Server,
-                app.Connections[0],
-                new Dictionary<string, string?>
-                {
-                    ["ADMIN_DATABASE_URL"] = admin.GetConnectionString(app.AdminConnectionString),
-                    ["DB_ENCRYPTION_KEY"] = Key,
-                },
-                b => b.AddTenantDbContext<LedgerContext>()
-            );
-        }
-
-        public TestApp App { get; }
-        public TcpFaultProxy Admin { get; }
-        public TcpFaultProxy Tenants { get; }
-        public ITenantMigrator Migrator => _host.Services.GetRequiredService<ITenantMigrator>();
-
-        public async ValueTask DisposeAsync()
-        {
-            await ((IAsyncDisposable)_host).DisposeAsync();
-            await App.DisposeAsync();
-            await Admin.DisposeAsync();
-            await Tenants.DisposeAsync();
-        }
     }
 }
