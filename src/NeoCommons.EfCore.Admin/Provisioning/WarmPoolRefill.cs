@@ -27,13 +27,7 @@ internal sealed class WarmPoolRefill(
             try
             {
                 await RefillAllAsync(stoppingToken).ConfigureAwait(false);
-                using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
-                await Task.WhenAny(
-                        warm.Taken.WaitAsync(waiting.Token),
-                        Task.Delay(options.Value.RefillInterval, time, waiting.Token)
-                    )
-                    .ConfigureAwait(false);
-                await waiting.CancelAsync().ConfigureAwait(false);
+                await warm.Taken.WaitAsync(options.Value.RefillInterval, time, stoppingToken).ConfigureAwait(false);
             }
             catch (Exception) when (stoppingToken.IsCancellationRequested)
             {

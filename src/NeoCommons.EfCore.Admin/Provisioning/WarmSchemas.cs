@@ -5,7 +5,7 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Takes schemas that wait for a tenant.</summary>
-internal sealed class WarmSchemas(IOptions<WarmPoolOptions> options) : IDisposable
+internal sealed class WarmSchemas(IOptions<WarmPoolOptions> options)
 {
     /// <summary>The comment of a schema that waits.</summary>
     public const string Mark = "NeoCommons warm schema";
@@ -13,7 +13,7 @@ internal sealed class WarmSchemas(IOptions<WarmPoolOptions> options) : IDisposab
     public const string Prefix = "warm_";
 
     /// <summary>Tells the refill that one was taken.</summary>
-    public SemaphoreSlim Taken { get; } = new(0, 1);
+    public WakeUp Taken { get; } = new();
 
     /// <summary>Whether a tenant's row says that its schema is one that waited, and has not been renamed yet.</summary>
     public static bool IsWarm(string schema) => schema.StartsWith(Prefix, StringComparison.Ordinal);
@@ -51,7 +51,7 @@ internal sealed class WarmSchemas(IOptions<WarmPoolOptions> options) : IDisposab
             return null;
         }
 
-        SignalTaken();
+        Taken.Call();
         return taken[0];
     }
 
@@ -72,19 +72,5 @@ internal sealed class WarmSchemas(IOptions<WarmPoolOptions> options) : IDisposab
 
         await SchemaMark.RenameAsync(connection, warm, schema, row, ct).ConfigureAwait(false);
         return true;
-    }
-
-    public void Dispose() => Taken.Dispose();
-
-    private void SignalTaken()
-    {
-        try
-        {
-            Taken.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // It has been told already.
-        }
     }
 }

@@ -26,24 +26,17 @@ internal sealed class RegistryFeed(
     /// <summary>For what no trigger tells: a row that could not be read, triggers that were switched off.</summary>
     private static readonly TimeSpan ReloadInterval = AdminTenantStore.Longest;
 
-    private readonly SemaphoreSlim _awake = new(0, 1);
+    /// <summary>What could not be read is read again soon: until then, nobody knows what it holds.</summary>
+    private static readonly TimeSpan LongestAfterFailure = TimeSpan.FromSeconds(5);
+
+    private readonly WakeUp _wakeUp = new();
     private readonly SemaphoreSlim _one = new(1);
     private RegistryPosition? _position;
     private long _reloaded;
     private long _pruned = time.GetTimestamp();
 
     /// <summary>Has the log read soon.</summary>
-    public void Wake()
-    {
-        try
-        {
-            _awake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // It is awake already.
-        }
-    }
+    public void Wake() => _wakeUp.Call();
 
     public async Task ReloadAsync(CancellationToken ct = default)
     {
@@ -72,12 +65,6 @@ internal sealed class RegistryFeed(
         await base.StartAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    public override void Dispose()
-    {
-        base.Dispose();
-        _awake.Dispose();
-    }
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
@@ -87,7 +74,7 @@ internal sealed class RegistryFeed(
                 await CatchUpAsync(reload: false, stoppingToken).ConfigureAwait(false);
                 await PruneAsync(stoppingToken).ConfigureAwait(false);
                 await Task.Delay(Pause, time, stoppingToken).ConfigureAwait(false);
-                await WaitAsync(stoppingToken).ConfigureAwait(false);
+                await _wakeUp.WaitAsync(options.Value.RefreshInterval, time, stoppingToken).ConfigureAwait(false);
             }
             catch (Exception) when (stoppingToken.IsCancellationRequested)
             {
@@ -98,10 +85,19 @@ internal sealed class RegistryFeed(
                 AdminLogMessages.RegistryNotRefreshed(log, e);
                 tenants.IsFollowed = false;
                 await TryReloadAsync(stoppingToken).ConfigureAwait(false);
-                await Task.Delay(options.Value.RefreshInterval, time, stoppingToken)
-                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await WaitAfterFailureAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
+    }
+
+    // However often it is called: a database that is down is not to be overrun.
+    private async Task WaitAfterFailureAsync(CancellationToken ct)
+    {
+        await Task.Delay(Pause, time, ct).ConfigureAwait(false);
+        var interval = options.Value.RefreshInterval;
+        await _wakeUp
+            .WaitAsync(interval < LongestAfterFailure ? interval : LongestAfterFailure, time, ct)
+            .ConfigureAwait(false);
     }
 
     /// <summary>Takes in what changed since the last time; where that fails, the next time begins where this one did.</summary>
@@ -188,15 +184,5 @@ internal sealed class RegistryFeed(
             _pruned = time.GetTimestamp();
             await changes.PruneAsync(ct).ConfigureAwait(false);
         }
-    }
-
-    private async Task WaitAsync(CancellationToken ct)
-    {
-        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var waking = _awake.WaitAsync(waiting.Token);
-        await Task.WhenAny(waking, Task.Delay(options.Value.RefreshInterval, time, waiting.Token))
-            .ConfigureAwait(false);
-        await waiting.CancelAsync().ConfigureAwait(false);
-        ct.ThrowIfCancellationRequested();
     }
 }

@@ -122,6 +122,23 @@ public sealed class RegistryFeedTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_log_that_could_not_be_read_is_read_again_soon_and_not_only_in_an_hour()
+    {
+        await using var app = await StartAsync();
+        var acme = (await app.AdoptAsync("acme"))[0];
+        var store = app.Get<ITenantStore>();
+        await Eventually.EqualAsync("acme", async () => (await store.FindAsync(acme.Id, Ct))!.Name);
+        await app.AdminAsync(
+            "ALTER TABLE admin.registry_changes RENAME COLUMN slugs TO away; NOTIFY neocommons_registry"
+        );
+        await Eventually.TrueAsync(() => !app.Get<AdminTenantStore>().IsFollowed);
+        await app.AdminAsync("ALTER TABLE admin.registry_changes RENAME COLUMN away TO slugs");
+
+        // Nobody calls it, and the interval is an hour.
+        await Eventually.TrueAsync(() => app.Get<AdminTenantStore>().IsFollowed);
+    }
+
+    [Fact]
     public async Task Where_the_log_is_not_there_yet_connections_are_read_again_all_the_same()
     {
         await using var app = await StartAsync(refresh: "00:00:00.2");
