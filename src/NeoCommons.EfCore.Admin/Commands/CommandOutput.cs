@@ -8,6 +8,17 @@ internal sealed class CommandOutput(CommandConsole console)
     private const string Gap = "  ";
     private const int BorderWidth = 3;
 
+    /// <summary>Text of others, which may have line breaks, as one line.</summary>
+    public static string OneLine(string text) =>
+        string.Join(
+            ' ',
+            text.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        );
+
+    /// <summary>So many of them: "1 tenant", "2 tenants".</summary>
+    public static string Count(int number, string what) =>
+        FormattableString.Invariant($"{number} {what}{(number == 1 ? "" : "s")}");
+
     /// <summary>Writes a line.</summary>
     public void Line(string text) => console.Out.WriteLine(Clean(text));
 

@@ -1,4 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 using NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 
 namespace NeoCommons.EfCore.Admin.Tests.Commands;
@@ -45,7 +47,25 @@ public sealed class FleetCommandTests(TestServers servers)
         Assert.Contains("2: 1 done, 1 failed", ran.Out, StringComparison.Ordinal);
         Assert.Contains("this schema is bad", ran.Out, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', ran.Out + ran.Errors);
-        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "bad-one")).Failed(1, "this schema is bad");
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "bad-one")).Failed(
+            1,
+            "Migration 20260103000000_FailInBadSchemas: P0001: this schema is bad"
+        );
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_stack_trace_of_a_failed_tenant_is_for_who_asks_for_it(bool verbose)
+    {
+        using var log = new LogRecorder();
+        await using var app = await StartAsync(["acme", "bad-one"], log);
+
+        var ran = await CommandLine.Of(app).RunAsync(["tenants", "migrate", "--all", .. Verbose(verbose)]);
+
+        Assert.Equal(1, ran.Code);
+        Assert.Single(ran.Errors.Split('\n'), line => line.Contains("bad-one", StringComparison.Ordinal));
+        Assert.Equal(verbose, log.Lines.Any(line => line.Contains("   at ", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -167,9 +187,23 @@ public sealed class FleetCommandTests(TestServers servers)
         Assert.Equal(2, count);
     }
 
-    private async Task<TestApp> StartAsync(params string[] slugs)
+    private static string[] Verbose(bool isVerbose) => isVerbose ? ["--verbose"] : [];
+
+    private Task<TestApp> StartAsync(params string[] slugs) => StartAsync(slugs, log: null);
+
+    private async Task<TestApp> StartAsync(string[] slugs, ILoggerProvider? log)
     {
-        var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<LedgerContext>());
+        var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b =>
+            {
+                b.AddTenantDbContext<LedgerContext>();
+                if (log is not null)
+                {
+                    b.Services.AddSingleton(log);
+                }
+            }
+        );
         await app.AdoptAsync(slugs);
         return app;
     }

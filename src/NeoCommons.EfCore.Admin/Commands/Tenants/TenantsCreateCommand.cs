@@ -93,7 +93,7 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
             output =>
                 output.Line(
                     $"Would create tenant '{tenant.Slug}' in schema '{schema}' of connection '{connection}', with "
-                        + $"{migrations} migrations. Nothing was changed."
+                        + $"{CommandOutput.Count(migrations, "migration")}. Nothing was changed."
                 )
         );
     }

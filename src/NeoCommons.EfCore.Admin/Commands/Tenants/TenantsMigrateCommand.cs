@@ -163,7 +163,9 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
                 );
                 if (tenants.Count > 0)
                 {
-                    output.Line($"Would migrate {tenants.Count} tenants to {plan.Target}. Nothing was changed.");
+                    output.Line(
+                        $"Would migrate {CommandOutput.Count(tenants.Count, "tenant")} to {plan.Target}. Nothing was changed."
+                    );
                 }
             },
             tenants.Any(t => t.State == PlannedTenantState.Unknown) ? ExitCode.Failed : ExitCode.Ok
@@ -184,7 +186,7 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
             output =>
                 output.Line(
                     result.Applied.Count > 0
-                        ? $"Tenant '{result.Slug}' is migrated from {result.From ?? "nothing"} to {result.To}: {result.Applied.Count} migrations."
+                        ? $"Tenant '{result.Slug}' is migrated from {result.From ?? "nothing"} to {result.To}: {CommandOutput.Count(result.Applied.Count, "migration")}."
                         : $"Tenant '{result.Slug}' is {(result.Status == TenantMigrationStatus.Ahead ? "ahead, at" : "up to date, at")} {result.To}."
                 )
         );
