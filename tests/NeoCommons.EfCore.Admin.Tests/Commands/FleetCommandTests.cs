@@ -69,6 +69,25 @@ public sealed class FleetCommandTests(TestServers servers)
     }
 
     [Fact]
+    public async Task The_status_tells_how_a_run_ended_in_the_exit_code_too()
+    {
+        await using var app = await StartAsync("acme", "bad-one");
+
+        var none = await CommandLine.Of(app).RunAsync("tenants", "status");
+        var document = await CommandLine.Of(app).RunAsync("tenants", "status", "--json");
+        await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all");
+        var failed = await CommandLine.Of(app).RunAsync("tenants", "status", "--json");
+
+        Assert.Contains("tenants migrate --all", none.IsOk().Out, StringComparison.Ordinal);
+        Assert.Equal("none", document.IsOk().Json.GetProperty("status").GetString());
+        Assert.Equal((1, "failed"), (failed.Code, failed.Json.GetProperty("status").GetString()));
+        (await CommandLine.Of(app).RunAsync("tenants", "status", "--run", Guid.NewGuid().ToString())).Failed(
+            3,
+            "There is no run"
+        );
+    }
+
+    [Fact]
     public async Task Canaries_and_a_budget_stop_the_run()
     {
         await using var app = await StartAsync("acme", "bad-one", "globex");
@@ -112,8 +131,15 @@ public sealed class FleetCommandTests(TestServers servers)
         (await CommandLine.Of(app).RunAsync("tenants", "migrate")).Failed(2, "--all");
         (await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme", "--all")).Failed(2, "--all");
         (await CommandLine.Of(app).RunAsync("tenants", "migrate", "nobody")).Failed(3, "nobody");
-        (await CommandLine.Of(app).RunAsync("tenants", "status")).Failed(3, "tenants migrate --all");
-        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all", "--rings", "0")).Failed(2, "100");
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme", "--canary", "x", "--rings", "5")).Failed(
+            2,
+            "--canary, --rings: for all tenants only"
+        );
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme", "--lock-timeout", "5")).Failed(
+            2,
+            "--lock-timeout"
+        );
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.migration_runs"));
     }
 
     [Fact]

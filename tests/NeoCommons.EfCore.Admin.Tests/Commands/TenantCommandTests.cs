@@ -74,6 +74,7 @@ public sealed class TenantCommandTests(TestServers servers)
         Assert.Empty(await SlugsAsync("--type", "clinic", "--connection", "db2"));
         var none = await CommandLine.Of(app).RunAsync("tenants", "list", "--type", "none");
         Assert.Contains("There is no such tenant.", none.IsOk().Out, StringComparison.Ordinal);
+        (await CommandLine.Of(app).RunAsync("tenants", "list", "--connection", "nope")).Failed(3, "'nope'");
 
         async Task<string?[]> SlugsAsync(params string[] options)
         {

@@ -26,7 +26,11 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
     {
         Description = "The region; the connection's, if not given.",
     };
-    private readonly Option<Guid?> _id = new("--id") { Description = "The id; a new one, if not given." };
+    private readonly Option<Guid?> _id = new("--id")
+    {
+        Description = "The id; a new one, if not given.",
+        CustomParser = given => OptionValue.Read<Guid>(given, "a UUID", id => id != Guid.Empty),
+    };
     private readonly Option<bool> _dryRun = NewDryRun();
 
     public TenantsCreateCommand()
