@@ -31,7 +31,7 @@ internal sealed class CommandRun(ParseResult parsed, IServiceProvider services, 
         services.GetService<T>()
         ?? throw new CommandFailedException(
             ExitCode.Configuration,
-            $"The application has no {typeof(T).Name}: call AddNeoCommons(...).UseAdminDatabase() when it registers its services."
+            "The application has no admin database: call AddNeoCommons(...).UseAdminDatabase() when it registers its services."
         );
 
     /// <summary>Tells how far it is, beside the result.</summary>

@@ -31,8 +31,8 @@ internal sealed class SchemaCopy(
             throw new TenantConflictException(
                 slug,
                 $"Database '{connection.Database}' has no template schema '{template}', or it is empty, so tenant '{slug}' was "
-                    + "not created. Call ITenantProvisioner.RefreshTemplateAsync for its connection, or create the tenant "
-                    + "from the migrations."
+                    + "not created. Make it with 'tenants template' (ITenantProvisioner.RefreshTemplateAsync) for its connection, or create "
+                    + "the tenant from the migrations."
             );
         }
 
@@ -59,7 +59,7 @@ internal sealed class SchemaCopy(
                     slug,
                     $"Template '{template}' of database '{connection.Database}' holds tables of {step.Context} (migration "
                         + $"'{step.Id}'), which is not for tenants of this type, so tenant '{slug}' was not created. Drop the "
-                        + "template, and call ITenantProvisioner.RefreshTemplateAsync: it then holds what tenants of every "
+                        + "template, and make it anew with 'tenants template' (ITenantProvisioner.RefreshTemplateAsync): it then holds what tenants of every "
                         + "type have, and what a type has besides comes from the migrations."
                 );
             }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.Extensions.Options;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -17,19 +18,40 @@ internal sealed class TenantsArchiveCommand : TenantChangeCommand
     private readonly Option<string?> _reason = NewReason();
 
     public TenantsArchiveCommand()
-        : base("archive", "Puts the tenant away: its schema is renamed and kept for its retention time.")
+        : base(
+            TenantLifecycleAction.Archive,
+            "Puts the tenant away: its schema is renamed and kept for its retention time."
+        )
     {
         Options.Add(_days);
         Options.Add(_reason);
     }
 
+    protected override Task<TenantForecast> CheckAsync(CommandRun run, Tenant tenant, CancellationToken ct)
+    {
+        if (TenantTransition.IsDone(TenantLifecycleAction.Archive, tenant.Status))
+        {
+            return Task.FromResult(new TenantForecast(TenantReport.Of(tenant), "It is archived already."));
+        }
+
+        var retention = RetentionOf(run) ?? run.Get<IOptions<TenantLifecycleOptions>>().Value.Retention;
+        var after = tenant with
+        {
+            Status = TenantStatus.Archived,
+            Schema = TenantStates.ArchiveNameOf(tenant.Slug, tenant.Id.Value),
+        };
+        return Task.FromResult(
+            new TenantForecast(
+                TenantReport.Of(after),
+                $"It could not be deleted before {run.Get<TimeProvider>().GetUtcNow() + retention:u}."
+            )
+        );
+    }
+
     protected override async Task<Tenant?> ChangeAsync(CommandRun run, Tenant tenant, CancellationToken ct) =>
         await run.Get<ITenantProvisioner>()
-            .ArchiveAsync(
-                tenant.Id,
-                run.Value(_days) is { } days ? TimeSpan.FromDays(days) : null,
-                run.Value(_reason),
-                ct
-            )
+            .ArchiveAsync(tenant.Id, RetentionOf(run), run.Value(_reason), ct)
             .ConfigureAwait(false);
+
+    private TimeSpan? RetentionOf(CommandRun run) => run.Value(_days) is { } days ? TimeSpan.FromDays(days) : null;
 }
