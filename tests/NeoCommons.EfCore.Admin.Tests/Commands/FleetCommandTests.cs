@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 using NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 
@@ -7,6 +8,8 @@ namespace NeoCommons.EfCore.Admin.Tests.Commands;
 
 public sealed class FleetCommandTests(TestServers servers)
 {
+    private const string Waiting = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'warm\\_%'";
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -211,6 +214,37 @@ public sealed class FleetCommandTests(TestServers servers)
         }
 
         Assert.Equal(2, count);
+    }
+
+    [Fact]
+    public async Task Schemas_that_nobody_takes_any_more_are_shown_and_dropped()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("acme");
+        await WarmUpAsync(app);
+
+        var shown = (await CommandLine.Of(app).RunAsync("tenants", "pool")).IsOk().Out;
+        var dry = (await CommandLine.Of(app).RunAsync("tenants", "pool", "--clear", "db1", "--dry-run")).IsOk().Out;
+        Assert.Equal(2L, await app.DirectAsync("db1", Waiting));
+        var cleared = (await CommandLine.Of(app).RunAsync("tenants", "pool", "--clear", "db1")).IsOk().Out;
+        (await CommandLine.Of(app).RunAsync("tenants", "pool", "--clear", "nope")).Failed(3, "'nope'");
+        (await CommandLine.Of(app).RunAsync("tenants", "pool", "--clear", "db1", "--refill", "db1")).Failed(2, "both");
+
+        Assert.Contains("--clear CONNECTION", shown, StringComparison.Ordinal);
+        Assert.Contains("Nothing was changed", dry, StringComparison.Ordinal);
+        Assert.Contains("Dropped 2 schemas", cleared, StringComparison.Ordinal);
+        Assert.Equal(0L, await app.DirectAsync("db1", Waiting));
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.warm_schemas"));
+        Assert.Equal("tenant_acme", await app.DirectAsync("db1", "SELECT to_regnamespace('tenant_acme')::text"));
+    }
+
+    /// <summary>What a process with a pool of two has left behind.</summary>
+    private static async Task WarmUpAsync(TestApp app)
+    {
+        var options = app.Get<IOptions<WarmPoolOptions>>().Value;
+        options.Size = 2;
+        await app.Get<WarmSchemaStock>().RefillAsync("db1", Ct);
+        options.Size = 0;
     }
 
     private static string[] Verbose(bool isVerbose) => isVerbose ? ["--verbose"] : [];

@@ -85,7 +85,7 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
         ConnectionRows.RefuseFaults(run, row);
         var findings = run.Value(_noTest)
             ? null
-            : await run.Get<ConnectionTrial>().RunAsync(row, ct).ConfigureAwait(false);
+            : await run.Get<ConnectionTrial>().RunAsync(row, password, ct).ConfigureAwait(false);
         var dryRun = run.Value(_dryRun);
         if (!dryRun)
         {

@@ -59,7 +59,10 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
         var tried = !run.Value(_noTest);
         if (tried)
         {
-            await run.Get<ConnectionTrial>().RunAsync(moved, ct).ConfigureAwait(false);
+            var trial = run.Get<ConnectionTrial>();
+            await (
+                run.IsGiven(_passwordEnv) ? trial.RunAsync(moved, password, ct) : trial.RunAsync(moved, ct)
+            ).ConfigureAwait(false);
         }
 
         var dryRun = run.Value(_dryRun);
