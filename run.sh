@@ -2,6 +2,7 @@
 # Starts the sample with everything that it needs. Ctrl-C ends it, and nothing stays behind.
 #   ./run.sh              on port 5080, or the next free one
 #   PORT=8080 ./run.sh    on this port
+#   ./run.sh tenants list a command; what it needs is printed by the sample that runs, or yours: docs/commands.md
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -24,8 +25,9 @@ export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 # The SDK leaves folders in the temp folder, so it gets one of its own.
 build=$(mktemp -d "${TMPDIR:-/tmp}/neocommons-run-XXXXXX")
 trap 'rm -rf "$build"' EXIT
-echo "Building the sample ..."
-TMPDIR=$build MSBUILDDISABLENODEREUSE=1 dotnet build samples/WebSample -c Release -v quiet
+# Not to stdout, which is a command's result.
+echo "Building the sample ..." >&2
+TMPDIR=$build MSBUILDDISABLENODEREUSE=1 dotnet build samples/WebSample -c Release -v quiet >&2
 rm -rf "$build"
 
 export ASPNETCORE_ENVIRONMENT=Development ASPNETCORE_URLS=http://localhost:$port

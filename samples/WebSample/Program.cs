@@ -16,7 +16,8 @@ builder
 builder.Services.AddNeoCommonsProblemDetails();
 builder.Services.AddHealthChecks().AddNeoCommons();
 builder.Services.AddValidation();
-builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = false); // 400 in Development, too
+builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true); // to UnreadableRequests, which says why
+builder.Services.AddExceptionHandler<UnreadableRequests>();
 builder.Services.AddShopOpenApi();
 builder.Services.AddDemo(builder.Configuration);
 

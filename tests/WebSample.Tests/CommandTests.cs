@@ -6,6 +6,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore;
 using NeoCommons.EfCore.Admin;
+using WebSample.Demo;
 
 namespace WebSample.Tests;
 
@@ -40,6 +41,18 @@ public sealed class CommandTests(ShopApp shop)
         Assert.Equal(3, missing.ExitCode);
         Assert.Empty(missing.StandardOutput);
         Assert.Contains("nobody", missing.StandardError, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_line_that_the_demo_prints_lets_a_command_reach_it()
+    {
+        var exports = shop.Services.GetRequiredService<DemoServers>().Exports!;
+        Assert.DoesNotContain('\n', exports);
+
+        var run = await Tools.RunAsync("bash", Folder(), ["-c", $"{exports}\ndotnet {Program()} tenants list"]);
+
+        Assert.True(run.ExitCode == 0, run.Output);
+        Assert.Contains("initech", run.StandardOutput, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -100,10 +113,11 @@ public sealed class CommandTests(ShopApp shop)
     private static Task<Tools.Result> RunAsync(string[] args, string[] environment) =>
         Tools.EndAsync(Start(args, environment));
 
-    private static Process Start(string[] args, string[] environment, [CallerFilePath] string here = "")
-    {
-        var folder = Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "samples", "WebSample");
-        var program = Path.Combine(folder, "bin", Tools.Configuration, "net10.0", "WebSample.dll");
-        return Tools.Start("dotnet", folder, [program, .. args], environment);
-    }
+    private static Process Start(string[] args, string[] environment) =>
+        Tools.Start("dotnet", Folder(), [Program(), .. args], environment);
+
+    private static string Program() => Path.Combine(Folder(), "bin", Tools.Configuration, "net10.0", "WebSample.dll");
+
+    private static string Folder([CallerFilePath] string here = "") =>
+        Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "samples", "WebSample");
 }

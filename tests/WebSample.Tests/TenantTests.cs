@@ -60,13 +60,37 @@ public sealed class TenantTests(ShopApp shop)
     [Theory]
     [InlineData("""{"name": "No slug"}""")]
     [InlineData("""{"slug": "no-name"}""")]
-    [InlineData("""{"slug": "no-database", "name": "x", "connection": "nowhere"}""")]
+    [InlineData("""{"slug": "no-database", "name": "x", "connectionName": "nowhere"}""")]
     [InlineData("""{"slug": "nul", "name": "a\u0000b"}""")]
     public async Task An_incomplete_tenant_is_refused(string body)
     {
         var answer = await shop.PostAsync("/tenants", body);
 
         Assert.Equal((HttpStatusCode.BadRequest, "application/problem+json"), (answer.Status, answer.ContentType));
+    }
+
+    [Fact]
+    public async Task A_member_that_nobody_knows_is_refused_and_named()
+    {
+        var answer = await shop.PostAsync(
+            "/tenants",
+            """{"slug": "misplaced", "name": "x", "connection": "shop-us"}"""
+        );
+
+        Assert.Equal((HttpStatusCode.BadRequest, "application/problem+json"), (answer.Status, answer.ContentType));
+        Assert.Contains("$.connection", answer.Text("detail"), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NotFound, (await shop.GetAsync("/tenants/misplaced")).Status);
+    }
+
+    [Fact]
+    public async Task A_new_tenant_goes_where_it_is_told_to()
+    {
+        var created = await shop.PostAsync(
+            "/tenants",
+            """{"slug": "placed", "name": "x", "connectionName": "shop-us"}"""
+        );
+
+        Assert.Equal((HttpStatusCode.Created, "shop-us"), (created.Status, created.Text("connectionName")));
     }
 
     [Fact]

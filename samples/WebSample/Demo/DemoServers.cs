@@ -28,9 +28,13 @@ internal sealed class DemoServers : IAsyncDisposable
     /// <summary>The server of each connection. The one of <c>shop-eu</c> holds the admin database, too.</summary>
     public IReadOnlyDictionary<string, PostgresServer> ByConnection { get; }
 
+    /// <summary>What a shell executes so that commands reach the demo; null where the servers are not throwaway ones.</summary>
+    public string? Exports { get; private set; }
+
     /// <summary>
     /// Starts the servers and tells the configuration about them: in Development, unless <c>ADMIN_DATABASE_URL</c> is
-    /// set. <c>dotnet ef</c> starts none, nor does a command: it could not reach those of a running demo.
+    /// set. <c>dotnet ef</c> starts none, nor does a command: it would not reach those of a running demo, which says
+    /// how to.
     /// </summary>
     public static async Task<DemoServers?> StartAsync(WebApplicationBuilder builder, string[] args)
     {
@@ -50,11 +54,16 @@ internal sealed class DemoServers : IAsyncDisposable
         try
         {
             var servers = new DemoServers(await starting[0], await starting[1]);
-            configuration["ADMIN_DATABASE_URL"] = await servers.CreateAdminDatabaseAsync();
+            var address = configuration["ADMIN_DATABASE_URL"] = await servers.CreateAdminDatabaseAsync();
+            var exports = $"export ADMIN_DATABASE_URL='{address}'";
             if (string.IsNullOrWhiteSpace(configuration["DB_ENCRYPTION_KEY"]))
             {
-                configuration["DB_ENCRYPTION_KEY"] = NewKey();
+                var key = configuration["DB_ENCRYPTION_KEY"] = NewKey();
+                exports += $" DB_ENCRYPTION_KEY='{key}'";
             }
+
+            // A server of somebody else's has a password that is worth something.
+            servers.Exports = servers._eu.Source == ServerSource.External ? null : exports;
 
             builder.Services.AddSingleton(_ => servers);
             return servers;

@@ -78,6 +78,18 @@ internal sealed class Welcome(
             Console.WriteLine($"  {connection}  {postgres.Host}:{postgres.Port}  {holds}");
         }
 
+        if (servers.Exports is { } exports)
+        {
+            Console.WriteLine(
+                $"""
+
+                Commands, in a second terminal, in the folder of run.sh
+                  {exports}
+                  ./run.sh tenants list
+                """
+            );
+        }
+
         if (servers.StopCommand("shop-us") is { } stop)
         {
             Console.WriteLine(
@@ -100,7 +112,7 @@ internal sealed class Welcome(
             slugs.Count > 0 ? $"\nTry\n  curl -H 'X-Tenant: {slugs[0]}' '{url}/orders?size=3'\n"
             : (await connections.ListAsync(ct)).Count > 0
                 ? $"\nThere is no tenant yet. Create one: POST {url}/tenants\n"
-            : "\nNo database for tenants is registered yet: insert it into admin.database_connections.\n"
+            : "\nNo database for tenants is registered yet: ./run.sh connections add\n"
         );
     }
 }

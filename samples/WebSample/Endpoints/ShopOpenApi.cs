@@ -14,6 +14,7 @@ internal static class ShopOpenApi
         {
             json.SerializerOptions.Converters.Add(new JsonStringEnumConverter());
             json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
+            json.SerializerOptions.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow; // a misspelled one, too
         });
         services.AddOpenApi(options =>
         {

@@ -9,15 +9,15 @@ namespace WebSample.Endpoints;
 /// <summary>A tenant to be created.</summary>
 /// <param name="Slug">Its name in addresses and headers.</param>
 /// <param name="Name">Its name for people.</param>
-/// <param name="Connection">The database for it; left out, the shared one with the fewest tenants.</param>
+/// <param name="ConnectionName">The database for it; left out, the shared one with the fewest tenants.</param>
 public sealed record CreateTenant(
     [Required] string Slug,
     [Required, StringLength(200), RegularExpression("[^\\0]*")] string Name,
-    string? Connection = null
+    string? ConnectionName = null
 );
 
 /// <summary>A tenant, as callers see it.</summary>
-public sealed record TenantSummary(string Slug, string Name, string Connection, TenantStatus Status);
+public sealed record TenantSummary(string Slug, string Name, string ConnectionName, TenantStatus Status);
 
 /// <summary>The platform's own endpoints. A real application asks for an operator's login here.</summary>
 internal static class TenantEndpoints
@@ -55,7 +55,7 @@ internal static class TenantEndpoints
     {
         var connection = await admin
             .DatabaseConnections.Where(c => c.IsActive && c.ConnectionType == ConnectionType.Shared)
-            .Where(c => wanted.Connection == null || c.ConnectionName == wanted.Connection)
+            .Where(c => wanted.ConnectionName == null || c.ConnectionName == wanted.ConnectionName)
             .OrderBy(c => admin.Tenants.Count(t => t.ConnectionId == c.Id))
             .ThenBy(c => c.ConnectionName)
             .Select(c => c.ConnectionName)
@@ -65,9 +65,9 @@ internal static class TenantEndpoints
             return TypedResults.ValidationProblem(
                 new Dictionary<string, string[]>
                 {
-                    ["Connection"] =
+                    ["ConnectionName"] =
                     [
-                        wanted.Connection is null
+                        wanted.ConnectionName is null
                             ? "No database for new tenants is registered yet."
                             : "There is no such database for new tenants. Leave it out to get one.",
                     ],

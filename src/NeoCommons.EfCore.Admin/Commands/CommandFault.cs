@@ -10,7 +10,7 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed record CommandFault(ExitCode ExitCode, string Message)
 {
     /// <summary>The line is wrong.</summary>
-    public static CommandFault OfUsage(string message) => new(ExitCode.Usage, OneLine(message));
+    public static CommandFault OfUsage(string message) => new(ExitCode.Usage, CommandOutput.OneLine(message));
 
     public static CommandFault Of(Exception e)
     {
@@ -35,6 +35,8 @@ internal sealed record CommandFault(ExitCode ExitCode, string Message)
             OptionsValidationException options => string.Join(' ', options.Failures),
             // "See the inner exception for details" is no remedy.
             DbUpdateException { InnerException: PostgresException inner } => inner.MessageText,
+            // Which migration it was, and nothing of the detail, which quotes rows.
+            PostgresException p when p.Data["Migration"] is not null => $"Migration {FailureText.Of(p)}",
             // Without the name of the parameter, which nobody has typed.
             ArgumentException { ParamName: { } name } argument => argument.Message.Replace(
                 $" (Parameter '{name}')",
@@ -43,12 +45,6 @@ internal sealed record CommandFault(ExitCode ExitCode, string Message)
             ),
             _ => e.Message,
         };
-        return new CommandFault(code, OneLine(message));
+        return new CommandFault(code, CommandOutput.OneLine(message));
     }
-
-    private static string OneLine(string text) =>
-        string.Join(
-            ' ',
-            text.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-        );
 }

@@ -1,3 +1,4 @@
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
@@ -12,6 +13,9 @@ namespace NeoCommons.EfCore.Admin;
 /// </remarks>
 internal static class CommandLogging
 {
+    // What the command tells itself, in a line; the log would show the stack trace of it.
+    private static readonly string[] ToldByTheCommand = [typeof(MigrationWorker).FullName!, DbLoggerCategory.Name];
+
     public static void LeadAside(IServiceProvider services, bool verbose)
     {
         if (services.GetService<IOptionsMonitor<ConsoleLoggerOptions>>() is { } console)
@@ -23,6 +27,10 @@ internal static class CommandLogging
         if (!verbose && services.GetService<IOptionsMonitor<LoggerFilterOptions>>() is { } filter)
         {
             filter.CurrentValue.Rules.Add(new LoggerFilterRule(null, null, LogLevel.Warning, null));
+            foreach (var category in ToldByTheCommand)
+            {
+                filter.CurrentValue.Rules.Add(new LoggerFilterRule(null, category, LogLevel.None, null));
+            }
         }
     }
 }

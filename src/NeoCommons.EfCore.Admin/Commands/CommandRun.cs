@@ -17,6 +17,9 @@ internal sealed class CommandRun(ParseResult parsed, IServiceProvider services, 
 
     public T? Value<T>(Argument<T> argument) => parsed.GetValue(argument);
 
+    /// <summary>Whether the line has the option, whatever its default is.</summary>
+    public bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
+
     public T Required<T>(Option<T> option) => parsed.GetRequiredValue(option);
 
     public T Required<T>(Argument<T> argument) => parsed.GetRequiredValue(argument);
@@ -28,7 +31,7 @@ internal sealed class CommandRun(ParseResult parsed, IServiceProvider services, 
         services.GetService<T>()
         ?? throw new CommandFailedException(
             ExitCode.Configuration,
-            $"The application has no {typeof(T).Name}: call AddNeoCommons(...).UseAdminDatabase() when it registers its services."
+            "The application has no admin database: call AddNeoCommons(...).UseAdminDatabase() when it registers its services."
         );
 
     /// <summary>Tells how far it is, beside the result.</summary>

@@ -87,6 +87,7 @@ internal static class CommandTree
                 new TenantsArchiveCommand(),
                 new TenantsRestoreCommand(),
                 new TenantsDeleteCommand(),
+                new TenantsTemplateCommand(),
                 new TenantsPoolCommand(),
             },
             new("connections", "The databases that are registered.")

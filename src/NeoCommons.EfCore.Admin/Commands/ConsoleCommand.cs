@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -16,6 +18,14 @@ internal abstract class ConsoleCommand(string name, string description) : Comman
     /// <summary>The option of commands that change something.</summary>
     protected static Option<bool> NewDryRun() =>
         new("--dry-run") { Description = "Check everything, say what would be done, and change nothing." };
+
+    /// <summary>Reads an option that is a port.</summary>
+    protected static int ReadPort(ArgumentResult given) =>
+        OptionValue.Read<int>(
+            given,
+            $"a port, 1 to {IPEndPoint.MaxPort}",
+            port => port is >= 1 and <= IPEndPoint.MaxPort
+        );
 
     /// <summary>The option of commands that need a password.</summary>
     protected static Option<string?> NewPasswordEnv() =>

@@ -6,7 +6,7 @@ internal enum ExitCode
     /// <summary>Done.</summary>
     Ok = 0,
 
-    /// <summary>Something failed: a migration of one of many tenants, for instance.</summary>
+    /// <summary>Something failed, a migration of one of many tenants for instance; or something is not as it should be.</summary>
     Failed = 1,
 
     /// <summary>The command line is wrong, or a value in it.</summary>

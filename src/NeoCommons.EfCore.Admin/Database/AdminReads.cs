@@ -48,8 +48,8 @@ internal sealed class AdminReads
         new(
             AdminDatabase.Name,
             ConnectionUnavailableReason.Refused,
-            "Schema 'admin' of the admin database has no tables yet, or those of an older version. Set "
-                + "NeoCommons:AdminDatabase:MigrateOnStart to true, or call provider.MigrateAdminDatabaseAsync() when you deploy.",
+            "Schema 'admin' of the admin database has no tables yet, or those of an older version. Run 'admin migrate' when "
+                + "you deploy (or call provider.MigrateAdminDatabaseAsync()), or set NeoCommons:AdminDatabase:MigrateOnStart to true.",
             e
         );
 }

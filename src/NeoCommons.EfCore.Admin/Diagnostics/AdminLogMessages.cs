@@ -104,7 +104,7 @@ internal static partial class AdminLogMessages
     [LoggerMessage(
         6010,
         LogLevel.Error,
-        "The shared tables behind connection {Connection} could not be migrated, so none of its tenants is"
+        "The shared tables behind connection {Connection} could not be migrated, so none of its tenants is: {Reason}"
     )]
-    public static partial void SharedNotMigrated(ILogger logger, Exception exception, string connection);
+    public static partial void SharedNotMigrated(ILogger logger, string connection, string reason);
 }

@@ -62,7 +62,8 @@ internal sealed class LifecycleRun(
         return after;
     }
 
-    private async Task<TenantEntity> FindAsync(TenantId id, CancellationToken ct)
+    /// <exception cref="TenantNotFoundException">There is no such tenant.</exception>
+    public async Task<TenantEntity> FindAsync(TenantId id, CancellationToken ct)
     {
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var _ = context.ConfigureAwait(false);

@@ -26,16 +26,7 @@ internal sealed class SchemaCopy(
         await AdvisoryLock
             .AcquireSharedForTransactionAsync(connection, SchemaMigration.LockKey(template), time, ct)
             .ConfigureAwait(false);
-        if ((await SchemaContent.ReadAsync(connection, template, ct).ConfigureAwait(false)).Occupant is null)
-        {
-            throw new TenantConflictException(
-                slug,
-                $"Database '{connection.Database}' has no template schema '{template}', or it is empty, so tenant '{slug}' was "
-                    + "not created. Call ITenantProvisioner.RefreshTemplateAsync for its connection, or create the tenant "
-                    + "from the migrations."
-            );
-        }
-
+        await ThrowIfNoneAsync(connection, template, slug, ct).ConfigureAwait(false);
         await ThrowIfOfOthersAsync(connection, slug, ct).ConfigureAwait(false);
         var wanted = await SchemaCatalog.ReadAsync(connection, template, ct).ConfigureAwait(false);
         var statements = await ComposeAsync(connection, target, ct).ConfigureAwait(false);
@@ -46,6 +37,25 @@ internal sealed class SchemaCopy(
         var made = await SchemaCatalog.ReadAsync(connection, target, ct).ConfigureAwait(false);
         await connection.ExecuteAsync("SET LOCAL check_function_bodies = on", ct).ConfigureAwait(false);
         ThrowIfDifferent(wanted, made, slug);
+    }
+
+    /// <exception cref="TenantConflictException">There is no template.</exception>
+    public static async Task ThrowIfNoneAsync(
+        NpgsqlConnection connection,
+        SchemaName template,
+        string slug,
+        CancellationToken ct
+    )
+    {
+        if ((await SchemaContent.ReadAsync(connection, template, ct).ConfigureAwait(false)).Occupant is null)
+        {
+            throw new TenantConflictException(
+                slug,
+                $"Database '{connection.Database}' has no template schema '{template}', or it is empty, so tenant '{slug}' was "
+                    + "not created. Make it with 'tenants template' (ITenantProvisioner.RefreshTemplateAsync) for its connection, or create "
+                    + "the tenant from the migrations."
+            );
+        }
     }
 
     private async Task ThrowIfOfOthersAsync(NpgsqlConnection connection, string slug, CancellationToken ct)
@@ -59,7 +69,7 @@ internal sealed class SchemaCopy(
                     slug,
                     $"Template '{template}' of database '{connection.Database}' holds tables of {step.Context} (migration "
                         + $"'{step.Id}'), which is not for tenants of this type, so tenant '{slug}' was not created. Drop the "
-                        + "template, and call ITenantProvisioner.RefreshTemplateAsync: it then holds what tenants of every "
+                        + "template, and make it anew with 'tenants template' (ITenantProvisioner.RefreshTemplateAsync): it then holds what tenants of every "
                         + "type have, and what a type has besides comes from the migrations."
                 );
             }

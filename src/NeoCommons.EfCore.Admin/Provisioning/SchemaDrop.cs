@@ -102,8 +102,8 @@ internal sealed class SchemaDrop(
             throw new InvalidOperationException(
                 $"Objects outside of schema '{schema}' in database '{connection.Database}' depend on it and would be dropped with "
                     + $"it: {string.Join(", ", dependants.Take(Shown))}{(dependants.Count > Shown ? $" and {dependants.Count - Shown} more" : "")}. "
-                    + "Drop them or point them elsewhere, or delete the tenant with TenantDeletion.DropDependants "
-                    + "(--drop-dependants)."
+                    + "Drop them or point them elsewhere, or delete the tenant with --drop-dependants "
+                    + "(TenantDeletion.DropDependants)."
             );
         }
     }

@@ -13,29 +13,7 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
     /// <exception cref="InvalidOperationException">The file exists, there is no pg_dump, or it failed.</exception>
     public async Task WriteAsync(DatabaseConnection database, SchemaName schema, string file, CancellationToken ct)
     {
-        if (database.Pooler == PoolerMode.Transaction)
-        {
-            throw new InvalidOperationException(
-                $"Connection '{database.Name}' leads through a pooler in transaction mode, where pg_dump's settings and prepared "
-                    + "statements would be left to others, so the tenant was not exported and nothing was deleted. Execute "
-                    + $"pg_dump --schema='{schema.Quoted}' against PostgreSQL itself, and delete without an export."
-            );
-        }
-
-        if (File.Exists(file))
-        {
-            throw new InvalidOperationException(
-                $"The export was to go to '{file}', which exists. Nothing was deleted. Name another file."
-            );
-        }
-
-        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(file))))
-        {
-            throw new InvalidOperationException(
-                $"The export was to go to '{file}', whose folder does not exist. Nothing was deleted. Make the folder."
-            );
-        }
-
+        ThrowIfRefused(database, schema, file);
         var partial = file + Unfinished;
         try
         {
@@ -47,6 +25,33 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
         finally
         {
             File.Delete(partial);
+        }
+    }
+
+    /// <exception cref="InvalidOperationException">The file exists, or cannot be written from here.</exception>
+    public static void ThrowIfRefused(DatabaseConnection database, SchemaName schema, string file)
+    {
+        if (database.Pooler == PoolerMode.Transaction)
+        {
+            throw new InvalidOperationException(
+                $"Connection '{database.Name}' leads through a pooler in transaction mode, where pg_dump's settings and prepared "
+                    + "statements would be left to others, so the tenant was not exported and nothing was deleted. Execute "
+                    + $"pg_dump --schema='{schema.Quoted}' against PostgreSQL itself, and delete without an export."
+            );
+        }
+
+        if (Path.Exists(file))
+        {
+            throw new InvalidOperationException(
+                $"The export was to go to '{file}', which exists. Nothing was deleted. Name another file."
+            );
+        }
+
+        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(file))))
+        {
+            throw new InvalidOperationException(
+                $"The export was to go to '{file}', whose folder does not exist. Nothing was deleted. Make the folder."
+            );
         }
     }
 

@@ -7,14 +7,17 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class TenantAudit(ILifecycleActor actor)
 {
     public const string Created = "created";
+    public const string Begun = "begun";
+    public const string Suspended = "suspended";
+    public const string Resumed = "resumed";
     public const string Archived = "archived";
+    public const string Restored = "restored";
     public const string Deleting = "deleting";
     public const string Deleted = "deleted";
 
     // An id can be used again after a deletion: what was before the last of these is another life.
     private static readonly string[] Turns = [Created, Archived, Deleting, Deleted];
 
-    private const string Begun = "begun";
     private const string FormerSchema = "formerSchema";
     private const string FormerStatus = "formerStatus";
     private const string Source = "source";

@@ -33,6 +33,30 @@ internal sealed class TenantRemoval(
         );
     }
 
+    /// <summary>Refuses what a deletion would refuse; changes nothing.</summary>
+    /// <returns>Until when the tenant is to be kept.</returns>
+    public async Task<DateTimeOffset?> CheckAsync(TenantId id, TenantDeletion deletion, CancellationToken ct)
+    {
+        using var apart = AmbientTransaction.Suppress();
+        var found = await run.FindAsync(id, ct).ConfigureAwait(false);
+        ThrowIfRefused(found, deletion);
+        var place = await places.OpenAsync(found.Connection!.ConnectionName, ct).ConfigureAwait(false);
+        await using var _ = place.ConfigureAwait(false);
+        var schema = await SchemaMark
+            .FindAsync(place.Schema, SchemaName.Parse(found.SchemaName), found.Id, ct)
+            .ConfigureAwait(false);
+        if (deletion.ExportTo is { } file)
+        {
+            await ThrowIfGoneAsync(place, found, schema, ct).ConfigureAwait(false);
+            SchemaExport.ThrowIfRefused(place.Row!, schema!, file);
+        }
+
+        await (DropOf(place, id, schema, deletion)?.ThrowIfDependedOnAsync(ct) ?? Task.CompletedTask).ConfigureAwait(
+            false
+        );
+        return found.RetainedUntil;
+    }
+
     private async Task<Tenant> DeleteAsync(TenantEntity found, TenantDeletion deletion, CancellationToken ct)
     {
         var id = new TenantId(found.Id);
@@ -46,19 +70,11 @@ internal sealed class TenantRemoval(
             .ConfigureAwait(false);
         if (deletion.ExportTo is { } file)
         {
-            await ExportAsync(place, found, schema, file, ct).ConfigureAwait(false);
+            await ThrowIfGoneAsync(place, found, schema, ct).ConfigureAwait(false);
+            await export.WriteAsync(place.Row!, schema!, file, ct).ConfigureAwait(false);
         }
 
-        var drop = schema is null
-            ? null
-            : new SchemaDrop(
-                place.Schema,
-                schema,
-                id,
-                options.Value.DropBatch,
-                places,
-                withDependants: deletion.DropDependants
-            );
+        var drop = DropOf(place, id, schema, deletion);
         await (drop?.ThrowIfDependedOnAsync(ct) ?? Task.CompletedTask).ConfigureAwait(false);
         await place.BeginAsync(null, ct).ConfigureAwait(false);
         var row = await place.LockRowAsync(id, ct).ConfigureAwait(false);
@@ -110,11 +126,22 @@ internal sealed class TenantRemoval(
         return deleted;
     }
 
-    private async Task ExportAsync(
+    private SchemaDrop? DropOf(TenantPlace place, TenantId id, SchemaName? schema, TenantDeletion deletion) =>
+        schema is null
+            ? null
+            : new SchemaDrop(
+                place.Schema,
+                schema,
+                id,
+                options.Value.DropBatch,
+                places,
+                withDependants: deletion.DropDependants
+            );
+
+    private static async Task ThrowIfGoneAsync(
         TenantPlace place,
         TenantEntity row,
         SchemaName? schema,
-        string file,
         CancellationToken ct
     )
     {
@@ -127,8 +154,6 @@ internal sealed class TenantRemoval(
                     + "Delete it without an export to finish."
             );
         }
-
-        await export.WriteAsync(place.Row!, schema, file, ct).ConfigureAwait(false);
     }
 
     private void ThrowIfRefused(TenantEntity row, TenantDeletion deletion)
@@ -147,8 +172,8 @@ internal sealed class TenantRemoval(
             throw new TenantStateException(
                 row.Slug,
                 row.Status,
-                $"Tenant '{row.Slug}' is archived and kept until {until:O}. Nothing was deleted. Wait, or set Force to delete "
-                    + "it now."
+                $"Tenant '{row.Slug}' is archived and kept until {until:O}. Nothing was deleted. Wait, or delete it "
+                    + "all the same with --force (TenantDeletion.Force)."
             );
         }
     }

@@ -16,10 +16,10 @@ internal sealed class TenantStates(
 )
 {
     public Task<Tenant> SuspendAsync(TenantId id, string? reason, CancellationToken ct) =>
-        SetStatusAsync(id, TenantLifecycleAction.Suspend, TenantStatus.Suspended, "suspended", reason, ct);
+        SetStatusAsync(id, TenantLifecycleAction.Suspend, TenantStatus.Suspended, TenantAudit.Suspended, reason, ct);
 
     public Task<Tenant> ResumeAsync(TenantId id, CancellationToken ct) =>
-        SetStatusAsync(id, TenantLifecycleAction.Resume, TenantStatus.Active, "resumed", null, ct);
+        SetStatusAsync(id, TenantLifecycleAction.Resume, TenantStatus.Active, TenantAudit.Resumed, null, ct);
 
     public Task<Tenant> RenameAsync(TenantId id, TenantRename rename, CancellationToken ct)
     {
@@ -66,7 +66,7 @@ internal sealed class TenantStates(
 
     public Task<Tenant> RestoreAsync(TenantId id, CancellationToken ct)
     {
-        var move = new Move(TenantLifecycleAction.Restore, "restored", null);
+        var move = new Move(TenantLifecycleAction.Restore, TenantAudit.Restored, null);
         return run.ChangeAsync(
             id,
             move.Action,
@@ -78,8 +78,33 @@ internal sealed class TenantStates(
     }
 
     /// <summary>The name that an archived tenant's schema has, at most 62 characters of ASCII.</summary>
-    internal static SchemaName ArchiveNameOf(TenantEntity row) =>
-        SchemaName.Parse($"archived_{row.Slug}_{row.Id.ToString("N")[^12..]}");
+    internal static SchemaName ArchiveNameOf(string slug, Guid id) =>
+        SchemaName.Parse($"archived_{slug}_{id.ToString("N")[^12..]}");
+
+    internal static TenantConflictException SlugTaken(string slug, Exception? e = null) =>
+        new(slug, $"Slug '{slug}' is taken. Nothing was changed. Choose another slug.", e);
+
+    /// <summary>What the tenant would be after its restoration; changes nothing.</summary>
+    internal static async Task<(TenantStatus Status, SchemaName? Schema)> ForeseeRestorationAsync(
+        AdminDbContext context,
+        string slug,
+        Guid id,
+        CancellationToken ct
+    )
+    {
+        if (await TenantAudit.IsDeletingAsync(context, id, ct).ConfigureAwait(false))
+        {
+            throw new TenantStateException(
+                slug,
+                TenantStatus.Archived,
+                $"The deletion of tenant '{slug}' has begun, and tables of it are gone: it cannot be restored. Delete it "
+                    + "again to finish, or create a tenant from its export."
+            );
+        }
+
+        var (schema, status) = await TenantAudit.ReadArchivalAsync(context, id, ct).ConfigureAwait(false);
+        return (status, schema is null ? null : SchemaName.Parse(schema));
+    }
 
     private Task<Tenant> SetStatusAsync(
         TenantId id,
@@ -167,7 +192,7 @@ internal sealed class TenantStates(
     {
         if (move.Action == TenantLifecycleAction.Archive)
         {
-            return ArchiveNameOf(row);
+            return ArchiveNameOf(row.Slug, row.Id);
         }
 
         if (move.Rename is { RenameSchema: false })
@@ -204,17 +229,7 @@ internal sealed class TenantStates(
                 row.RetainedUntil = now + (move.Retention ?? options.Value.Retention);
                 break;
             case TenantLifecycleAction.Restore:
-                if (await TenantAudit.IsDeletingAsync(context, row.Id, ct).ConfigureAwait(false))
-                {
-                    throw new TenantStateException(
-                        slug,
-                        status,
-                        $"The deletion of tenant '{slug}' has begun, and tables of it are gone: it cannot be restored. Delete it "
-                            + "again to finish, or create a tenant from its export."
-                    );
-                }
-
-                row.Status = (await TenantAudit.ReadArchivalAsync(context, row.Id, ct).ConfigureAwait(false)).Status;
+                (row.Status, _) = await ForeseeRestorationAsync(context, slug, row.Id, ct).ConfigureAwait(false);
                 (row.ArchivedAt, row.RetainedUntil) = (null, null);
                 break;
             default:
@@ -245,13 +260,13 @@ internal sealed class TenantStates(
         catch (DbUpdateException e)
             when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } p)
         {
-            throw new TenantConflictException(
-                row.Slug,
-                p.ConstraintName == TenantMapping.SlugIndex
-                    ? $"Slug '{row.Slug}' is taken. Nothing was changed. Choose another slug."
-                    : $"Schema '{row.SchemaName}' is another tenant's. Nothing was changed. Choose another slug.",
-                e
-            );
+            throw p.ConstraintName == TenantMapping.SlugIndex
+                ? SlugTaken(row.Slug, e)
+                : new TenantConflictException(
+                    row.Slug,
+                    $"Schema '{row.SchemaName}' is another tenant's. Nothing was changed. Choose another slug.",
+                    e
+                );
         }
     }
 

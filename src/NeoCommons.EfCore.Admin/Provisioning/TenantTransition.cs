@@ -16,9 +16,13 @@ internal static class TenantTransition
                 (TenantLifecycleAction.Restore, TenantStatus.Active or TenantStatus.Suspended);
 
     /// <exception cref="TenantStateException">It cannot be done to a tenant of this status.</exception>
-    public static void ThrowIfRefused(TenantLifecycleAction action, TenantEntity row)
+    public static void ThrowIfRefused(TenantLifecycleAction action, TenantEntity row) =>
+        ThrowIfRefused(action, row.Slug, row.Status);
+
+    /// <exception cref="TenantStateException">It cannot be done to a tenant of this status.</exception>
+    public static void ThrowIfRefused(TenantLifecycleAction action, string slug, TenantStatus status)
     {
-        var remedy = (action, row.Status) switch
+        var remedy = (action, status) switch
         {
             (_, TenantStatus.Provisioning) =>
                 "Wait until it is provisioned, or create it again if that was interrupted.",
@@ -30,9 +34,9 @@ internal static class TenantTransition
         if (remedy is not null)
         {
             throw new TenantStateException(
-                row.Slug,
-                row.Status,
-                $"Tenant '{row.Slug}' is {Word(row.Status)}, so to {Word(action)} it is refused. {remedy}"
+                slug,
+                status,
+                $"Tenant '{slug}' is {Word(status)}, so to {Word(action)} it is refused. {remedy}"
             );
         }
     }

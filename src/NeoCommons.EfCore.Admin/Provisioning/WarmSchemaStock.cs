@@ -23,14 +23,53 @@ internal sealed class WarmSchemaStock(
     private IReadOnlyList<MigrationScript> Known => scripts.For(options.Value.TenantType);
 
     /// <summary>Brings the stock to its size, unless another process is at it.</summary>
-    public async Task RefillAsync(string connectionName, CancellationToken ct)
+    public Task RefillAsync(string connectionName, CancellationToken ct) =>
+        TryVisitAsync(
+            connectionName,
+            async (context, source, connectionId) =>
+            {
+                await ClearAsync(context, source, connectionId, ct).ConfigureAwait(false);
+                await MigrateAsync(context, source, connectionId, ct).ConfigureAwait(false);
+                await FillAsync(context, source, connectionId, ct).ConfigureAwait(false);
+            },
+            ct
+        );
+
+    /// <summary>Drops all that wait, for tenants of any type; one that is being taken is its tenant's.</summary>
+    /// <returns>How many; null where another process is at them.</returns>
+    public async Task<int?> DropAllAsync(string connectionName, CancellationToken ct)
+    {
+        var dropped = 0;
+        return await TryVisitAsync(
+                connectionName,
+                async (context, source, connectionId) =>
+                {
+                    // Without their rows nobody can take them, and what is left of them then is dropped, also the next time.
+                    dropped = await context
+                        .WarmSchemas.Where(s => s.ConnectionId == connectionId)
+                        .ExecuteDeleteAsync(ct)
+                        .ConfigureAwait(false);
+                    await ClearAsync(context, source, connectionId, ct).ConfigureAwait(false);
+                },
+                ct
+            )
+            .ConfigureAwait(false)
+            ? dropped
+            : null;
+    }
+
+    private async Task<bool> TryVisitAsync(
+        string connectionName,
+        Func<AdminDbContext, PooledDataSource, Guid, Task> visit,
+        CancellationToken ct
+    )
     {
         using var apart = AmbientTransaction.Suppress();
         var session = await database.OpenUnpooledAsync(ct).ConfigureAwait(false);
         await using var _ = session.ConfigureAwait(false);
         if (!await AdvisoryLock.TryAcquireAsync(session, "neocommons.warm:" + connectionName, ct).ConfigureAwait(false))
         {
-            return;
+            return false;
         }
 
         var source = await places.AcquireAsync(connectionName, ct).ConfigureAwait(false);
@@ -41,9 +80,8 @@ internal sealed class WarmSchemaStock(
             var connection = await context
                 .DatabaseConnections.SingleAsync(c => c.ConnectionName == connectionName, ct)
                 .ConfigureAwait(false);
-            await ClearAsync(context, source, connection.Id, ct).ConfigureAwait(false);
-            await MigrateAsync(context, source, connection.Id, ct).ConfigureAwait(false);
-            await FillAsync(context, source, connection.Id, ct).ConfigureAwait(false);
+            await visit(context, source, connection.Id).ConfigureAwait(false);
+            return true;
         }
         finally
         {

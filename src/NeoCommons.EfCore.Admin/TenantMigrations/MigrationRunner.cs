@@ -12,7 +12,8 @@ internal sealed class MigrationRunner(
     TenantDataSources sources,
     ConnectionOpening opening,
     TimeProvider time,
-    ILogger<MigrationRunner> log
+    ILogger<MigrationRunner> log,
+    ILogger<MigrationWorker> workerLog
 )
 {
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
@@ -101,7 +102,7 @@ internal sealed class MigrationRunner(
                     total,
                     reports,
                     time,
-                    log
+                    workerLog
                 );
                 await worker.RunAsync(own.Token).ConfigureAwait(false);
                 foreach (var name in worker.Retyped)

@@ -17,7 +17,7 @@ internal sealed class MigrationWorker(
     SemaphoreSlim total,
     RunReports reports,
     TimeProvider time,
-    ILogger log
+    ILogger<MigrationWorker> log
 )
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);

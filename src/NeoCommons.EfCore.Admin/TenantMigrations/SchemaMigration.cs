@@ -71,7 +71,7 @@ internal sealed class SchemaMigration(
         new(
             $"Schema '{schema}' does not exist {where}, or its role may not use it: objects would be created in "
                 + $"{(current is null ? "no schema" : $"'{current}'")} instead, so nothing was done. Create the tenant with "
-                + "ITenantProvisioner, or correct schema_name in admin.tenants."
+                + "'tenants create' (ITenantProvisioner), or correct schema_name in admin.tenants."
         );
 
     /// <summary>Compares the scripts with the schema's histories; changes nothing.</summary>

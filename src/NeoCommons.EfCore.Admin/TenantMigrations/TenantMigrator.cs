@@ -198,7 +198,7 @@ internal sealed class TenantMigrator(
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
-                AdminLogMessages.SharedNotMigrated(log, e, name);
+                AdminLogMessages.SharedNotMigrated(log, name, FailureText.Of(e));
                 faulty.Add(name);
             }
         }

@@ -11,6 +11,9 @@ internal static partial class AspNetCoreLogMessages
     [LoggerMessage(8002, LogLevel.Warning, "The request could not be served: {Problem}")]
     public static partial void RequestUnavailable(ILogger logger, Exception exception, string problem);
 
+    [LoggerMessage(8004, LogLevel.Information, "The request could not be served: {Reason}")]
+    public static partial void TenantUnavailable(ILogger logger, string reason);
+
     [LoggerMessage(8003, LogLevel.Error, "The request was stopped: {Problem}")]
     public static partial void RequestStopped(ILogger logger, Exception exception, string problem);
 }

@@ -60,6 +60,13 @@ internal sealed class NeoCommonsExceptionHandler(
 
     private void Log(Problem problem, Exception exception)
     {
+        if (exception is TenantUnavailableException)
+        {
+            // Somebody has suspended it, or is migrating it: nothing is wrong, and each of its requests says so.
+            AspNetCoreLogMessages.TenantUnavailable(log, exception.Message);
+            return;
+        }
+
         switch (problem.Status)
         {
             case StatusCodes.Status500InternalServerError:

@@ -23,7 +23,7 @@ public static class NeoCommonsProblemDetailsServiceCollectionExtensions
     /// </para>
     /// <para>
     /// Responses are safe to show to anybody; the exception itself is in the log: as an error for 500, a warning for
-    /// 503, for debugging otherwise. The <c>type</c> of a problem, for example <c>urn:neocommons:tenant-not-found</c>,
+    /// 503, for debugging otherwise; of a tenant that is not available, which is no fault, only the reason is, as information. The <c>type</c> of a problem, for example <c>urn:neocommons:tenant-not-found</c>,
     /// stays the same over versions; texts may change.
     /// </para>
     /// </remarks>

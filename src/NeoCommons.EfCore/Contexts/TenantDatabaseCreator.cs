@@ -57,6 +57,6 @@ internal sealed class TenantDatabaseCreator(RelationalDatabaseCreatorDependencie
     private static TenantIsolationException Refusal() =>
         new(
             "Database.Migrate, EnsureCreated and EnsureDeleted work on a whole database, which other tenants share, so a "
-                + "tenant's context refuses them. Migrate with ITenantMigrator, create with ITenantProvisioner."
+                + "tenant's context refuses them. Migrate with 'tenants migrate' (ITenantMigrator), create with 'tenants create' (ITenantProvisioner)."
         );
 }

@@ -50,7 +50,7 @@ public sealed class TenantUnavailableException : NeoCommonsException
             tenant,
             retryAfter,
             $"The schema of tenant '{tenant.Slug}' is at migration '{tenant.SchemaVersion}', and {context} needs '{required}'. "
-                + "Migrate the tenant with ITenantMigrator. If the context works without that migration, mark the migration "
+                + "Migrate the tenant with 'tenants migrate' (ITenantMigrator). If the context works without that migration, mark the migration "
                 + "with [BackwardCompatibleMigration], or set WhenSchemaIsBehind(SchemaBehind.Allow) in the context's options."
         );
 

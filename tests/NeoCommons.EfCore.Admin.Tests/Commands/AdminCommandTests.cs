@@ -20,6 +20,7 @@ public sealed class AdminCommandTests(TestServers servers)
         var second = (await line.RunAsync("admin", "migrate")).IsOk();
 
         early.Failed(4, "has no tables yet");
+        early.Failed(4, "Run 'admin migrate'");
         Assert.Equal(dry.Json.GetProperty("pending").GetRawText(), first.Json.GetProperty("applied").GetRawText());
         Assert.NotEqual(0, first.Json.GetProperty("applied").GetArrayLength());
         Assert.Contains("up to date", second.Out, StringComparison.Ordinal);

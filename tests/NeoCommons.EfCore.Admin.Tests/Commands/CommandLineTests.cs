@@ -34,12 +34,33 @@ public sealed class CommandLineTests(TestServers servers)
     [InlineData("tenants --help", "tenants")]
     [InlineData("tenants --help", "tenants", "fly")]
     [InlineData("'purple'", "tenants", "list", "--status", "purple")]
+    [InlineData(
+        "--lock-timeout takes seconds from 0 to 2147483",
+        "tenants",
+        "migrate",
+        "--all",
+        "--lock-timeout",
+        "1e300"
+    )]
+    [InlineData("not 'NaN'", "tenants", "migrate", "--all", "--lock-timeout", "NaN")]
+    [InlineData("--rings takes percents over 0, at most 100", "tenants", "migrate", "--all", "--rings", "5", "0")]
+    [InlineData("--parallelism takes", "tenants", "migrate", "--all", "--parallelism", "0")]
+    [InlineData("--error-budget takes", "tenants", "migrate", "--all", "--error-budget", "-1")]
+    [InlineData("--retention-days takes days from 0", "tenants", "archive", "acme", "--retention-days", "-1")]
+    [InlineData("--retention-days takes days from 0", "tenants", "archive", "acme", "--retention-days", "1e9")]
+    [InlineData("--id takes a UUID, not 'notaguid'", "tenants", "create", "acme", "--id", "notaguid")]
+    [InlineData("--run takes", "tenants", "status", "--run", "x")]
+    [InlineData("--port takes a port, 1 to 65535", "connections", "set-address", "db1", "--port", "65536")]
+    [InlineData("--host, --port, --database or --username", "connections", "set-address", "db1")]
+    [InlineData("connections set-password", "connections", "set-address", "db1", "--password-env", "X")]
+    [InlineData("--without takes", "keys", "status", "--without", "x")]
     public async Task A_wrong_line_is_refused_in_one_line(string part, params string[] args)
     {
         var run = await new CommandLine(new ServiceCollection().BuildServiceProvider()).RunAsync(args);
 
         run.Failed(2, part);
         Assert.Empty(run.Out);
+        Assert.DoesNotContain("System.", run.Errors, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -110,7 +110,8 @@ public sealed class ConnectionCommandTests(TestServers servers)
         var right = await CommandLine.Of(app, "right\n").RunAsync("connections", "set-password", "db1");
         await app.ReloadAsync();
 
-        wrong.Failed(4, "db1");
+        wrong.Failed(4, "refused user 'limited' with the password that was given (28P01)");
+        Assert.DoesNotContain("set-password", wrong.Errors, StringComparison.Ordinal);
         dry.IsOk();
         right.IsOk();
         Assert.Equal(before, unchanged);

@@ -1,10 +1,15 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 using NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 
 namespace NeoCommons.EfCore.Admin.Tests.Commands;
 
 public sealed class FleetCommandTests(TestServers servers)
 {
+    private const string Waiting = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'warm\\_%'";
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -45,7 +50,44 @@ public sealed class FleetCommandTests(TestServers servers)
         Assert.Contains("2: 1 done, 1 failed", ran.Out, StringComparison.Ordinal);
         Assert.Contains("this schema is bad", ran.Out, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', ran.Out + ran.Errors);
-        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "bad-one")).Failed(1, "this schema is bad");
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "bad-one")).Failed(
+            1,
+            "Migration 20260103000000_FailInBadSchemas: P0001: this schema is bad"
+        );
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_stack_trace_of_a_failed_tenant_is_for_who_asks_for_it(bool verbose)
+    {
+        using var log = new LogRecorder();
+        await using var app = await StartAsync(["acme", "bad-one"], log);
+
+        var ran = await CommandLine.Of(app).RunAsync(["tenants", "migrate", "--all", .. Verbose(verbose)]);
+
+        Assert.Equal(1, ran.Code);
+        Assert.Single(ran.Errors.Split('\n'), line => line.Contains("bad-one", StringComparison.Ordinal));
+        Assert.Equal(verbose, log.Lines.Any(line => line.Contains("   at ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task The_status_tells_how_a_run_ended_in_the_exit_code_too()
+    {
+        await using var app = await StartAsync("acme", "bad-one");
+
+        var none = await CommandLine.Of(app).RunAsync("tenants", "status");
+        var document = await CommandLine.Of(app).RunAsync("tenants", "status", "--json");
+        await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all");
+        var failed = await CommandLine.Of(app).RunAsync("tenants", "status", "--json");
+
+        Assert.Contains("tenants migrate --all", none.IsOk().Out, StringComparison.Ordinal);
+        Assert.Equal("none", document.IsOk().Json.GetProperty("status").GetString());
+        Assert.Equal((1, "failed"), (failed.Code, failed.Json.GetProperty("status").GetString()));
+        (await CommandLine.Of(app).RunAsync("tenants", "status", "--run", Guid.NewGuid().ToString())).Failed(
+            3,
+            "There is no run"
+        );
     }
 
     [Fact]
@@ -92,8 +134,15 @@ public sealed class FleetCommandTests(TestServers servers)
         (await CommandLine.Of(app).RunAsync("tenants", "migrate")).Failed(2, "--all");
         (await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme", "--all")).Failed(2, "--all");
         (await CommandLine.Of(app).RunAsync("tenants", "migrate", "nobody")).Failed(3, "nobody");
-        (await CommandLine.Of(app).RunAsync("tenants", "status")).Failed(3, "tenants migrate --all");
-        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "--all", "--rings", "0")).Failed(2, "100");
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme", "--canary", "x", "--rings", "5")).Failed(
+            2,
+            "--canary, --rings: for all tenants only"
+        );
+        (await CommandLine.Of(app).RunAsync("tenants", "migrate", "acme", "--lock-timeout", "5")).Failed(
+            2,
+            "--lock-timeout"
+        );
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.migration_runs"));
     }
 
     [Fact]
@@ -167,9 +216,54 @@ public sealed class FleetCommandTests(TestServers servers)
         Assert.Equal(2, count);
     }
 
-    private async Task<TestApp> StartAsync(params string[] slugs)
+    [Fact]
+    public async Task Schemas_that_nobody_takes_any_more_are_shown_and_dropped()
     {
-        var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<LedgerContext>());
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("acme");
+        await WarmUpAsync(app);
+
+        var shown = (await CommandLine.Of(app).RunAsync("tenants", "pool")).IsOk().Out;
+        var dry = (await CommandLine.Of(app).RunAsync("tenants", "pool", "--clear", "db1", "--dry-run")).IsOk().Out;
+        Assert.Equal(2L, await app.DirectAsync("db1", Waiting));
+        var cleared = (await CommandLine.Of(app).RunAsync("tenants", "pool", "--clear", "db1")).IsOk().Out;
+        (await CommandLine.Of(app).RunAsync("tenants", "pool", "--clear", "nope")).Failed(3, "'nope'");
+        (await CommandLine.Of(app).RunAsync("tenants", "pool", "--clear", "db1", "--refill", "db1")).Failed(2, "both");
+
+        Assert.Contains("--clear CONNECTION", shown, StringComparison.Ordinal);
+        Assert.Contains("Nothing was changed", dry, StringComparison.Ordinal);
+        Assert.Contains("Dropped 2 schemas", cleared, StringComparison.Ordinal);
+        Assert.Equal(0L, await app.DirectAsync("db1", Waiting));
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.warm_schemas"));
+        Assert.Equal("tenant_acme", await app.DirectAsync("db1", "SELECT to_regnamespace('tenant_acme')::text"));
+    }
+
+    /// <summary>What a process with a pool of two has left behind.</summary>
+    private static async Task WarmUpAsync(TestApp app)
+    {
+        var options = app.Get<IOptions<WarmPoolOptions>>().Value;
+        options.Size = 2;
+        await app.Get<WarmSchemaStock>().RefillAsync("db1", Ct);
+        options.Size = 0;
+    }
+
+    private static string[] Verbose(bool isVerbose) => isVerbose ? ["--verbose"] : [];
+
+    private Task<TestApp> StartAsync(params string[] slugs) => StartAsync(slugs, log: null);
+
+    private async Task<TestApp> StartAsync(string[] slugs, ILoggerProvider? log)
+    {
+        var app = await TestApp.StartAsync(
+            servers.Postgres,
+            configure: b =>
+            {
+                b.AddTenantDbContext<LedgerContext>();
+                if (log is not null)
+                {
+                    b.Services.AddSingleton(log);
+                }
+            }
+        );
         await app.AdoptAsync(slugs);
         return app;
     }

@@ -46,6 +46,33 @@ public sealed class TenantCommandTests(TestServers servers)
         Assert.Equal(DBNull.Value, await app.DirectAsync("db1", "SELECT to_regnamespace('tenant_globex')::text"));
     }
 
+    [Fact]
+    public async Task A_tenant_is_created_from_the_template_that_a_command_makes()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        string[] create = ["tenants", "create", "acme", "--connection", "db1", "--from-template"];
+
+        (await CommandLine.Of(app).RunAsync(create)).Failed(5, "'tenants template'");
+        (await CommandLine.Of(app).RunAsync([.. create, "--dry-run"])).Failed(5, "'tenants template'");
+        (await CommandLine.Of(app).RunAsync("tenants", "template", "nope")).Failed(3, "'nope'");
+        (await CommandLine.Of(app).RunAsync("tenants", "create", "acme", "--copy-rows")).Failed(2, "--from-template");
+        var dry = await CommandLine.Of(app).RunAsync("tenants", "template", "db1", "--dry-run", "--json");
+        Assert.Equal(DBNull.Value, await app.DirectAsync("db1", "SELECT to_regnamespace('tenant_template')::text"));
+        var made = await CommandLine.Of(app).RunAsync("tenants", "template", "db1", "--json");
+        var again = await CommandLine.Of(app).RunAsync("tenants", "template", "db1");
+        await app.DirectAsync("db1", "INSERT INTO tenant_template.\"Products\" VALUES (1, 's', 'given', 1)");
+        (await CommandLine.Of(app).RunAsync([.. create, "--dry-run"])).IsOk();
+        (await CommandLine.Of(app).RunAsync([.. create, "--copy-rows"])).IsOk();
+
+        Assert.Equal(
+            dry.IsOk().Json.GetProperty("pending").GetRawText(),
+            made.IsOk().Json.GetProperty("applied").GetRawText()
+        );
+        Assert.Contains("up to date", again.IsOk().Out, StringComparison.Ordinal);
+        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
+        Assert.Equal("given", (await shop.Products.SingleAsync(Ct)).Name);
+    }
+
     [Theory]
     [InlineData(5, "taken", "acme", "db1")]
     [InlineData(3, "nowhere", "globex", "nowhere")]
@@ -74,6 +101,7 @@ public sealed class TenantCommandTests(TestServers servers)
         Assert.Empty(await SlugsAsync("--type", "clinic", "--connection", "db2"));
         var none = await CommandLine.Of(app).RunAsync("tenants", "list", "--type", "none");
         Assert.Contains("There is no such tenant.", none.IsOk().Out, StringComparison.Ordinal);
+        (await CommandLine.Of(app).RunAsync("tenants", "list", "--connection", "nope")).Failed(3, "'nope'");
 
         async Task<string?[]> SlugsAsync(params string[] options)
         {

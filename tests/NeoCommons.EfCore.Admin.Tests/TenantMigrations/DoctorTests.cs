@@ -137,6 +137,7 @@ public sealed class DoctorTests(TestServers servers)
         var told = await CommandLine.Of(app).RunAsync("tenants", "doctor", "--connection", "db2");
         Assert.Equal(1, told.Code);
         Assert.DoesNotContain("db1", told.Out, StringComparison.Ordinal);
+        Assert.Matches("^missing schema  db2  globex\n  What:   .*\n  Remedy: .*\n$", told.Out);
     }
 
     [Fact]

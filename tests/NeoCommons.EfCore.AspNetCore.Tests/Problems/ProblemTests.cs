@@ -52,7 +52,10 @@ public sealed class ProblemTests
         Assert.DoesNotContain(Host, response.Body, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("Exception", response.Body, StringComparison.Ordinal);
         Assert.DoesNotContain(KnownTenants.Acme.ConnectionName, response.Body, StringComparison.Ordinal);
-        Assert.Single(app.Log.All, line => line.Event.Id is >= 8001 and <= 8003 && line.Exception == exception);
+        Assert.Single(
+            app.Log.All,
+            line => line.Event.Id is >= 8001 and <= 8003 ? line.Exception == exception : line.Event.Id == 8004
+        );
     }
 
     [Fact]
@@ -92,7 +95,6 @@ public sealed class ProblemTests
     }
 
     [Theory]
-    [InlineData("suspended", LogLevel.Warning)]
     [InlineData("no server", LogLevel.Warning)]
     [InlineData("isolation", LogLevel.Error)]
     [InlineData("unknown tenant", LogLevel.Debug)]
@@ -103,6 +105,17 @@ public sealed class ProblemTests
         await app.GetAsync("http://shop.example/throw");
 
         Assert.Equal(level, Assert.Single(app.Log.All, l => l.Exception is not null).Level);
+    }
+
+    [Fact]
+    public async Task A_tenant_that_is_not_available_is_one_line_in_the_log()
+    {
+        await using var app = await StartAsync(Cases["suspended"].Exception);
+
+        await app.GetAsync("http://shop.example/throw");
+
+        Assert.Equal(LogLevel.Information, Assert.Single(app.Log.All, l => l.Event.Id == 8004).Level);
+        Assert.DoesNotContain(app.Log.All, l => l.Exception is not null);
     }
 
     [Fact]

@@ -33,6 +33,27 @@ internal sealed class ConnectionTrial(
         }
     }
 
+    /// <summary>The same with a password that was given a moment ago, and not the row's.</summary>
+    /// <exception cref="CommandFailedException">The server refuses it.</exception>
+    public async Task<ConnectionFindings> RunAsync(DatabaseConnection row, string given, CancellationToken ct)
+    {
+        try
+        {
+            return await RunAsync(row with { Password = Secret.FromText(given) }, ct).ConfigureAwait(false);
+        }
+        catch (ConnectionUnavailableException e)
+            when (e is { Reason: ConnectionUnavailableReason.AuthenticationFailed, InnerException: PostgresException p }
+            )
+        {
+            throw new CommandFailedException(
+                ExitCode.Unavailable,
+                $"The server {row.Host}:{row.Port} refused user '{row.Username}' with the password that was given ({p.SqlState}). "
+                    + "Nothing was stored. Give the one that the server knows, or let it know this one first (ALTER ROLE).",
+                e
+            );
+        }
+    }
+
     private static async Task<ConnectionFindings> LookAsync(NpgsqlConnection connection, CancellationToken ct)
     {
         var command = new NpgsqlCommand(

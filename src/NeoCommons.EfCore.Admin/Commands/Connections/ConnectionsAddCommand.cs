@@ -9,7 +9,11 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
 {
     private readonly Argument<string> _name = new("name") { Description = "The unique name of the connection." };
     private readonly Option<string> _host = new("--host") { Description = "The server.", Required = true };
-    private readonly Option<int> _port = new("--port") { DefaultValueFactory = _ => NpgsqlConnection.DefaultPort };
+    private readonly Option<int> _port = new("--port")
+    {
+        DefaultValueFactory = _ => NpgsqlConnection.DefaultPort,
+        CustomParser = ReadPort,
+    };
     private readonly Option<string> _database = new("--database") { Description = "The database.", Required = true };
     private readonly Option<string> _username = new("--username")
     {
@@ -30,8 +34,16 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
         "verify-full"
     );
     private readonly Option<string> _pooler = Word("--pooler", "none", "none", "session", "transaction");
-    private readonly Option<int> _minPool = new("--min-pool") { DefaultValueFactory = _ => 5 };
-    private readonly Option<int> _maxPool = new("--max-pool") { DefaultValueFactory = _ => 20 };
+    private readonly Option<int> _minPool = new("--min-pool")
+    {
+        DefaultValueFactory = _ => 5,
+        CustomParser = given => OptionValue.Read<int>(given, "a whole number"),
+    };
+    private readonly Option<int> _maxPool = new("--max-pool")
+    {
+        DefaultValueFactory = _ => 20,
+        CustomParser = given => OptionValue.Read<int>(given, "a whole number"),
+    };
     private readonly Option<bool> _noTest = new("--no-test") { Description = "Do not open a connection first." };
     private readonly Option<bool> _dryRun = NewDryRun();
 
@@ -73,7 +85,7 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
         ConnectionRows.RefuseFaults(run, row);
         var findings = run.Value(_noTest)
             ? null
-            : await run.Get<ConnectionTrial>().RunAsync(row, ct).ConfigureAwait(false);
+            : await run.Get<ConnectionTrial>().RunAsync(row, password, ct).ConfigureAwait(false);
         var dryRun = run.Value(_dryRun);
         if (!dryRun)
         {

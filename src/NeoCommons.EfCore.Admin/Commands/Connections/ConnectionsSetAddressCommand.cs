@@ -7,7 +7,7 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
 {
     private readonly Argument<string> _name = new("name") { Description = "The connection." };
     private readonly Option<string?> _host = new("--host") { Description = "The server." };
-    private readonly Option<int?> _port = new("--port");
+    private readonly Option<int?> _port = new("--port") { CustomParser = given => ReadPort(given) };
     private readonly Option<string?> _database = new("--database") { Description = "The database." };
     private readonly Option<string?> _username = new("--username") { Description = "The role to log in as." };
     private readonly Option<string?> _passwordEnv = new("--password-env")
@@ -30,6 +30,15 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
 
     public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
     {
+        if (!new Option[] { _host, _port, _database, _username }.Any(run.IsGiven))
+        {
+            throw new CommandFailedException(
+                ExitCode.Usage,
+                "Say what is to change: --host, --port, --database or --username. Another password alone is stored by: "
+                    + "connections set-password."
+            );
+        }
+
         var name = run.Required(_name);
         var row =
             await run.Get<IConnectionRegistry>().FindAsync(name, ct).ConfigureAwait(false)
@@ -50,7 +59,10 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
         var tried = !run.Value(_noTest);
         if (tried)
         {
-            await run.Get<ConnectionTrial>().RunAsync(moved, ct).ConfigureAwait(false);
+            var trial = run.Get<ConnectionTrial>();
+            await (
+                run.IsGiven(_passwordEnv) ? trial.RunAsync(moved, password, ct) : trial.RunAsync(moved, ct)
+            ).ConfigureAwait(false);
         }
 
         var dryRun = run.Value(_dryRun);

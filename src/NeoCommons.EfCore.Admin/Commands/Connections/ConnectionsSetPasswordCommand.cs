@@ -29,9 +29,7 @@ internal sealed class ConnectionsSetPasswordCommand : ConsoleCommand
         var tried = !run.Value(_noTest);
         if (tried)
         {
-            await run.Get<ConnectionTrial>()
-                .RunAsync(row with { Password = Secret.FromText(password) }, ct)
-                .ConfigureAwait(false);
+            await run.Get<ConnectionTrial>().RunAsync(row, password, ct).ConfigureAwait(false);
         }
 
         var dryRun = run.Value(_dryRun);

@@ -51,8 +51,8 @@ internal sealed class ConnectionsSwitchCommand : ConsoleCommand
             },
             output =>
                 output.Line(
-                    $"Connection '{name}' {(dryRun ? "would be" : "is")} {(_active ? "active" : "disabled")}, with its {tenants} "
-                        + (dryRun ? "tenants. Nothing was changed." : "tenants.")
+                    $"Connection '{name}' {(dryRun ? "would be" : "is")} {(_active ? "active" : "disabled")}, with its "
+                        + $"{CommandOutput.Count(tenants, "tenant")}.{(dryRun ? " Nothing was changed." : "")}"
                 )
         );
     }

@@ -12,6 +12,7 @@ internal sealed class KeysStatusCommand : ConsoleCommand
         HelpName = "KEY",
         DefaultValueFactory = _ => [],
         AllowMultipleArgumentsPerToken = true,
+        CustomParser = given => OptionValue.ReadAll<int>(given, "the place of a key in the list, from 1"),
     };
 
     public KeysStatusCommand()

@@ -25,7 +25,7 @@ internal sealed class RunProgress(CommandRun run) : IProgress<MigrationProgress>
             if (value.Tenant is { Status: TenantMigrationStatus.Failed, Error: { } e } failed)
             {
                 Clear();
-                run.Say($"{failed.Slug}: {FailureText.Of(e)}");
+                run.Say(CommandOutput.OneLine($"{failed.Slug}: {FailureText.Of(e)}"));
             }
 
             var elapsed = Stopwatch.GetElapsedTime(_started);

@@ -31,7 +31,7 @@ internal static class RunReport
         var rate = elapsed > TimeSpan.Zero ? (ended - before) / elapsed.TotalSeconds : 0;
         var left = rate > 0 ? Hours((run.Pending + run.Running) / rate) : "?";
         return FormattableString.Invariant(
-            $"{ended} of {run.Total} tenants, {run.Failed} failed, {rate:0.0} per second, {left} left"
+            $"{ended} of {CommandOutput.Count(run.Total, "tenant")}, {run.Failed} failed, {rate:0.0} per second, {left} left"
         );
     }
 

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>A tenant as commands show it.</summary>
@@ -14,6 +16,17 @@ internal sealed record TenantReport(
     DateTimeOffset? MigratingUntil
 )
 {
+    /// <summary>How it came to be so; null in lists.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TenantPast? Past { get; init; }
+
+    /// <summary>The tenant, with what registry and audit tell of it.</summary>
+    public static async Task<TenantReport> ReadAsync(CommandRun run, Tenant tenant, CancellationToken ct) =>
+        Of(tenant) with
+        {
+            Past = await TenantPast.ReadAsync(run, tenant, ct).ConfigureAwait(false),
+        };
+
     public static TenantReport Of(Tenant tenant) =>
         new(
             tenant.Id.Value,
@@ -30,7 +43,7 @@ internal sealed record TenantReport(
 
     /// <summary>Writes all of it, a line for each property.</summary>
     public void Write(CommandOutput output) =>
-        output.Fields(
+        output.Fields([
             ("Id", Id.ToString()),
             ("Slug", Slug),
             ("Name", Name),
@@ -40,8 +53,17 @@ internal sealed record TenantReport(
             ("Connection", Connection),
             ("Region", Region),
             ("Version", SchemaVersion),
-            ("Migrating until", MigratingUntil?.ToString("u"))
-        );
+            ("Migrating until", MigratingUntil?.ToString("u")),
+            .. Past is null
+                ? []
+                : new (string, string?)[]
+                {
+                    ("Created", Past.CreatedAt.ToString("u")),
+                    ("Last change", Past.LastChange?.ToString()),
+                    ("Kept until", Past.RetainedUntil?.ToString("u")),
+                    ("Migration failed", Past.MigrationError),
+                },
+        ]);
 
     public static string Word<TEnum>(TEnum value)
         where TEnum : struct, Enum => value.ToString().ToLowerInvariant();

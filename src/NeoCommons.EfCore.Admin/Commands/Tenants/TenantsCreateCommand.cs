@@ -26,14 +26,25 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
     {
         Description = "The region; the connection's, if not given.",
     };
-    private readonly Option<Guid?> _id = new("--id") { Description = "The id; a new one, if not given." };
+    private readonly Option<Guid?> _id = new("--id")
+    {
+        Description = "The id; a new one, if not given.",
+        CustomParser = given => OptionValue.Read<Guid>(given, "a UUID", id => id != Guid.Empty),
+    };
+    private readonly Option<bool> _fromTemplate = new("--from-template")
+    {
+        Description = "Copy the template of the database, which 'tenants template' makes.",
+    };
+    private readonly Option<bool> _copyRows = new("--copy-rows") { Description = "Copy the template's rows too." };
     private readonly Option<bool> _dryRun = NewDryRun();
 
     public TenantsCreateCommand()
         : base("create", "Creates a tenant: its row, its schema and its tables, or nothing.")
     {
         Arguments.Add(_slug);
-        foreach (var option in new Option[] { _connection, _name, _type, _region, _id, _dryRun })
+        foreach (
+            var option in new Option[] { _connection, _name, _type, _region, _id, _fromTemplate, _copyRows, _dryRun }
+        )
         {
             Options.Add(option);
         }
@@ -52,8 +63,18 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
             ConnectionName = run.Value(_connection),
             TenantType = run.Value(_type),
             RegionId = run.Value(_region),
+            Source = run.Value(_fromTemplate) ? TenantSource.Template : TenantSource.Migrations,
+            CopyRows = run.Value(_copyRows),
             Id = run.Value(_id) is { } id ? new TenantId(id) : null,
         };
+        if (tenant is { CopyRows: true, Source: TenantSource.Migrations })
+        {
+            throw new CommandFailedException(
+                ExitCode.Usage,
+                "--copy-rows copies the rows of the template: give --from-template too."
+            );
+        }
+
         if (run.Value(_dryRun))
         {
             return await CheckAsync(run, tenant, ct).ConfigureAwait(false);
@@ -80,7 +101,15 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
         // The lease of the database that it would go to: it is there, active, and has room.
         var place = await run.Get<TenantPlacing>().AcquireAsync(tenant, ct).ConfigureAwait(false);
         var connection = place.Row.Name;
-        place.Release();
+        try
+        {
+            await CheckTemplateAsync(run, tenant, place, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            place.Release();
+        }
+
         return new CommandResult(
             new
             {
@@ -88,13 +117,34 @@ internal sealed class TenantsCreateCommand : ConsoleCommand
                 tenant.Slug,
                 Schema = schema,
                 Connection = connection,
+                Source = TenantReport.Word(tenant.Source),
                 Migrations = migrations,
             },
             output =>
                 output.Line(
-                    $"Would create tenant '{tenant.Slug}' in schema '{schema}' of connection '{connection}', with "
-                        + $"{migrations} migrations. Nothing was changed."
+                    $"Would create tenant '{tenant.Slug}' in schema '{schema}' of connection '{connection}', {(tenant.Source == TenantSource.Template ? "copied from the template, " : "")}with "
+                        + $"{CommandOutput.Count(migrations, "migration")}. Nothing was changed."
                 )
         );
+    }
+
+    private static async Task CheckTemplateAsync(
+        CommandRun run,
+        NewTenant tenant,
+        PooledDataSource place,
+        CancellationToken ct
+    )
+    {
+        if (tenant.Source != TenantSource.Template)
+        {
+            return;
+        }
+
+        var connection = await run.Get<ConnectionOpening>()
+            .OpenNewAsync(place, pooled: false, ct)
+            .ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var template = run.Get<IOptions<SchemaNaming>>().Value.Resolve(SchemaKind.Template);
+        await SchemaCopy.ThrowIfNoneAsync(connection, template, tenant.Slug, ct).ConfigureAwait(false);
     }
 }

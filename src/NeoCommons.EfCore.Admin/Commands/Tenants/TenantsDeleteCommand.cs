@@ -27,7 +27,7 @@ internal sealed class TenantsDeleteCommand : TenantChangeCommand
     private readonly Option<string?> _reason = NewReason();
 
     public TenantsDeleteCommand()
-        : base("delete", "Deletes an archived tenant for good: its schema, its role and its row.")
+        : base(TenantLifecycleAction.Delete, "Deletes an archived tenant for good: its schema, its role and its row.")
     {
         foreach (var option in new Option[] { _confirm, _force, _export, _dependants, _reason })
         {
@@ -38,33 +38,47 @@ internal sealed class TenantsDeleteCommand : TenantChangeCommand
     public override string AfterCancellation =>
         "Some of its tables may be gone already, and it cannot be restored any more. Repeat the command to finish.";
 
-    protected override void Check(CommandRun run, Tenant tenant)
+    protected override async Task<TenantForecast> CheckAsync(CommandRun run, Tenant tenant, CancellationToken ct)
     {
-        if (run.Required(_confirm) != tenant.Slug)
+        var deletion = OrderOf(run, tenant);
+        var until = await run.Get<TenantRemoval>().CheckAsync(tenant.Id, deletion, ct).ConfigureAwait(false);
+        var notes = new List<string>
         {
-            throw new CommandFailedException(ExitCode.Usage, $"--confirm does not say '{tenant.Slug}'.");
+            deletion.ExportTo is { } file
+                ? $"First pg_dump would write schema '{tenant.Schema}' to '{file}'."
+                : "Nothing would be kept of its data: --export names a file for it.",
+        };
+        if (until > run.Get<TimeProvider>().GetUtcNow())
+        {
+            notes.Add($"It would be deleted although it is to be kept until {until:u}, because of --force.");
         }
 
-        if (tenant.Status != TenantStatus.Archived)
+        if (deletion.DropDependants)
         {
-            throw new CommandFailedException(
-                ExitCode.Conflict,
-                $"Tenant '{tenant.Slug}' is {TenantReport.Word(tenant.Status)}. Archive it first: tenants archive {tenant.Slug}."
-            );
+            notes.Add("What in other schemas depends on it would be dropped too, because of --drop-dependants.");
         }
+
+        return new TenantForecast(null, notes);
     }
 
     protected override async Task<Tenant?> ChangeAsync(CommandRun run, Tenant tenant, CancellationToken ct)
     {
-        var deletion = new TenantDeletion
-        {
-            ConfirmSlug = run.Required(_confirm),
-            Force = run.Value(_force),
-            ExportTo = run.Value(_export),
-            DropDependants = run.Value(_dependants),
-            Reason = run.Value(_reason),
-        };
-        await run.Get<ITenantProvisioner>().DeleteAsync(tenant.Id, deletion, ct).ConfigureAwait(false);
+        await run.Get<ITenantProvisioner>().DeleteAsync(tenant.Id, OrderOf(run, tenant), ct).ConfigureAwait(false);
         return null;
     }
+
+    private TenantDeletion OrderOf(CommandRun run, Tenant tenant) =>
+        run.Required(_confirm) == tenant.Slug
+            ? new TenantDeletion
+            {
+                ConfirmSlug = tenant.Slug,
+                Force = run.Value(_force),
+                ExportTo = run.Value(_export),
+                DropDependants = run.Value(_dependants),
+                Reason = run.Value(_reason),
+            }
+            : throw new CommandFailedException(
+                ExitCode.Usage,
+                $"--confirm does not say '{tenant.Slug}'. Nothing was deleted."
+            );
 }

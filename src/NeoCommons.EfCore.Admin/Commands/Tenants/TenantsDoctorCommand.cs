@@ -49,7 +49,7 @@ internal sealed class TenantsDoctorCommand : ConsoleCommand
             findings,
             output =>
             {
-                output.Table(
+                output.Blocks(
                     ["Finding", "Connection", "Tenant", "What", "Remedy"],
                     [
                         .. findings.Select(f =>
@@ -63,6 +63,7 @@ internal sealed class TenantsDoctorCommand : ConsoleCommand
                             }
                         ),
                     ],
+                    head: 3,
                     "All is well."
                 );
                 if (!examination.Mend && findings.Exists(f => f.CanBeMended))

@@ -5,6 +5,10 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary><c>tenants migrate</c></summary>
 internal sealed class TenantsMigrateCommand : ConsoleCommand
 {
+    private const string AtLeastOne = "a number of at least 1";
+
+    // In milliseconds it is an integer of the server's.
+    private const int LongestLockTimeout = int.MaxValue / 1_000;
     private static readonly MigrateAllOptions Defaults = new();
 
     private readonly Argument<string?> _tenant = new("tenant")
@@ -17,16 +21,24 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
     {
         Description = "Tenants at a time.",
         DefaultValueFactory = _ => Defaults.Parallelism,
+        CustomParser = given => OptionValue.Read<int>(given, AtLeastOne, n => n >= 1),
     };
     private readonly Option<int> _perServer = new("--per-server")
     {
         Description = "Tenants at a time on one server.",
         DefaultValueFactory = _ => Defaults.ParallelismPerServer,
+        CustomParser = given => OptionValue.Read<int>(given, AtLeastOne, n => n >= 1),
     };
     private readonly Option<double> _lockTimeout = new("--lock-timeout")
     {
-        Description = "Seconds that a statement waits for a lock before the tenant is tried again.",
+        Description = "Seconds that a statement waits for a lock before the tenant is tried again; 0: for ever.",
         DefaultValueFactory = _ => Defaults.LockTimeout.TotalSeconds,
+        CustomParser = given =>
+            OptionValue.Read<double>(
+                given,
+                $"seconds from 0 to {LongestLockTimeout}",
+                seconds => seconds is >= 0 and <= LongestLockTimeout
+            ),
     };
     private readonly Option<string[]> _canary = new("--canary")
     {
@@ -39,10 +51,13 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
         Description = "Then so many percent of all, one ring after the other: --rings 1 10 50.",
         HelpName = "percent",
         AllowMultipleArgumentsPerToken = true,
+        CustomParser = given =>
+            OptionValue.ReadAll<double>(given, "percents over 0, at most 100", share => share is > 0 and <= 100),
     };
     private readonly Option<int?> _errorBudget = new("--error-budget")
     {
         Description = "How many tenants may fail before no more are begun; any number, if not given.",
+        CustomParser = given => OptionValue.Read<int>(given, "a number of at least 0", n => n >= 0),
     };
     private readonly Option<bool> _dryRun = NewDryRun();
 
@@ -79,6 +94,11 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
             throw new CommandFailedException(ExitCode.Usage, "Name one tenant, or say --all.");
         }
 
+        if (one is not null)
+        {
+            RefuseOptionsOfAll(run);
+        }
+
         var migrator = run.Get<ITenantMigrator>();
         if (run.Value(_dryRun))
         {
@@ -100,6 +120,22 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
         finally
         {
             progress.End();
+        }
+    }
+
+    // They would be ignored, and whoever has given them counts on them.
+    private void RefuseOptionsOfAll(CommandRun run)
+    {
+        var given = new Option[] { _parallelism, _perServer, _lockTimeout, _canary, _rings, _errorBudget }
+            .Where(run.IsGiven)
+            .Select(option => option.Name)
+            .ToList();
+        if (given.Count > 0)
+        {
+            throw new CommandFailedException(
+                ExitCode.Usage,
+                $"{string.Join(", ", given)}: for all tenants only, with --all. Leave it out to migrate one."
+            );
         }
     }
 
@@ -163,7 +199,9 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
                 );
                 if (tenants.Count > 0)
                 {
-                    output.Line($"Would migrate {tenants.Count} tenants to {plan.Target}. Nothing was changed.");
+                    output.Line(
+                        $"Would migrate {CommandOutput.Count(tenants.Count, "tenant")} to {plan.Target}. Nothing was changed."
+                    );
                 }
             },
             tenants.Any(t => t.State == PlannedTenantState.Unknown) ? ExitCode.Failed : ExitCode.Ok
@@ -184,7 +222,7 @@ internal sealed class TenantsMigrateCommand : ConsoleCommand
             output =>
                 output.Line(
                     result.Applied.Count > 0
-                        ? $"Tenant '{result.Slug}' is migrated from {result.From ?? "nothing"} to {result.To}: {result.Applied.Count} migrations."
+                        ? $"Tenant '{result.Slug}' is migrated from {result.From ?? "nothing"} to {result.To}: {CommandOutput.Count(result.Applied.Count, "migration")}."
                         : $"Tenant '{result.Slug}' is {(result.Status == TenantMigrationStatus.Ahead ? "ahead, at" : "up to date, at")} {result.To}."
                 )
         );

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.Extensions.Options;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -13,14 +14,44 @@ internal sealed class TenantsRenameCommand : TenantChangeCommand
     };
 
     public TenantsRenameCommand()
-        : base("rename", "Gives the tenant another slug or name, and its schema another name if asked.")
+        : base(
+            TenantLifecycleAction.Rename,
+            "Gives the tenant another slug or name, and its schema another name if asked."
+        )
     {
         Options.Add(_slug);
         Options.Add(_name);
         Options.Add(_schema);
     }
 
-    protected override void Check(CommandRun run, Tenant tenant) => OrderOf(run);
+    protected override async Task<TenantForecast> CheckAsync(CommandRun run, Tenant tenant, CancellationToken ct)
+    {
+        var order = OrderOf(run);
+        var naming = run.Get<IOptions<SchemaNaming>>().Value;
+        var after = tenant with { Slug = order.Slug ?? tenant.Slug, Name = order.Name ?? tenant.Name };
+        naming.ForTenant(after.Slug);
+        TenantReservation.ThrowIfInvalidName(after.Name);
+        if (
+            await run.Get<ITenantStore>().FindBySlugAsync(after.Slug, ct).ConfigureAwait(false) is { } other
+            && other.Id != tenant.Id
+        )
+        {
+            throw TenantStates.SlugTaken(after.Slug);
+        }
+
+        if (order.RenameSchema)
+        {
+            var schema = await run.Get<AdminReads>()
+                .ReadAsync(
+                    (db, token) => TenantAudit.ChooseSchemaAsync(db, naming, after.Slug, tenant.Id.Value, token),
+                    ct
+                )
+                .ConfigureAwait(false);
+            after = after with { Schema = schema };
+        }
+
+        return new TenantForecast(TenantReport.Of(after));
+    }
 
     protected override async Task<Tenant?> ChangeAsync(CommandRun run, Tenant tenant, CancellationToken ct) =>
         await run.Get<ITenantProvisioner>().RenameAsync(tenant.Id, OrderOf(run), ct).ConfigureAwait(false);

@@ -12,7 +12,8 @@ internal sealed class TenantsShowCommand : ConsoleCommand
 
     public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
     {
-        var tenant = TenantReport.Of(await TenantReference.FindAsync(run, _tenant, ct).ConfigureAwait(false));
-        return new CommandResult(tenant, tenant.Write);
+        var tenant = await TenantReference.FindAsync(run, _tenant, ct).ConfigureAwait(false);
+        var report = await TenantReport.ReadAsync(run, tenant, ct).ConfigureAwait(false);
+        return new CommandResult(report, report.Write);
     }
 }

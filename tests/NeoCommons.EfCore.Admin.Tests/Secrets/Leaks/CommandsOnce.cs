@@ -25,6 +25,7 @@ internal static class CommandsOnce
             ["tenants", "archive", "initech"],
             ["tenants", "restore", "initech"],
             ["tenants", "delete", "initech", "--confirm", "initech"],
+            ["tenants", "template", "db2"],
             ["tenants", "pool"],
             ["connections", "list"],
             ["connections", "add", "more", .. app.Address(other)],
