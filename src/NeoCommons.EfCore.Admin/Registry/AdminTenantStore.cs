@@ -77,6 +77,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     /// <summary>Whether changes are followed, so that what is in memory holds until one is heard of.</summary>
     public bool IsFollowed
     {
+        get => _isFollowed;
         set => _isFollowed = value;
     }
 
