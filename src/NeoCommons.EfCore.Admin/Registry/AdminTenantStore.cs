@@ -97,11 +97,15 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     public ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(slug);
+
+        // What cannot be a slug is not looked for: an id in braces and words of the cache's own are keys in it too.
+        if (!TenantSlug.IsValid(slug))
+        {
+            return default;
+        }
+
         var known = _cache.TryGet<Tenant?>(slug, token: ct);
-        return known.HasValue ? new(known.Value)
-            // What cannot be a slug is not asked for, and does not fill the cache.
-            : TenantSlug.IsValid(slug) ? AskAsync(slug, null, ct)
-            : default;
+        return known.HasValue ? new(known.Value) : AskAsync(slug, null, ct);
     }
 
     public async IAsyncEnumerable<Tenant> ListAsync([EnumeratorCancellation] CancellationToken ct = default)
