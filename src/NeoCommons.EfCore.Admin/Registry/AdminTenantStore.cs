@@ -1,6 +1,7 @@
 using System.Linq.Expressions;
 using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using ZiggyCreatures.Caching.Fusion;
@@ -183,7 +184,9 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                 entry.Options.FailSafeMaxDuration = _options.LastKnownGoodFor - age;
                 if (found is null)
                 {
+                    // Whoever asks for many that are not there does not crowd out those that are.
                     entry.Options.IsFailSafeEnabled = false;
+                    entry.Options.Priority = CacheItemPriority.Low;
                 }
 
                 return found;

@@ -1,14 +1,20 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using NeoCommons.EfCore.Testing;
+
 namespace NeoCommons.EfCore.Admin.Tests.Registry;
 
 /// <summary>What is kept of tenants in memory, and who is answered from it.</summary>
 public sealed class TenantCacheTests(TestServers servers)
 {
+    private static readonly string Key = TestApp.NewKey();
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task What_is_no_slug_finds_nothing_that_is_in_memory_under_another_key()
     {
-        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await using var app = await StartAsync();
         var acme = (await app.AdoptAsync("acme"))[0];
         var store = app.Get<ITenantStore>();
 
@@ -21,5 +27,52 @@ public sealed class TenantCacheTests(TestServers servers)
         {
             Assert.Null(await store.FindBySlugAsync(key, Ct));
         }
+    }
+
+    [Fact]
+    public async Task Many_tenants_that_are_not_there_do_not_crowd_out_those_that_are()
+    {
+        await using var app = await StartAsync();
+        var tenants = await app.AdoptAsync([.. Enumerable.Range(1, 8).Select(i => $"t{i}")]);
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        using var other = await StartOtherAsync(app, proxy, ("NeoCommons:AdminDatabase:CachedTenants", "10"));
+        var store = other.Services.GetRequiredService<ITenantStore>();
+        foreach (var tenant in tenants)
+        {
+            Assert.NotNull(await store.FindAsync(tenant.Id, Ct));
+        }
+
+        for (var i = 0; i < 200; i++)
+        {
+            Assert.Null(await store.FindBySlugAsync($"nobody{i}", Ct));
+        }
+
+        proxy.RefuseConnections();
+        proxy.Cut();
+        foreach (var tenant in tenants)
+        {
+            Assert.NotNull(await store.FindAsync(tenant.Id, Ct));
+        }
+
+        await other.StopAsync(Ct);
+    }
+
+    private Task<TestApp> StartAsync() =>
+        TestApp.StartAsync(servers.Postgres, settings: new Dictionary<string, string?> { ["DB_ENCRYPTION_KEY"] = Key });
+
+    /// <summary>Another process, which reaches the admin database through the proxy, and knows what changed until now.</summary>
+    private async Task<IHost> StartOtherAsync(
+        TestApp app,
+        TcpFaultProxy proxy,
+        params (string Key, string Value)[] settings
+    )
+    {
+        var all = settings.ToDictionary(s => s.Key, s => (string?)s.Value);
+        all["ADMIN_DATABASE_URL"] = proxy.GetConnectionString(app.AdminConnectionString);
+        all["DB_ENCRYPTION_KEY"] = Key;
+        var host = TestApp.BuildHost(servers.Postgres, "unused", all);
+        await host.StartAsync(Ct);
+        await host.Services.GetRequiredService<IRegistryReload>().ReloadAsync(Ct);
+        return host;
     }
 }
