@@ -145,6 +145,12 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     public ValueTask ForgetAsync(CancellationToken ct)
     {
         _recent.AddOwn(null);
+        return DropAllAsync(ct);
+    }
+
+    /// <summary>Forgets what is in memory, of which any may have changed, as the log of changes says.</summary>
+    public ValueTask DropAllAsync(CancellationToken ct)
+    {
         Interlocked.Increment(ref _changes);
         return _cache.ClearAsync(allowFailSafe: true, token: ct);
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using NeoCommons.EfCore.Testing;
@@ -54,6 +55,34 @@ public sealed class TenantCacheTests(TestServers servers)
             Assert.NotNull(await store.FindAsync(tenant.Id, Ct));
         }
 
+        await other.StopAsync(Ct);
+    }
+
+    [Fact]
+    public async Task What_was_looked_up_before_changes_were_followed_is_looked_up_again()
+    {
+        await using var app = await StartAsync();
+        var acme = (await app.AdoptAsync("acme"))[0];
+        using var other = TestApp.BuildHost(
+            servers.Postgres,
+            "unused",
+            new Dictionary<string, string?>
+            {
+                ["ADMIN_DATABASE_URL"] = app.AdminConnectionString,
+                ["DB_ENCRYPTION_KEY"] = Key,
+                ["NeoCommons:AdminDatabase:RefreshInterval"] = "01:00:00",
+            }
+        );
+        var store = other.Services.GetRequiredService<ITenantStore>();
+        var heard = new ConcurrentQueue<TenantId?>();
+        using var listening = store.OnChange(heard.Enqueue);
+        Assert.Equal("acme", (await store.FindAsync(acme.Id, Ct))!.Name);
+        await app.AdminAsync("UPDATE admin.tenants SET name = 'changed'");
+
+        await other.StartAsync(Ct);
+
+        await Eventually.EqualAsync("changed", async () => (await store.FindAsync(acme.Id, Ct))!.Name);
+        Assert.Equal([null], heard);
         await other.StopAsync(Ct);
     }
 
