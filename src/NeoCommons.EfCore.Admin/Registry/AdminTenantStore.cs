@@ -228,10 +228,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             return (row?.ToTenant(), isSettled && row is not null ? Longest : LongestMiss, TimeSpan.Zero);
         }
         catch (Exception)
-            when (shared is not null
-                && _shared.AgeOf(shared) < _options.LastKnownGoodFor
-                && !_recent.MayBeStale(new TenantId(shared.Value.Id), shared.Position)
-            )
+            when (shared is not null && !_recent.MayBeStale(new TenantId(shared.Value.Id), shared.Position))
         {
             ServedLastKnown();
             return (shared.Value.ToTenant(), LongestMiss, _shared.AgeOf(shared));

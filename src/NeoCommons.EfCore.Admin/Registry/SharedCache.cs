@@ -98,6 +98,12 @@ internal sealed class SharedCache : IDisposable
         }
 
         var (value, fault) = Open<T>(keys, key, token);
+        if (value is not null && AgeOf(value) > _longest)
+        {
+            // Redis has dropped it long ago, and the log of changes may not tell any more what happened since.
+            (value, fault) = (null, "it is older than Redis keeps any: somebody has put it back");
+        }
+
         if (value is null)
         {
             _metrics.AskedShared("rejected");
