@@ -80,7 +80,7 @@ internal sealed class SharedCache : IDisposable
             // Past the client's own patience: it would wait for seconds.
             token = await _asking
                 .ExecuteAsync(
-                    async limit => await _cache.GetAsync(name, limit).WaitAsync(limit).ConfigureAwait(false),
+                    async limit => await LetGo(_cache.GetAsync(name, limit)).WaitAsync(limit).ConfigureAwait(false),
                     ct
                 )
                 .ConfigureAwait(false);
@@ -145,8 +145,7 @@ internal sealed class SharedCache : IDisposable
             await _asking
                 .ExecuteAsync(
                     async limit =>
-                        await cache
-                            .SetAsync(NameOf(keys, value.Key), token, lifetime, limit)
+                        await LetGo(cache.SetAsync(NameOf(keys, value.Key), token, lifetime, limit))
                             .WaitAsync(limit)
                             .ConfigureAwait(false),
                     CancellationToken.None
@@ -157,6 +156,16 @@ internal sealed class SharedCache : IDisposable
         {
             // The circuit has logged it; whoever looks next asks the admin database.
         }
+    }
+
+    /// <summary>An answer that nobody may wait for when it comes: its failure is no news then, to the runtime neither.</summary>
+    private static TTask LetGo<TTask>(TTask answer)
+        where TTask : Task
+    {
+        _ = SeeAsync(answer);
+        return answer;
+
+        static async Task SeeAsync(Task answer) => await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private async ValueTask<FernetKeys> KeysAsync(CancellationToken ct) =>
