@@ -238,6 +238,7 @@ public sealed class RegistryFeedTests(TestServers servers)
 
         Assert.Null((await log.ReadAsync(now with { ReadAt = now.ReadAt.AddDays(-1) }, default, Ct)).Changes);
         Assert.Null((await log.ReadAsync(now with { Snapshot = "9999999999:9999999999:" }, default, Ct)).Changes);
+        Assert.Null((await log.ReadAsync(now with { StartedAt = now.StartedAt.AddDays(-1) }, default, Ct)).Changes);
     }
 
     [Fact]
