@@ -86,8 +86,35 @@ public sealed class TenantCacheTests(TestServers servers)
         await other.StopAsync(Ct);
     }
 
-    private Task<TestApp> StartAsync() =>
-        TestApp.StartAsync(servers.Postgres, settings: new Dictionary<string, string?> { ["DB_ENCRYPTION_KEY"] = Key });
+    [Fact]
+    public async Task A_tenant_stays_in_its_database_where_another_gets_the_name_of_its_connection()
+    {
+        await using var app = await StartAsync(databases: 2);
+        var acme = await app.CreateTenantAsync("acme", "db1");
+        await app.ReloadAsync();
+        var (store, registry) = (app.Get<ITenantStore>(), app.Get<IConnectionRegistry>());
+        Assert.Equal("db1", (await store.FindAsync(acme.Id, Ct))!.ConnectionName);
+        var home = (await registry.FindAsync("db1", Ct))!.Database;
+
+        await app.AdminAsync(
+            "UPDATE admin.database_connections SET connection_name = CASE connection_name WHEN 'db1' THEN 'old' ELSE 'db1' END"
+        );
+
+        await Eventually.TrueAsync(async () => await registry.FindAsync("old", Ct) is not null);
+        var connection = (await store.FindAsync(acme.Id, Ct))!.ConnectionName;
+        Assert.Equal(home, (await registry.FindAsync(connection, Ct))!.Database);
+    }
+
+    private Task<TestApp> StartAsync(int databases = 1) =>
+        TestApp.StartAsync(
+            servers.Postgres,
+            databases,
+            new Dictionary<string, string?>
+            {
+                ["DB_ENCRYPTION_KEY"] = Key,
+                ["NeoCommons:AdminDatabase:RefreshInterval"] = "01:00:00",
+            }
+        );
 
     /// <summary>Another process, which reaches the admin database through the proxy, and knows what changed until now.</summary>
     private async Task<IHost> StartOtherAsync(
