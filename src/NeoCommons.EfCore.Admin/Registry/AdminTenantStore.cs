@@ -34,6 +34,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     private readonly RecentChanges _recent;
     private readonly RegistryMetrics _metrics;
     private readonly AdminDatabaseOptions _options;
+    private readonly TimeProvider _time;
     private readonly TenantKeys _keys = new();
     private readonly ILogger<AdminTenantStore> _log;
     private long _changes;
@@ -46,10 +47,12 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         SharedCache shared,
         RecentChanges recent,
         RegistryMetrics metrics,
+        TimeProvider time,
         ILogger<AdminTenantStore> log
     )
     {
-        (_reads, _options, _shared, _recent, _metrics, _log) = (reads, options.Value, shared, recent, metrics, log);
+        (_reads, _options, _shared, _recent) = (reads, options.Value, shared, recent);
+        (_metrics, _time, _log) = (metrics, time, log);
         Changes = new ChangeListeners<TenantId?>(log);
         _cache = new FusionCache(
             new FusionCacheOptions
@@ -212,14 +215,24 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     {
         var seen = Interlocked.Read(ref _changes);
         var shared = await FindSharedAsync(key, ct).ConfigureAwait(false);
-        if (shared is not null && _shared.IsYoung(shared) && seen == Interlocked.Read(ref _changes))
+
+        // Where no changes are followed it is believed no longer than what is in memory.
+        if (
+            shared is not null
+            && _shared.IsYoung(shared)
+            && _shared.AgeOf(shared) < Duration
+            && seen == Interlocked.Read(ref _changes)
+        )
         {
             return (shared.Value.ToTenant(), Longest, _shared.AgeOf(shared));
         }
 
         try
         {
-            var (row, isSettled) = await LoadSettledAsync(which, ct).ConfigureAwait(false);
+            var loading = SharedCache.LetGo(LoadSettledAsync(which, ct));
+            var (row, isSettled) = await (
+                shared is null ? loading : loading.WaitAsync(Patience, _time, ct)
+            ).ConfigureAwait(false);
             if (row is not null && isSettled)
             {
                 _shared.Keep(key, row, row.Position);

@@ -159,7 +159,7 @@ internal sealed class SharedCache : IDisposable
     }
 
     /// <summary>An answer that nobody may wait for when it comes: its failure is no news then, to the runtime neither.</summary>
-    private static TTask LetGo<TTask>(TTask answer)
+    public static TTask LetGo<TTask>(TTask answer)
         where TTask : Task
     {
         _ = SeeAsync(answer);
