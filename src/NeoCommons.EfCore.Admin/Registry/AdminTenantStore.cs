@@ -217,12 +217,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         var shared = await FindSharedAsync(key, ct).ConfigureAwait(false);
 
         // Where no changes are followed it is believed no longer than what is in memory.
-        if (
-            shared is not null
-            && _shared.IsYoung(shared)
-            && _shared.AgeOf(shared) < Duration
-            && seen == Interlocked.Read(ref _changes)
-        )
+        if (shared is not null && _shared.IsYoung(shared, Duration) && seen == Interlocked.Read(ref _changes))
         {
             return (shared.Value.ToTenant(), Longest, _shared.AgeOf(shared));
         }

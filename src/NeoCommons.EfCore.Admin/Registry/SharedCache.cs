@@ -120,7 +120,8 @@ internal sealed class SharedCache : IDisposable
     public TimeSpan AgeOf<T>(SharedValue<T> value) => (_time.GetUtcNow() - value.ReadAt).Duration();
 
     /// <summary>Whether a value is young enough to be used without asking.</summary>
-    public bool IsYoung<T>(SharedValue<T> value) => AgeOf(value) < AdminTenantStore.Longest;
+    public bool IsYoung<T>(SharedValue<T> value, TimeSpan? limit = null) =>
+        AgeOf(value) < AdminTenantStore.Longest && (limit is null || AgeOf(value) < limit);
 
     /// <summary>Keeps a value for all processes; nobody waits for it, and it may fail.</summary>
     public void Keep<T>(string key, T value, long position)
