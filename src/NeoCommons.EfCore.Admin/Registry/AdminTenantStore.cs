@@ -1,6 +1,7 @@
 using System.Linq.Expressions;
 using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using ZiggyCreatures.Caching.Fusion;
@@ -33,6 +34,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     private readonly RecentChanges _recent;
     private readonly RegistryMetrics _metrics;
     private readonly AdminDatabaseOptions _options;
+    private readonly TimeProvider _time;
     private readonly TenantKeys _keys = new();
     private readonly ILogger<AdminTenantStore> _log;
     private long _changes;
@@ -45,10 +47,12 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
         SharedCache shared,
         RecentChanges recent,
         RegistryMetrics metrics,
+        TimeProvider time,
         ILogger<AdminTenantStore> log
     )
     {
-        (_reads, _options, _shared, _recent, _metrics, _log) = (reads, options.Value, shared, recent, metrics, log);
+        (_reads, _options, _shared, _recent) = (reads, options.Value, shared, recent);
+        (_metrics, _time, _log) = (metrics, time, log);
         Changes = new ChangeListeners<TenantId?>(log);
         _cache = new FusionCache(
             new FusionCacheOptions
@@ -98,11 +102,15 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     public ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(slug);
+
+        // What cannot be a slug is not looked for: an id in braces and words of the cache's own are keys in it too.
+        if (!TenantSlug.IsValid(slug))
+        {
+            return default;
+        }
+
         var known = _cache.TryGet<Tenant?>(slug, token: ct);
-        return known.HasValue ? new(known.Value)
-            // What cannot be a slug is not asked for, and does not fill the cache.
-            : TenantSlug.IsValid(slug) ? AskAsync(slug, null, ct)
-            : default;
+        return known.HasValue ? new(known.Value) : AskAsync(slug, null, ct);
     }
 
     public async IAsyncEnumerable<Tenant> ListAsync([EnumeratorCancellation] CancellationToken ct = default)
@@ -141,6 +149,12 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     public ValueTask ForgetAsync(CancellationToken ct)
     {
         _recent.AddOwn(null);
+        return DropAllAsync(ct);
+    }
+
+    /// <summary>Forgets what is in memory, of which any may have changed, as the log of changes says.</summary>
+    public ValueTask DropAllAsync(CancellationToken ct)
+    {
         Interlocked.Increment(ref _changes);
         return _cache.ClearAsync(allowFailSafe: true, token: ct);
     }
@@ -180,7 +194,9 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                 entry.Options.FailSafeMaxDuration = _options.LastKnownGoodFor - age;
                 if (found is null)
                 {
+                    // Whoever asks for many that are not there does not crowd out those that are.
                     entry.Options.IsFailSafeEnabled = false;
+                    entry.Options.Priority = CacheItemPriority.Low;
                 }
 
                 return found;
@@ -200,14 +216,19 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     {
         var seen = Interlocked.Read(ref _changes);
         var shared = await FindSharedAsync(key, ct).ConfigureAwait(false);
-        if (shared is not null && _shared.IsYoung(shared) && seen == Interlocked.Read(ref _changes))
+
+        // Where no changes are followed it is believed no longer than what is in memory.
+        if (shared is not null && _shared.IsYoung(shared, Duration) && seen == Interlocked.Read(ref _changes))
         {
             return (shared.Value.ToTenant(), Longest, _shared.AgeOf(shared));
         }
 
         try
         {
-            var (row, isSettled) = await LoadSettledAsync(which, ct).ConfigureAwait(false);
+            var loading = SharedCache.LetGo(LoadSettledAsync(which, ct));
+            var (row, isSettled) = await (
+                shared is null ? loading : loading.WaitAsync(Patience, _time, ct)
+            ).ConfigureAwait(false);
             if (row is not null && isSettled)
             {
                 _shared.Keep(key, row, row.Position);
@@ -216,10 +237,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             return (row?.ToTenant(), isSettled && row is not null ? Longest : LongestMiss, TimeSpan.Zero);
         }
         catch (Exception)
-            when (shared is not null
-                && _shared.AgeOf(shared) < _options.LastKnownGoodFor
-                && !_recent.MayBeStale(new TenantId(shared.Value.Id), shared.Position)
-            )
+            when (shared is not null && !_recent.MayBeStale(new TenantId(shared.Value.Id), shared.Position))
         {
             ServedLastKnown();
             return (shared.Value.ToTenant(), LongestMiss, _shared.AgeOf(shared));

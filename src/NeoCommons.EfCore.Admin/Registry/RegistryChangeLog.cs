@@ -59,7 +59,8 @@ internal sealed class RegistryChangeLog(AdminDatabase database)
             """
             SELECT pg_current_snapshot()::text, clock_timestamp(), c.xid::text::bigint, c.kind, c.tenant_id, c.slugs,
                 $1::pg_snapshot IS NULL
-                    OR pg_snapshot_xmax(pg_current_snapshot()) >= pg_snapshot_xmax($1::pg_snapshot) AS is_later
+                    OR pg_snapshot_xmax(pg_current_snapshot()) >= pg_snapshot_xmax($1::pg_snapshot) AS is_later,
+                pg_postmaster_start_time()
             FROM (SELECT) AS always LEFT JOIN LATERAL (
                 SELECT * FROM admin.registry_changes
                 WHERE CASE WHEN $1::pg_snapshot IS NULL THEN changed_at > clock_timestamp() - $2
@@ -85,11 +86,20 @@ internal sealed class RegistryChangeLog(AdminDatabase database)
         {
             if (after is null)
             {
-                after = new RegistryPosition(reader.GetString(0), reader.GetFieldValue<DateTimeOffset>(1));
+                after = new RegistryPosition(
+                    reader.GetString(0),
+                    reader.GetFieldValue<DateTimeOffset>(1),
+                    reader.GetFieldValue<DateTimeOffset>(7)
+                );
 
-                // A day is kept, with a margin; and a server that was restored from a dump counts from the beginning.
+                // A day is kept, with a margin. A server that was restored from a dump counts from the beginning, and one
+                // that took over from what had come through to it: it may be as far again by now, with other changes.
                 isKnown =
-                    reader.GetBoolean(6) && (position is null || after.ReadAt - position.ReadAt < Retention * 0.9);
+                    reader.GetBoolean(6)
+                    && (
+                        position is null
+                        || (after.StartedAt == position.StartedAt && after.ReadAt - position.ReadAt < Retention * 0.9)
+                    );
             }
 
             if (!await reader.IsDBNullAsync(2, ct).ConfigureAwait(false))

@@ -109,10 +109,16 @@ internal sealed class RegistryFeed(
             recent.BeginToConfirm();
             var (position, read) = await changes.ReadAsync(_position, recent.Window, ct).ConfigureAwait(false);
             var isFirst = _position is null;
-            if (read is null || read.Any(c => c.Kind == RegistryChangeKind.Tenants))
+            var anyTenant = read is null || read.Any(c => c.Kind == RegistryChangeKind.Tenants);
+            if (anyTenant)
             {
                 recent.AddAll(position);
-                await tenants.ForgetAsync(ct).ConfigureAwait(false);
+            }
+
+            // What was looked up before the log was read for the first time may have changed in between.
+            if (anyTenant || isFirst)
+            {
+                await tenants.DropAllAsync(ct).ConfigureAwait(false);
             }
 
             foreach (var change in read ?? [])
@@ -139,10 +145,7 @@ internal sealed class RegistryFeed(
             recent.Confirm();
             tenants.IsFollowed = true;
             metrics.CaughtUp(read?.Count ?? 0);
-            if (!isFirst)
-            {
-                Publish(read);
-            }
+            Publish(isFirst || anyTenant ? null : read);
         }
         finally
         {
@@ -163,9 +166,10 @@ internal sealed class RegistryFeed(
         }
     }
 
+    /// <param name="read">Null: any tenant may have changed.</param>
     private void Publish(IReadOnlyList<RegistryChange>? read)
     {
-        if (read is null || read.Any(c => c.Kind == RegistryChangeKind.Tenants))
+        if (read is null)
         {
             tenants.Changes.Publish(null);
             return;

@@ -80,7 +80,7 @@ internal sealed class SharedCache : IDisposable
             // Past the client's own patience: it would wait for seconds.
             token = await _asking
                 .ExecuteAsync(
-                    async limit => await _cache.GetAsync(name, limit).WaitAsync(limit).ConfigureAwait(false),
+                    async limit => await LetGo(_cache.GetAsync(name, limit)).WaitAsync(limit).ConfigureAwait(false),
                     ct
                 )
                 .ConfigureAwait(false);
@@ -98,6 +98,12 @@ internal sealed class SharedCache : IDisposable
         }
 
         var (value, fault) = Open<T>(keys, key, token);
+        if (value is not null && AgeOf(value) > _longest)
+        {
+            // Redis has dropped it long ago, and the log of changes may not tell any more what happened since.
+            (value, fault) = (null, "it is older than Redis keeps any: somebody has put it back");
+        }
+
         if (value is null)
         {
             _metrics.AskedShared("rejected");
@@ -114,7 +120,8 @@ internal sealed class SharedCache : IDisposable
     public TimeSpan AgeOf<T>(SharedValue<T> value) => (_time.GetUtcNow() - value.ReadAt).Duration();
 
     /// <summary>Whether a value is young enough to be used without asking.</summary>
-    public bool IsYoung<T>(SharedValue<T> value) => AgeOf(value) < AdminTenantStore.Longest;
+    public bool IsYoung<T>(SharedValue<T> value, TimeSpan? limit = null) =>
+        AgeOf(value) < AdminTenantStore.Longest && (limit is null || AgeOf(value) < limit);
 
     /// <summary>Keeps a value for all processes; nobody waits for it, and it may fail.</summary>
     public void Keep<T>(string key, T value, long position)
@@ -139,8 +146,7 @@ internal sealed class SharedCache : IDisposable
             await _asking
                 .ExecuteAsync(
                     async limit =>
-                        await cache
-                            .SetAsync(NameOf(keys, value.Key), token, lifetime, limit)
+                        await LetGo(cache.SetAsync(NameOf(keys, value.Key), token, lifetime, limit))
                             .WaitAsync(limit)
                             .ConfigureAwait(false),
                     CancellationToken.None
@@ -151,6 +157,16 @@ internal sealed class SharedCache : IDisposable
         {
             // The circuit has logged it; whoever looks next asks the admin database.
         }
+    }
+
+    /// <summary>An answer that nobody may wait for when it comes: its failure is no news then, to the runtime neither.</summary>
+    public static TTask LetGo<TTask>(TTask answer)
+        where TTask : Task
+    {
+        _ = SeeAsync(answer);
+        return answer;
+
+        static async Task SeeAsync(Task answer) => await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private async ValueTask<FernetKeys> KeysAsync(CancellationToken ct) =>

@@ -60,7 +60,9 @@ public sealed class AdminDatabaseOutageTests(TestServers servers)
         await host.Services.GetRequiredService<IRegistryReload>().ReloadAsync(Ct);
         Assert.NotNull(await tenants.FindBySlugAsync("acme", Ct));
         proxy.Latency = TimeSpan.FromMinutes(1);
-        await Task.Delay(600, Ct);
+
+        // It is asked for again at the next use: what is followed is answered from memory for ten minutes.
+        await host.Services.GetRequiredService<AdminTenantStore>().ForgetAsync(Ct);
         var started = Stopwatch.GetTimestamp();
         var found = await Record.ExceptionAsync(async () => Assert.NotNull(await tenants.FindBySlugAsync("acme", Ct)));
         var took = Stopwatch.GetElapsedTime(started).TotalSeconds;

@@ -67,13 +67,18 @@ public sealed class RegistryFeedTests(TestServers servers)
             "UPDATE admin.tenants SET name = 'slow' WHERE slug = 'acme'",
             slow
         ).ExecuteNonQueryAsync(Ct);
-        await store.FindAsync(tenants[0].Id, Ct);
+        await app.ReloadAsync();
+        var heard = new ConcurrentQueue<TenantId?>();
+        using var listening = store.OnChange(heard.Enqueue);
 
         await app.AdminAsync("UPDATE admin.tenants SET name = 'quick' WHERE slug = 'globex'");
-        await Eventually.EqualAsync("quick", async () => (await store.FindAsync(tenants[1].Id, Ct))!.Name);
+        await Eventually.TrueAsync(() => heard.Contains(tenants[1].Id));
         await store.FindAsync(tenants[0].Id, Ct);
+        Assert.DoesNotContain(tenants[0].Id, heard);
         await transaction.CommitAsync(Ct);
 
+        // Told, and not only read again since what was loaded amid changes lasts no longer than a second.
+        await Eventually.TrueAsync(() => heard.Contains(tenants[0].Id));
         await Eventually.EqualAsync("slow", async () => (await store.FindAsync(tenants[0].Id, Ct))!.Name);
     }
 
@@ -255,6 +260,20 @@ public sealed class RegistryFeedTests(TestServers servers)
 
         Assert.Null((await log.ReadAsync(now with { ReadAt = now.ReadAt.AddDays(-1) }, default, Ct)).Changes);
         Assert.Null((await log.ReadAsync(now with { Snapshot = "9999999999:9999999999:" }, default, Ct)).Changes);
+        Assert.Null((await log.ReadAsync(now with { StartedAt = now.StartedAt.AddDays(-1) }, default, Ct)).Changes);
+    }
+
+    [Fact]
+    public async Task A_connection_that_has_died_in_the_pool_is_replaced_and_no_failure()
+    {
+        await using var app = await StartAsync();
+        var log = app.Get<RegistryChangeLog>();
+        var (now, _) = await log.ReadAsync(null, default, Ct);
+        await app.AdminAsync(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                + "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        );
+        Assert.NotNull((await log.ReadAsync(now, default, Ct)).Changes);
     }
 
     [Fact]

@@ -72,12 +72,15 @@ public sealed class KeyRotationTests(TestServers servers)
         Assert.Equal("4, 0", await CountsAsync(line));
     }
 
-    [Fact]
-    public async Task What_somebody_stores_meanwhile_is_not_written_over_and_is_taken_up_again()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_somebody_stores_meanwhile_is_not_written_over_and_is_taken_up_again(bool isMoved)
     {
         await using var app = await StartAsync(databases: 3);
         using var host = With(app, Both);
-        var moved = (await BoundApp.TargetAsync(app, "db2")) with { Port = 6543 };
+        var moved = await BoundApp.TargetAsync(app, "db2");
+        moved = isMoved ? moved with { Port = 6543 } : moved;
         var theirs = new FernetSecrets(FernetKeys.Parse(OldKey), TimeProvider.System).Protect("theirs", moved);
         Task<CommandLine.Run> running;
         await using (
@@ -96,6 +99,30 @@ public sealed class KeyRotationTests(TestServers servers)
         var read = await BoundApp.ReadAsync(app, "db2", NewKey);
         Assert.Equal((StoredSecretState.Bound, "theirs"), (read.State, read.Text));
         Assert.Equal(moved, await BoundApp.TargetAsync(app, "db2"));
+    }
+
+    [Fact]
+    public async Task A_row_that_somebody_moves_meanwhile_without_the_key_is_not_written()
+    {
+        await using var app = await StartAsync(databases: 3);
+        using var host = With(app, Both);
+        var before = await BoundApp.TokenAsync(app, "db2");
+        Task<CommandLine.Run> running;
+        await using (
+            var somebody = await HoldAsync(
+                app,
+                "UPDATE admin.database_connections SET port = 6543 WHERE connection_name = 'db2'"
+            )
+        )
+        {
+            running = new CommandLine(host.Services).RunAsync("keys", "rotate", "--json");
+            await UntilItWaitsAsync(app);
+            await somebody.CommitAsync(Ct);
+        }
+
+        var run = await running;
+        Assert.Equal((1, 2), (run.Code, run.Json.GetProperty("rotated").GetInt32()));
+        Assert.Equal(before, await BoundApp.TokenAsync(app, "db2"));
     }
 
     [Fact]

@@ -6,6 +6,7 @@ namespace NeoCommons.EfCore.Tests.Connections;
 internal sealed class MemoryRegistry : IConnectionRegistry
 {
     private readonly ConcurrentDictionary<string, DatabaseConnection> _rows = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<object, Action<string>> _listeners = new();
     private int _lookups;
 
     public int Lookups => Volatile.Read(ref _lookups);
@@ -20,6 +21,22 @@ internal sealed class MemoryRegistry : IConnectionRegistry
     public Func<Task>? Delay { get; set; }
 
     public DatabaseConnection this[string name] => _rows[name];
+
+    /// <summary>Tells those who listen that a row has changed; nothing else does.</summary>
+    public void Tell(string name)
+    {
+        foreach (var listener in _listeners.Values)
+        {
+            listener(name);
+        }
+    }
+
+    public IDisposable OnChange(Action<string> listener)
+    {
+        var subscription = new Subscription(_listeners);
+        _listeners[subscription] = listener;
+        return subscription;
+    }
 
     public void Set(DatabaseConnection row) => _rows[row.Name] = row;
 
@@ -42,6 +59,11 @@ internal sealed class MemoryRegistry : IConnectionRegistry
         return Failure is { } failure
             ? ValueTask.FromException<DatabaseConnection?>(failure)
             : ValueTask.FromResult(_rows.GetValueOrDefault(name));
+    }
+
+    private sealed class Subscription(ConcurrentDictionary<object, Action<string>> all) : IDisposable
+    {
+        public void Dispose() => all.TryRemove(this, out _);
     }
 
     private static async ValueTask<DatabaseConnection?> FindSlowlyAsync(DatabaseConnection? found, Task delay)

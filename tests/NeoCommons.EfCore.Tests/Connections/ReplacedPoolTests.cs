@@ -37,6 +37,36 @@ public sealed class ReplacedPoolTests(TestServers servers)
     }
 
     [Fact]
+    public async Task Who_waits_moves_when_the_registry_tells_of_the_change_though_nobody_else_asks()
+    {
+        await using var app = new RuntimeApp(servers.Postgres, time: new FakeTimeProvider());
+        var (before, after) = await TwoDatabasesAsync(app);
+        await using var holding = await app.Connections.OpenConnectionAsync(before.Name, Ct);
+        var waiting = app.Connections.OpenConnectionAsync(before.Name, Ct).AsTask();
+        await WaitersAsync(app, before, 1);
+
+        app.Registry.Set(after);
+        app.Registry.Tell(before.Name);
+
+        await using var moved = await waiting.WaitAsync(TimeSpan.FromMinutes(1), Ct);
+        Assert.Equal(after.Database, moved.Database);
+    }
+
+    [Fact]
+    public async Task A_pool_that_nobody_asks_for_any_more_is_closed_when_the_registry_tells_that_its_row_is_gone()
+    {
+        await using var app = new RuntimeApp(servers.Postgres, time: new FakeTimeProvider());
+        var (row, _) = await TwoDatabasesAsync(app);
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        Assert.Equal(1, await app.CountBackendsAsync(row));
+
+        app.Registry.Remove(row.Name);
+        app.Registry.Tell(row.Name);
+
+        await Eventually.EqualAsync(0, () => app.CountBackendsAsync(row));
+    }
+
+    [Fact]
     public async Task A_tenants_raw_connection_that_waits_is_opened_in_the_new_pool()
     {
         await using var app = new RuntimeApp(servers.Postgres, time: new FakeTimeProvider());
