@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace NeoCommons.EfCore.Admin.Database.Migrations
 {
     [DbContext(typeof(AdminDbContext))]
-    [Migration("20261128000000_RenamedConnections")]
+    [Migration("20261129000000_RenamedConnections")]
     internal sealed partial class RenamedConnections
     {
         /// <inheritdoc />
@@ -209,6 +209,11 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("finished_at");
 
+                    b.Property<string>("Migrations")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("migrations");
+
                     b.Property<DateTimeOffset>("StartedAt")
                         .ValueGeneratedOnAdd()
                         .HasColumnType("timestamp with time zone")
@@ -232,11 +237,6 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
 
                     b.HasKey("Id")
                         .HasName("pk_migration_runs");
-
-                    b.HasIndex("Target")
-                        .IsUnique()
-                        .HasDatabaseName("ux_migration_runs_running")
-                        .HasFilter("status = 'running'");
 
                     b.ToTable("migration_runs", "admin", t =>
                         {
