@@ -94,7 +94,8 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>SIGKILL for the server and all of its processes: nothing of it has the time to write anything.</summary>
     public async Task KillServerAsync()
     {
-        var postmaster = ParentOf((int)(await AdminAsync("SELECT pg_backend_pid()"))!);
+        var file = (string)(await AdminAsync("SELECT pg_read_file('postmaster.pid')"))!;
+        var postmaster = int.Parse(file.Split('\n')[0], CultureInfo.InvariantCulture);
         using var server = Process.GetProcessById(postmaster);
         var children = Process.GetProcesses().Where(p => ParentOf(p.Id) == postmaster).ToList();
         server.Kill();
