@@ -42,10 +42,11 @@ public sealed class DoctorBesideOthersTests(TestServers servers)
         Assert.Empty(await ExamineAsync(app, mend: true));
 
         // It dies, and is interrupted at once.
-        await app.AdminAsync(
-            "UPDATE admin.tenants SET updated_at = now(); SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_locks "
-                + "WHERE locktype = 'advisory' AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        );
+        const string Die =
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid() "
+            + "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        await app.AdminAsync("UPDATE admin.tenants SET updated_at = now(); " + Die);
+        await app.DirectAsync("home", Die);
         var found = Assert.Single(await ExamineAsync(app));
         Assert.Equal((TenantFindingKind.HalfMade, "acme"), (found.Kind, found.Slug));
         never.SetException(new InvalidTimeZoneException("late"));
