@@ -30,6 +30,13 @@ internal static partial class AdminLogMessages
     public static partial void RegistryNotRefreshed(ILogger logger, Exception exception);
 
     [LoggerMessage(
+        5013,
+        LogLevel.Warning,
+        "Old rows of admin.registry_changes could not be deleted; it is tried again in an hour. The role of the admin database needs DELETE on that table"
+    )]
+    public static partial void RegistryLogNotPruned(ILogger logger, Exception exception);
+
+    [LoggerMessage(
         5020,
         LogLevel.Warning,
         "{Count} passwords of active connections are bound to no host, port, database and user, so a copy of one, or a changed host, would not be noticed. 'keys rotate' binds them"

@@ -113,17 +113,13 @@ internal sealed class AdminConnectionRegistry(
 
             var read = await ReadAsync(maySkip: before is null && !force, ct).ConfigureAwait(false);
             var passwords = await StoredPasswords.OpenAsync(protector, ct).ConfigureAwait(false);
-            var rows = new List<DatabaseConnection>(read.Count);
-            foreach (var row in read)
-            {
-                var known = before?.ByName.GetValueOrDefault(row.ConnectionName);
-                var password = await passwords.ReadAsync(row, known, ct).ConfigureAwait(false);
-                if ((TryMap(row, password) ?? known) is { } connection)
-                {
-                    rows.Add(connection);
-                }
-            }
-
+            var secrets = await passwords.ReadAllAsync(read, before, ct).ConfigureAwait(false);
+            var rows = read.Zip(secrets)
+                .Select(pair =>
+                    TryMap(pair.First, pair.Second) ?? before?.ByName.GetValueOrDefault(pair.First.ConnectionName)
+                )
+                .OfType<DatabaseConnection>()
+                .ToList();
             var after = before?.With(rows) ?? new ConnectionSnapshot(rows);
             var audit = Audit;
             Audit = passwords.Audit;
@@ -143,37 +139,42 @@ internal sealed class AdminConnectionRegistry(
     }
 
     /// <summary>The rows of the admin database, or where nothing is known yet, those that other processes have cached.</summary>
-    private async Task<IReadOnlyList<ConnectionRow>> ReadAsync(bool maySkip, CancellationToken ct)
+    private async Task<List<ConnectionRow>> ReadAsync(bool maySkip, CancellationToken ct)
     {
-        var cached = maySkip ? await shared.FindAsync<List<ConnectionRow>>(SharedKey, ct).ConfigureAwait(false) : null;
-        var isUsable = cached is not null && !recent.MayBeStale(cached.Position);
-        if (cached is not null)
+        if (maySkip)
         {
-            shared.Used(isUsable);
-        }
-
-        if (isUsable && shared.IsYoung(cached!))
-        {
-            return cached!.Value;
-        }
-
-        try
-        {
-            var read = await reads
-                .ReadAsync((db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
+            var found = await shared
+                .FindOrLoadAsync(
+                    SharedKey,
+                    AdminTenantStore.Longest,
+                    (_, position) => recent.MayBeStale(position),
+                    ReadAllAsync,
+                    PositionOf,
+                    ct
+                )
                 .ConfigureAwait(false);
-            if (read.Count > 0)
-            {
-                shared.Keep(SharedKey, read, read[0].Position);
-            }
+            return found.Value ?? [];
+        }
 
-            return read;
-        }
-        catch (Exception) when (isUsable && !ct.IsCancellationRequested)
+        var read = await ReadAllAsync(ct).ConfigureAwait(false);
+        if (read is not null)
         {
-            return cached!.Value;
+            shared.Keep(SharedKey, read, PositionOf(read));
         }
+
+        return read ?? [];
     }
+
+    /// <returns>Null where there are none: of no row it is known when it was read.</returns>
+    private async Task<List<ConnectionRow>?> ReadAllAsync(CancellationToken ct)
+    {
+        var rows = await reads
+            .ReadAsync((db, token) => ConnectionRow.Query(db).OrderBy(c => c.ConnectionName).ToListAsync(token), ct)
+            .ConfigureAwait(false);
+        return rows.Count == 0 ? null : rows;
+    }
+
+    private static RowPosition PositionOf(List<ConnectionRow> rows) => rows[0].Position;
 
     private DatabaseConnection? TryMap(ConnectionRow row, Secret password)
     {

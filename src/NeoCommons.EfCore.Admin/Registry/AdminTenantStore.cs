@@ -20,7 +20,12 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
 
     // Where all tenants are being migrated, rows change faster than one is read.
     private const int LoadTries = 3;
-    private static readonly TimeSpan LongestMiss = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long holds that there is no such tenant, or what may have changed.</summary>
+    private static readonly TimeSpan Briefly = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long what was known last is served before it is asked for again.</summary>
+    private static readonly TimeSpan LongestThrottle = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a tenant is answered from memory where changes are followed: it should not matter.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromMinutes(10);
@@ -37,6 +42,9 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     private readonly TimeProvider _time;
     private readonly TenantKeys _keys = new();
     private readonly ILogger<AdminTenantStore> _log;
+
+    // Nothing is written between "a tenant has changed" and its removal.
+    private readonly Lock _forgetting = new();
     private long _changes;
     private volatile bool _isFollowed;
 
@@ -63,7 +71,10 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
                     Duration = options.Value.RefreshInterval,
                     IsFailSafeEnabled = true,
                     FailSafeMaxDuration = options.Value.LastKnownGoodFor,
-                    FailSafeThrottleDuration = options.Value.RefreshInterval,
+                    FailSafeThrottleDuration =
+                        options.Value.RefreshInterval < LongestThrottle
+                            ? options.Value.RefreshInterval
+                            : LongestThrottle,
                     FactorySoftTimeout = Patience,
                     Size = 1,
                 },
@@ -146,17 +157,20 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     }
 
     /// <summary>Forgets what is cached; it is asked for again at the next use, and still served while it cannot be.</summary>
-    public ValueTask ForgetAsync(CancellationToken ct)
+    public void ForgetAll()
     {
         _recent.AddOwn(null);
-        return DropAllAsync(ct);
+        DropAll();
     }
 
-    /// <summary>Forgets what is in memory, of which any may have changed, as the log of changes says.</summary>
-    public ValueTask DropAllAsync(CancellationToken ct)
+    /// <summary>Forgets what is in memory, of which any may have changed.</summary>
+    public void DropAll()
     {
-        Interlocked.Increment(ref _changes);
-        return _cache.ClearAsync(allowFailSafe: true, token: ct);
+        lock (_forgetting)
+        {
+            _changes++;
+            _cache.Clear(allowFailSafe: true);
+        }
     }
 
     /// <summary>Forgets a tenant that this process has changed: what it was is not served any more, whatever happens.</summary>
@@ -169,12 +183,15 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     /// <summary>Forgets a tenant that was changed, as the log of changes says.</summary>
     public void Drop(TenantId id, IEnumerable<string> slugs)
     {
-        // First: a load that began before must not bring back what it read.
-        Interlocked.Increment(ref _changes);
-        _cache.Remove(_keys.Of(id));
-        foreach (var slug in slugs)
+        lock (_forgetting)
         {
-            _cache.Remove(slug);
+            // A load that began before must not bring back what it read.
+            _changes++;
+            _cache.Remove(_keys.Of(id));
+            foreach (var slug in slugs)
+            {
+                _cache.Remove(slug);
+            }
         }
     }
 
@@ -189,71 +206,75 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             key,
             async (entry, token) =>
             {
-                var (found, lasts, age) = await FindAnywhereAsync(key, which, token).ConfigureAwait(false);
-                entry.Options.Duration = lasts < Duration ? lasts : Duration;
-                entry.Options.FailSafeMaxDuration = _options.LastKnownGoodFor - age;
-                if (found is null)
+                var (found, seen) = await FindAnywhereAsync(key, which, token).ConfigureAwait(false);
+                var tenant = found.Value?.ToTenant();
+                if (found.IsLastKnown)
                 {
-                    // Whoever asks for many that are not there does not crowd out those that are.
-                    entry.Options.IsFailSafeEnabled = false;
-                    entry.Options.Priority = CacheItemPriority.Low;
+                    ServedLastKnown();
                 }
 
-                return found;
+                Keep(key, tenant, found, seen, entry.Options);
+                entry.Options.SkipMemoryCacheWrite = true;
+                return tenant;
             },
             token: CancellationToken.None
         );
         return finding.IsCompletedSuccessfully ? finding : new(finding.AsTask().WaitAsync(ct));
     }
 
+    /// <summary>Writes into memory what was found. The cache itself would do it later, after a change that was heard of by then.</summary>
+    private void Keep(
+        string key,
+        Tenant? tenant,
+        SharedAnswer<TenantRow> found,
+        long seen,
+        FusionCacheEntryOptions options
+    )
+    {
+        lock (_forgetting)
+        {
+            var isCurrent = seen == _changes;
+            var lasts = isCurrent && tenant is not null && !found.IsLastKnown ? Longest : Briefly;
+            options.Duration = lasts < Duration ? lasts : Duration;
+            options.FailSafeMaxDuration = _options.LastKnownGoodFor - found.Age;
+
+            // What may have changed is not brought back while the admin database is away.
+            options.IsFailSafeEnabled = isCurrent && tenant is not null;
+            if (tenant is null)
+            {
+                // Whoever asks for many that are not there does not crowd out those that are.
+                options.Priority = CacheItemPriority.Low;
+            }
+
+            _cache.Set(key, tenant, options);
+        }
+    }
+
     /// <summary>Asks the other processes' cache, then the admin database; where that fails, takes what the cache had.</summary>
-    /// <returns>The tenant, how long that holds at the most, and how long ago it was read.</returns>
-    private async Task<(Tenant? Tenant, TimeSpan Lasts, TimeSpan Age)> FindAnywhereAsync(
+    /// <returns>What was found, and how many changes had been heard of before.</returns>
+    private async Task<(SharedAnswer<TenantRow> Found, long Seen)> FindAnywhereAsync(
         string key,
         Expression<Func<TenantRow, bool>> which,
         CancellationToken ct
     )
     {
         var seen = Interlocked.Read(ref _changes);
-        var shared = await FindSharedAsync(key, ct).ConfigureAwait(false);
-
-        // Where no changes are followed it is believed no longer than what is in memory.
-        if (shared is not null && _shared.IsYoung(shared, Duration) && seen == Interlocked.Read(ref _changes))
-        {
-            return (shared.Value.ToTenant(), Longest, _shared.AgeOf(shared));
-        }
-
-        try
-        {
-            var loading = SharedCache.LetGo(LoadSettledAsync(which, ct));
-            var (row, isSettled) = await (
-                shared is null ? loading : loading.WaitAsync(Patience, _time, ct)
-            ).ConfigureAwait(false);
-            if (row is not null && isSettled)
-            {
-                _shared.Keep(key, row, row.Position);
-            }
-
-            return (row?.ToTenant(), isSettled && row is not null ? Longest : LongestMiss, TimeSpan.Zero);
-        }
-        catch (Exception)
-            when (shared is not null && !_recent.MayBeStale(new TenantId(shared.Value.Id), shared.Position))
-        {
-            ServedLastKnown();
-            return (shared.Value.ToTenant(), LongestMiss, _shared.AgeOf(shared));
-        }
-    }
-
-    private async Task<SharedValue<TenantRow>?> FindSharedAsync(string key, CancellationToken ct)
-    {
-        if (await _shared.FindAsync<TenantRow>(key, ct).ConfigureAwait(false) is not { } found)
-        {
-            return null;
-        }
-
-        var isFresh = !_recent.MayBeStale(new TenantId(found.Value.Id), found.Position);
-        _shared.Used(isFresh);
-        return isFresh ? found : null;
+        var found = await _shared
+            .FindOrLoadAsync(
+                key,
+                // Where no changes are followed it is believed no longer than what is in memory.
+                Duration,
+                (row, position) => _recent.MayBeStale(new TenantId(row.Id), position),
+                async token =>
+                {
+                    (var row, seen) = await LoadSettledAsync(which, token).ConfigureAwait(false);
+                    return row;
+                },
+                row => row.Position,
+                ct
+            )
+            .ConfigureAwait(false);
+        return (found, seen);
     }
 
     private void ServedLastKnown()
@@ -263,8 +284,8 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
     }
 
     /// <summary>Reads a row again where some tenant changed meanwhile: what was read may be what it was before.</summary>
-    /// <returns>The row, and whether nothing changed while it was read at last.</returns>
-    private async Task<(TenantRow? Row, bool IsSettled)> LoadSettledAsync(
+    /// <returns>The row, and how many changes had been heard of when it was read at last.</returns>
+    private async Task<(TenantRow? Row, long Seen)> LoadSettledAsync(
         Expression<Func<TenantRow, bool>> which,
         CancellationToken ct
     )
@@ -275,7 +296,7 @@ internal sealed class AdminTenantStore : ITenantStore, IDisposable
             var found = await LoadAsync(which, ct).ConfigureAwait(false);
             if (seen == Interlocked.Read(ref _changes) || triesLeft == 1)
             {
-                return (found, seen == Interlocked.Read(ref _changes));
+                return (found, seen);
             }
         }
     }

@@ -31,9 +31,16 @@ internal sealed class ConnectionRow
     [JsonIgnore]
     public SecretTarget Target => new(Host, Port, DatabaseName, Username);
 
-    /// <summary>The transactions below are known to what was read.</summary>
+    /// <summary>The oldest transaction that was not over when it was read.</summary>
     [JsonIgnore]
-    public long Position { get; init; }
+    public long Transaction { get; init; }
+
+    [JsonIgnore]
+    public DateTimeOffset ServerStartedAt { get; init; }
+
+    /// <summary>What is known to what was read.</summary>
+    [JsonIgnore]
+    public RowPosition Position => new(ServerStartedAt, Transaction);
 
     public static IQueryable<ConnectionRow> Query(AdminDbContext db) =>
         db.Database.SqlQuery<ConnectionRow>(
@@ -43,7 +50,8 @@ internal sealed class ConnectionRow
                 encrypted_password AS "EncryptedPassword", ssl_mode AS "SslMode", pool_min_size AS "PoolMinSize",
                 pool_max_size AS "PoolMaxSize", pool_timeout_seconds AS "PoolTimeoutSeconds",
                 pool_recycle_seconds AS "PoolRecycleSeconds", pool_pre_ping AS "PoolPrePing", pooler AS "Pooler",
-                is_active AS "IsActive", pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Position"
+                is_active AS "IsActive", pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Transaction",
+                pg_postmaster_start_time() AS "ServerStartedAt"
             FROM admin.database_connections
             """
         );

@@ -2,8 +2,9 @@ namespace NeoCommons.EfCore.Admin;
 
 /// <summary>What changed lately, by which a value that some process has cached for all is told from one that is out of date.</summary>
 /// <remarks>
-/// A cached value says which transactions it knows; it is out of date if a later one has changed its row. What this
-/// process changes itself makes values doubtful at once, and until the log has been read once more.
+/// A cached value says which transactions it knows; it is out of date if a later one has changed its row, or if it was read
+/// from a server that another one has taken the place of. What this process changes itself makes values doubtful at once,
+/// and until the log has been read once more.
 /// </remarks>
 internal sealed class RecentChanges(TimeSpan window, TimeProvider time)
 {
@@ -13,30 +14,45 @@ internal sealed class RecentChanges(TimeSpan window, TimeProvider time)
     private readonly Dictionary<TenantId, (long Transaction, long At)> _tenants = [];
     private Own _unconfirmed = new([]);
     private Own _confirming = new([]);
+    private DateTimeOffset? _serverStartedAt;
     private long _connections;
     private long _all;
 
     /// <summary>How old a cached value can be, and so how far back changes matter; zero where nothing is shared.</summary>
     public TimeSpan Window => window;
 
-    /// <summary>Whether a value that knows the transactions below <paramref name="position"/> may be out of date.</summary>
-    public bool MayBeStale(TenantId tenant, long position)
+    /// <summary>Whether a tenant that was read at a position may have changed since.</summary>
+    public bool MayBeStale(TenantId tenant, RowPosition position)
     {
         lock (_lock)
         {
-            return position < _all
+            return IsOfBefore(position)
                 || _unconfirmed.Has(tenant)
                 || _confirming.Has(tenant)
-                || (_tenants.TryGetValue(tenant, out var change) && position <= change.Transaction);
+                || (_tenants.TryGetValue(tenant, out var change) && position.Below <= change.Transaction);
         }
     }
 
     /// <summary>The same for the connections.</summary>
-    public bool MayBeStale(long position)
+    public bool MayBeStale(RowPosition position)
     {
         lock (_lock)
         {
-            return position < _all || position <= _connections;
+            return IsOfBefore(position) || position.Below <= _connections;
+        }
+    }
+
+    /// <summary>The log is that of the server which was started then: what was read from another one is not to be compared.</summary>
+    public void Follow(DateTimeOffset serverStartedAt)
+    {
+        lock (_lock)
+        {
+            if (_serverStartedAt != serverStartedAt)
+            {
+                _serverStartedAt = serverStartedAt;
+                (_all, _connections) = (0, 0);
+                _tenants.Clear();
+            }
         }
     }
 
@@ -114,6 +130,10 @@ internal sealed class RecentChanges(TimeSpan window, TimeProvider time)
             _confirming = new([]);
         }
     }
+
+    // Before the log was read for the first time nobody knows whose it is.
+    private bool IsOfBefore(RowPosition position) =>
+        position.Below < _all || (_serverStartedAt is { } started && position.ServerStartedAt != started);
 
     // What no cached value is old enough for; else all of it, and all cached values are doubted.
     private void MakeRoom()

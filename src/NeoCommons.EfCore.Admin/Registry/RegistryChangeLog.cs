@@ -20,7 +20,7 @@ internal sealed class RegistryChangeLog(AdminDatabase database)
 
     /// <summary>Reads what the position does not know yet.</summary>
     /// <param name="position">Null: from <paramref name="window"/> ago.</param>
-    /// <param name="window">How far back, where there is no position.</param>
+    /// <param name="window">How far back, where there is no position; and an hour more, for transactions that were open so long.</param>
     /// <param name="ct">Cancels.</param>
     /// <returns>The position after them, and the changes; null where they are too many, or not kept any more.</returns>
     public async Task<(RegistryPosition Position, IReadOnlyList<RegistryChange>? Changes)> ReadAsync(
@@ -63,7 +63,7 @@ internal sealed class RegistryChangeLog(AdminDatabase database)
                 pg_postmaster_start_time()
             FROM (SELECT) AS always LEFT JOIN LATERAL (
                 SELECT * FROM admin.registry_changes
-                WHERE CASE WHEN $1::pg_snapshot IS NULL THEN changed_at > clock_timestamp() - $2
+                WHERE CASE WHEN $1::pg_snapshot IS NULL THEN changed_at > clock_timestamp() - $2 - interval '1 hour'
                     ELSE NOT pg_visible_in_snapshot(xid, $1::pg_snapshot) END
                     AND xid >= coalesce(pg_snapshot_xmin($1::pg_snapshot), '0')
                 ORDER BY id LIMIT $3) AS c ON true
@@ -118,6 +118,7 @@ internal sealed class RegistryChangeLog(AdminDatabase database)
             "DELETE FROM admin.registry_changes WHERE changed_at < clock_timestamp() - $1"
         );
         await using var _ = command.ConfigureAwait(false);
+        command.CommandTimeout = Timeout;
         command.Parameters.Add(new() { Value = Retention });
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -23,11 +24,17 @@ internal sealed class RegistryFeed(
 
     private static readonly TimeSpan PruneInterval = TimeSpan.FromHours(1);
 
-    /// <summary>For what no trigger tells: a row that could not be read, triggers that were switched off.</summary>
-    private static readonly TimeSpan ReloadInterval = AdminTenantStore.Longest;
-
     /// <summary>What could not be read is read again soon: until then, nobody knows what it holds.</summary>
     private static readonly TimeSpan LongestAfterFailure = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// For what no trigger tells: a row that could not be read, triggers that were switched off; and often enough for the
+    /// connections to be always in Redis, where one is.
+    /// </summary>
+    private readonly TimeSpan _reloadInterval =
+        recent.Window > TimeSpan.Zero && recent.Window / 2 < AdminTenantStore.Longest
+            ? recent.Window / 2
+            : AdminTenantStore.Longest;
 
     private readonly WakeUp _wakeUp = new();
     private readonly SemaphoreSlim _one = new(1);
@@ -41,7 +48,7 @@ internal sealed class RegistryFeed(
     public async Task ReloadAsync(CancellationToken ct = default)
     {
         await CatchUpAsync(reload: true, ct).ConfigureAwait(false);
-        await tenants.ForgetAsync(ct).ConfigureAwait(false);
+        tenants.ForgetAll();
     }
 
     public override async Task StartAsync(CancellationToken cancellationToken)
@@ -84,7 +91,12 @@ internal sealed class RegistryFeed(
             {
                 AdminLogMessages.RegistryNotRefreshed(log, e);
                 tenants.IsFollowed = false;
-                await TryReloadAsync(stoppingToken).ConfigureAwait(false);
+                if (await TryReloadAsync(stoppingToken).ConfigureAwait(false))
+                {
+                    // It can be read, and what changes in it cannot: nobody would tell of a tenant.
+                    tenants.DropAll();
+                }
+
                 await WaitAfterFailureAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -108,6 +120,7 @@ internal sealed class RegistryFeed(
         {
             recent.BeginToConfirm();
             var (position, read) = await changes.ReadAsync(_position, recent.Window, ct).ConfigureAwait(false);
+            recent.Follow(position.StartedAt);
             var isFirst = _position is null;
             var anyTenant = read is null || read.Any(c => c.Kind == RegistryChangeKind.Tenants);
             if (anyTenant)
@@ -118,7 +131,7 @@ internal sealed class RegistryFeed(
             // What was looked up before the log was read for the first time may have changed in between.
             if (anyTenant || isFirst)
             {
-                await tenants.DropAllAsync(ct).ConfigureAwait(false);
+                tenants.DropAll();
             }
 
             foreach (var change in read ?? [])
@@ -134,7 +147,7 @@ internal sealed class RegistryFeed(
                 reload
                 || isFirst
                 || read?.Any(c => c.Kind == RegistryChangeKind.Connections) is not false
-                || time.GetElapsedTime(_reloaded) >= ReloadInterval
+                || time.GetElapsedTime(_reloaded) >= _reloadInterval
             )
             {
                 await connections.ReloadAsync(ct).ConfigureAwait(false);
@@ -154,15 +167,17 @@ internal sealed class RegistryFeed(
     }
 
     // The log may be what is missing, of an admin schema that has not been brought up to date yet.
-    private async Task TryReloadAsync(CancellationToken ct)
+    private async Task<bool> TryReloadAsync(CancellationToken ct)
     {
         try
         {
             await connections.ReloadAsync(ct).ConfigureAwait(false);
+            return true;
         }
         catch (Exception) when (!ct.IsCancellationRequested)
         {
             // The first failure has been logged, and is this one's.
+            return false;
         }
     }
 
@@ -186,7 +201,15 @@ internal sealed class RegistryFeed(
         if (time.GetElapsedTime(_pruned) >= PruneInterval)
         {
             _pruned = time.GetTimestamp();
-            await changes.PruneAsync(ct).ConfigureAwait(false);
+            try
+            {
+                await changes.PruneAsync(ct).ConfigureAwait(false);
+            }
+            catch (NpgsqlException e)
+            {
+                // What changes is known all the same.
+                AdminLogMessages.RegistryLogNotPruned(log, e);
+            }
         }
     }
 }

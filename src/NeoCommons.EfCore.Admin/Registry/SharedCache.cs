@@ -26,6 +26,9 @@ internal sealed class SharedCache : IDisposable
 
     private const string Purpose = "NeoCommons registry cache";
 
+    /// <summary>How long the admin database is waited for where there is a value; its answer still comes in.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
+
     private readonly RedisCache? _cache;
     private readonly AdminDatabase _database;
     private readonly EncryptionKeys _keys;
@@ -61,8 +64,72 @@ internal sealed class SharedCache : IDisposable
     /// <summary>How old a value can be; zero where nothing is shared.</summary>
     public TimeSpan Longest => IsOn ? _longest : TimeSpan.Zero;
 
+    /// <summary>What processes share, else what is loaded; where that fails or hangs, what they share, however old it is.</summary>
+    /// <param name="key">Its key.</param>
+    /// <param name="youngFor">Up to which age a shared value is not asked for anew.</param>
+    /// <param name="mayBeStale">Whether a shared value may have changed since.</param>
+    /// <param name="load">Reads it from the admin database.</param>
+    /// <param name="positionOf">What a value that was read knows.</param>
+    /// <param name="ct">Cancels.</param>
+    public async Task<SharedAnswer<T>> FindOrLoadAsync<T>(
+        string key,
+        TimeSpan youngFor,
+        Func<T, RowPosition, bool> mayBeStale,
+        Func<CancellationToken, Task<T?>> load,
+        Func<T, RowPosition> positionOf,
+        CancellationToken ct
+    )
+        where T : class
+    {
+        var shared = await FindAsync<T>(key, ct).ConfigureAwait(false);
+        if (shared is not null && mayBeStale(shared.Value, shared.Position))
+        {
+            _metrics.AskedShared("stale");
+            shared = null;
+        }
+        else if (shared is not null)
+        {
+            _metrics.AskedShared("hit");
+            if (AgeOf(shared) < youngFor && AgeOf(shared) < AdminTenantStore.Longest)
+            {
+                return new(shared.Value, AgeOf(shared), IsLastKnown: false);
+            }
+        }
+
+        try
+        {
+            var loading = load(ct).LetGo();
+            var loaded = await (shared is null ? loading : loading.WaitAsync(Patience, _time, ct)).ConfigureAwait(
+                false
+            );
+            if (loaded is not null)
+            {
+                Keep(key, loaded, positionOf(loaded));
+            }
+
+            return new(loaded, TimeSpan.Zero, IsLastKnown: false);
+        }
+        catch (Exception)
+            when (shared is not null && !mayBeStale(shared.Value, shared.Position) && !ct.IsCancellationRequested)
+        {
+            return new(shared.Value, AgeOf(shared), IsLastKnown: true);
+        }
+    }
+
+    /// <summary>Keeps a value for all processes; nobody waits for it, and it may fail.</summary>
+    public void Keep<T>(string key, T value, RowPosition position)
+        where T : class
+    {
+        if (_cache is not null)
+        {
+            _ = KeepAsync(_cache, new SharedValue<T>(key, position, _time.GetUtcNow(), value));
+        }
+    }
+
+    public void Dispose() => _cache?.Dispose();
+
     /// <summary>Finds a value; null where there is none that can be believed, or Redis does not answer in time.</summary>
-    public async Task<SharedValue<T>?> FindAsync<T>(string key, CancellationToken ct)
+    private async Task<SharedValue<T>?> FindAsync<T>(string key, CancellationToken ct)
         where T : class
     {
         if (_cache is null)
@@ -74,13 +141,16 @@ internal sealed class SharedCache : IDisposable
         FernetKeys keys;
         try
         {
-            keys = await KeysAsync(ct).ConfigureAwait(false);
-            var name = NameOf(keys, key);
-
-            // Past the client's own patience: it would wait for seconds.
-            token = await _asking
+            (keys, token) = await _asking
                 .ExecuteAsync(
-                    async limit => await LetGo(_cache.GetAsync(name, limit)).WaitAsync(limit).ConfigureAwait(false),
+                    async limit =>
+                    {
+                        var keys = await KeysAsync(limit).ConfigureAwait(false);
+
+                        // Past the client's own patience: it would wait for seconds.
+                        var asked = _cache.GetAsync(NameOf(keys, key), limit).LetGo();
+                        return (keys, await asked.WaitAsync(limit).ConfigureAwait(false));
+                    },
                     ct
                 )
                 .ConfigureAwait(false);
@@ -113,27 +183,8 @@ internal sealed class SharedCache : IDisposable
         return value;
     }
 
-    /// <summary>Counts what a value that was found was good for.</summary>
-    public void Used(bool isFresh) => _metrics.AskedShared(isFresh ? "hit" : "stale");
-
-    /// <summary>How long ago a value was read from the admin database; clocks of machines differ a little.</summary>
-    public TimeSpan AgeOf<T>(SharedValue<T> value) => (_time.GetUtcNow() - value.ReadAt).Duration();
-
-    /// <summary>Whether a value is young enough to be used without asking.</summary>
-    public bool IsYoung<T>(SharedValue<T> value, TimeSpan? limit = null) =>
-        AgeOf(value) < AdminTenantStore.Longest && (limit is null || AgeOf(value) < limit);
-
-    /// <summary>Keeps a value for all processes; nobody waits for it, and it may fail.</summary>
-    public void Keep<T>(string key, T value, long position)
-        where T : class
-    {
-        if (_cache is not null)
-        {
-            _ = KeepAsync(_cache, new SharedValue<T>(key, position, _time.GetUtcNow(), value));
-        }
-    }
-
-    public void Dispose() => _cache?.Dispose();
+    // The clocks of machines differ a little.
+    private TimeSpan AgeOf<T>(SharedValue<T> value) => (_time.GetUtcNow() - value.ReadAt).Duration();
 
     private async Task KeepAsync<T>(RedisCache cache, SharedValue<T> value)
     {
@@ -146,7 +197,9 @@ internal sealed class SharedCache : IDisposable
             await _asking
                 .ExecuteAsync(
                     async limit =>
-                        await LetGo(cache.SetAsync(NameOf(keys, value.Key), token, lifetime, limit))
+                        await cache
+                            .SetAsync(NameOf(keys, value.Key), token, lifetime, limit)
+                            .LetGo()
                             .WaitAsync(limit)
                             .ConfigureAwait(false),
                     CancellationToken.None
@@ -157,16 +210,6 @@ internal sealed class SharedCache : IDisposable
         {
             // The circuit has logged it; whoever looks next asks the admin database.
         }
-    }
-
-    /// <summary>An answer that nobody may wait for when it comes: its failure is no news then, to the runtime neither.</summary>
-    public static TTask LetGo<TTask>(TTask answer)
-        where TTask : Task
-    {
-        _ = SeeAsync(answer);
-        return answer;
-
-        static async Task SeeAsync(Task answer) => await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private async ValueTask<FernetKeys> KeysAsync(CancellationToken ct) =>

@@ -3,9 +3,15 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>The passwords of the rows of one load: all of them are read with the same keys.</summary>
 internal sealed class StoredPasswords
 {
+    private const int AskedAtOnce = 16;
+
+    /// <summary>How long one password is waited for.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
     private readonly ISecretProtector _protector;
     private readonly FernetSecrets? _ours;
     private readonly bool _acceptsUnbound;
+    private volatile bool _hangs;
 
     private StoredPasswords(ISecretProtector protector, FernetSecrets? ours, bool acceptsUnbound)
     {
@@ -23,31 +29,66 @@ internal sealed class StoredPasswords
             ? new(protector, await fernet.OpenAsync(ct).ConfigureAwait(false), fernet.AcceptsUnbound)
             : new(protector, null, true);
 
-    /// <summary>The password of a row; one that cannot be read says why when it is revealed.</summary>
-    /// <param name="row">The row.</param>
-    /// <param name="known">The connection as it was known until now.</param>
+    /// <summary>The passwords of rows, in their order; one that cannot be read says why when it is revealed.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="known">The connections as they were known until now.</param>
     /// <param name="ct">Cancels.</param>
-    public async ValueTask<Secret> ReadAsync(ConnectionRow row, DatabaseConnection? known, CancellationToken ct)
+    public async Task<Secret[]> ReadAllAsync(
+        IReadOnlyList<ConnectionRow> rows,
+        ConnectionSnapshot? known,
+        CancellationToken ct
+    )
     {
-        if (_ours is null)
+        var secrets = new Secret[rows.Count];
+        if (_ours is not null)
         {
-            return await AskAsync(row, known, ct).ConfigureAwait(false);
+            for (var i = 0; i < secrets.Length; i++)
+            {
+                secrets[i] = Read(_ours, rows[i]);
+            }
+
+            return secrets;
         }
 
-        var stored = _ours.Read(row.EncryptedPassword, row.Target);
+        await Parallel
+            .ForAsync(
+                0,
+                secrets.Length,
+                new ParallelOptions { MaxDegreeOfParallelism = AskedAtOnce, CancellationToken = ct },
+                async (i, token) =>
+                    secrets[i] = await AskAsync(rows[i], known?.ByName.GetValueOrDefault(rows[i].ConnectionName), token)
+                        .ConfigureAwait(false)
+            )
+            .ConfigureAwait(false);
+        return secrets;
+    }
+
+    private Secret Read(FernetSecrets ours, ConnectionRow row)
+    {
+        var stored = ours.Read(row.EncryptedPassword, row.Target);
 
         // A connection that is switched off may keep its last password for ever, the key long gone.
         Audit = row.IsActive ? Audit.With(stored) : Audit;
         return stored.ToSecret(_acceptsUnbound);
     }
 
-    private async ValueTask<Secret> AskAsync(ConnectionRow row, DatabaseConnection? known, CancellationToken ct)
+    private async Task<Secret> AskAsync(ConnectionRow row, DatabaseConnection? known, CancellationToken ct)
     {
         try
         {
-            return Secret.FromText(
-                await _protector.UnprotectAsync(row.EncryptedPassword, row.Target, ct).ConfigureAwait(false)
+            // One that hangs is not asked for the rest: this is waited for by all who want to know what changed.
+            if (_hangs)
+            {
+                return NotAnswered(row, known, nameof(TimeoutException));
+            }
+
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            limit.CancelAfter(Patience);
+            var asking = Task.Run(
+                () => _protector.UnprotectAsync(row.EncryptedPassword, row.Target, limit.Token).AsTask(),
+                ct
             );
+            return Secret.FromText(await asking.LetGo().WaitAsync(Patience, ct).ConfigureAwait(false));
         }
         catch (SecretDecryptionException e)
         {
@@ -55,12 +96,16 @@ internal sealed class StoredPasswords
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
-            // A vault that does not answer has not said that the password is wrong.
-            return known?.Password.Fault is null && known is not null && SecretTarget.Of(known) == row.Target
-                ? known.Password
-                : Secret.Unreadable(
-                    $"{_protector.GetType().Name} failed ({e.GetType().Name}); it is asked again when the rows are read again."
-                );
+            _hangs |= e is TimeoutException or OperationCanceledException;
+            return NotAnswered(row, known, e.GetType().Name);
         }
     }
+
+    // A vault that does not answer has not said that the password is wrong.
+    private Secret NotAnswered(ConnectionRow row, DatabaseConnection? known, string failure) =>
+        known?.Password.Fault is null && known is not null && SecretTarget.Of(known) == row.Target
+            ? known.Password
+            : Secret.Unreadable(
+                $"{_protector.GetType().Name} failed ({failure}); it is asked again when the rows are read again."
+            );
 }

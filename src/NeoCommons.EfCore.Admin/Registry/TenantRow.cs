@@ -21,9 +21,16 @@ internal sealed class TenantRow
     public string? TenantType { get; init; }
     public DateTimeOffset? MigratingUntil { get; init; }
 
-    /// <summary>The transactions below are known to what was read.</summary>
+    /// <summary>The oldest transaction that was not over when it was read.</summary>
     [JsonIgnore]
-    public long Position { get; init; }
+    public long Transaction { get; init; }
+
+    [JsonIgnore]
+    public DateTimeOffset ServerStartedAt { get; init; }
+
+    /// <summary>What is known to what was read.</summary>
+    [JsonIgnore]
+    public RowPosition Position => new(ServerStartedAt, Transaction);
 
     public static IQueryable<TenantRow> Query(AdminDbContext db) =>
         db.Database.SqlQuery<TenantRow>(
@@ -31,7 +38,8 @@ internal sealed class TenantRow
             SELECT t.id AS "Id", t.slug AS "Slug", t.name AS "Name", t.schema_name AS "SchemaName",
                 c.connection_name AS "ConnectionName", t.status AS "Status", t.region_id AS "RegionId",
                 t.schema_version AS "SchemaVersion", t.tenant_type AS "TenantType", t.migrating_until AS "MigratingUntil",
-                pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Position"
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Transaction",
+                pg_postmaster_start_time() AS "ServerStartedAt"
             FROM admin.tenants t JOIN admin.database_connections c ON c.id = t.connection_id
             """
         );

@@ -125,7 +125,7 @@ internal sealed class TenantMigrator(
         }
         finally
         {
-            await registry.ForgetAsync(CancellationToken.None).ConfigureAwait(false);
+            registry.ForgetAll();
         }
     }
 
@@ -221,7 +221,7 @@ internal sealed class TenantMigrator(
             await runs.WriteVersionsAsync(differing, ct).ConfigureAwait(false);
             if (differing.Count > 0)
             {
-                await registry.ForgetAsync(ct).ConfigureAwait(false);
+                registry.ForgetAll();
             }
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
@@ -242,6 +242,6 @@ internal sealed class TenantMigrator(
             AdminLogMessages.VersionNotWritten(log, e, tenant.Slug, result?.To ?? "nothing");
         }
 
-        await registry.ForgetAsync(CancellationToken.None).ConfigureAwait(false);
+        registry.ForgetAll();
     }
 }

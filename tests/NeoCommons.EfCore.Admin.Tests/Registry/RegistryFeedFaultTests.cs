@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 
 namespace NeoCommons.EfCore.Admin.Tests.Registry;
 
@@ -37,13 +39,13 @@ public sealed class RegistryFeedFaultTests(TestServers servers)
         await using var app = await StartAsync();
         await app.AdoptAsync("acme");
         var (store, registry) = (app.Get<ITenantStore>(), app.Get<IConnectionRegistry>());
+        await app.ReloadAsync();
+        Assert.Equal("acme", (await store.FindBySlugAsync("acme", Ct))!.Name);
         await app.AdminAsync(
             "DROP TABLE admin.registry_changes CASCADE; DROP TRIGGER notify_registry ON admin.database_connections; "
                 + "DROP TRIGGER notify_registry ON admin.tenants; UPDATE admin.database_connections SET pool_max_size = 7"
         );
         await Eventually.EqualAsync(7, async () => (await registry.FindAsync("db1", Ct))!.MaxPoolSize);
-        app.Get<TenantCacheMemory>().Cache.Clear();
-        Assert.Equal("acme", (await store.FindBySlugAsync("acme", Ct))!.Name);
 
         await app.AdminAsync("UPDATE admin.tenants SET name = 'changed'");
 
@@ -90,10 +92,33 @@ public sealed class RegistryFeedFaultTests(TestServers servers)
         );
     }
 
-    private Task<TestApp> StartAsync() =>
+    [Fact]
+    public async Task Where_it_cannot_be_shortened_changes_are_followed_all_the_same()
+    {
+        var log = new LogRecorder();
+        await using var app = await StartAsync(log);
+        await app.AdminAsync(
+            "CREATE FUNCTION admin.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''kept''; END'; "
+                + "CREATE TRIGGER keep BEFORE DELETE ON admin.registry_changes EXECUTE FUNCTION admin.keep()"
+        );
+
+        _time.PutForward(TimeSpan.FromHours(1));
+
+        await Eventually.TrueAsync(() => log.Lines.Any(l => l.Contains(" 5013: ", StringComparison.Ordinal)));
+        Assert.DoesNotContain(log.Lines, l => l.Contains(" 5004: ", StringComparison.Ordinal));
+    }
+
+    private Task<TestApp> StartAsync(LogRecorder? log = null) =>
         TestApp.StartAsync(
             servers.Postgres,
             settings: new Dictionary<string, string?> { ["NeoCommons:AdminDatabase:RefreshInterval"] = "00:00:00.2" },
-            configure: b => b.Services.AddSingleton<TimeProvider>(_time)
+            configure: b =>
+            {
+                b.Services.AddSingleton<TimeProvider>(_time);
+                if (log is not null)
+                {
+                    b.Services.AddSingleton<ILoggerProvider>(log);
+                }
+            }
         );
 }

@@ -31,7 +31,7 @@ public sealed class ReplayedValueTests(TestServers servers)
             Status = "active",
         };
         var text = JsonSerializer.Serialize(
-            new SharedValue<TenantRow>("acme", long.MaxValue, DateTimeOffset.UtcNow, globex)
+            new SharedValue<TenantRow>("acme", new(default, long.MaxValue), DateTimeOffset.UtcNow, globex)
         );
 
         // Whoever may choose a password has the registry's own key encrypt what he likes.
@@ -126,6 +126,31 @@ public sealed class ReplayedValueTests(TestServers servers)
         );
 
         Assert.Equal("another registry's", (await another.Get<ITenantStore>().FindBySlugAsync("acme", Ct))!.Name);
+    }
+
+    [Fact]
+    public async Task Of_a_server_that_another_took_the_place_of_nothing_is_taken()
+    {
+        await using var server = await PostgresServer.StartAsync(ct: Ct);
+        await using var redis = await RedisServer.StartAsync(ct: Ct);
+        await using var app = await TestApp.StartAsync(server, settings: Settings(redis), configure: b => b.UseRedis());
+        await app.AdoptAsync("acme");
+        await WarmAsync(app.Host, redis, "acme");
+        var old = await redis.ReadAllAsync();
+        await app.Host.StopAsync(Ct);
+
+        // As on a server that lost the newest transactions: its log does not tell what the value does not know.
+        await app.AdminAsync(
+            "ALTER TABLE admin.tenants DISABLE TRIGGER notify_registry; UPDATE admin.tenants SET status = 'suspended'; "
+                + "TRUNCATE admin.registry_changes"
+        );
+        await server.RestartAsync(ct: Ct);
+        await redis.WriteAllAsync(old);
+        using var other = await StartOtherAsync(app.AdminConnectionString, redis);
+        await Eventually.TrueAsync(() => other.Services.GetRequiredService<AdminTenantStore>().IsFollowed);
+
+        Assert.Equal(TenantStatus.Suspended, (await Store(other).FindBySlugAsync("acme", Ct))!.Status);
+        await other.StopAsync(Ct);
     }
 
     [Fact]

@@ -78,18 +78,21 @@ public sealed class UnfollowedChangesTests(TestServers servers)
         {
             await Eventually.TrueAsync(async () =>
             {
-                await first.Services.GetRequiredService<AdminTenantStore>().ForgetAsync(Ct);
+                first.Services.GetRequiredService<AdminTenantStore>().ForgetAll();
                 await first.Services.GetRequiredService<ITenantStore>().FindAsync(acme.Id, Ct);
-                return (await redis.ReadAllAsync()).Count >= 1;
+                await first.Services.GetRequiredService<IConnectionRegistry>().ListAsync(Ct);
+                return (await redis.ReadAllAsync()).Count >= 2;
             });
         }
 
         proxy.Blackhole();
         using var other = Build(address, redis, TimeSpan.FromMinutes(11));
 
-        var found = other.Services.GetRequiredService<ITenantStore>().FindAsync(acme.Id, Ct);
+        var tenant = other.Services.GetRequiredService<ITenantStore>().FindAsync(acme.Id, Ct);
+        var connection = other.Services.GetRequiredService<IConnectionRegistry>().FindAsync("db1", Ct);
 
-        Assert.NotNull(await found.AsTask().WaitAsync(TimeSpan.FromMinutes(1), Ct));
+        Assert.NotNull(await tenant.AsTask().WaitAsync(TimeSpan.FromMinutes(1), Ct));
+        Assert.NotNull(await connection.AsTask().WaitAsync(TimeSpan.FromMinutes(1), Ct));
     }
 
     private static Task WarmAsync(TestApp app, RedisServer redis, TenantId tenant) =>

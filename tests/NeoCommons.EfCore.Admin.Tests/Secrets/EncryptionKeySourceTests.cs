@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
 
 namespace NeoCommons.EfCore.Admin.Tests.Secrets;
 
@@ -104,6 +105,29 @@ public sealed class EncryptionKeySourceTests(TestServers servers) : IDisposable
         Assert.Equal(3, service.Asked);
     }
 
+    [Fact]
+    public async Task A_source_that_hangs_is_given_up_asked_again_and_asked_once_for_all_who_wait()
+    {
+        var time = new FakeTimeProvider();
+        var source = new HangingSource();
+        var keys = new EncryptionKeys(source, time);
+        using var impatient = new CancellationTokenSource();
+        var (first, second) = (keys.GetAsync(Ct).AsTask(), keys.GetAsync(Ct).AsTask());
+        var third = keys.GetAsync(impatient.Token).AsTask();
+        await impatient.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => third);
+        await Eventually.EqualAsync(1, () => Task.FromResult(source.Asked));
+
+        time.Advance(TimeSpan.FromSeconds(30));
+
+        var failure = await Assert.ThrowsAsync<TimeoutException>(() => first);
+        Assert.Contains("HangingSource gave no encryption keys within 30 s", failure.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<TimeoutException>(() => second);
+        source.Answer.SetResult(_key);
+        Assert.NotNull(await keys.GetAsync(Ct));
+        Assert.Equal(2, source.Asked);
+    }
+
     private Dictionary<string, string?> FromFile() =>
         new() { ["DB_ENCRYPTION_KEY"] = null, ["DB_ENCRYPTION_KEY_FILE"] = _file };
 
@@ -127,6 +151,21 @@ public sealed class EncryptionKeySourceTests(TestServers servers) : IDisposable
         public string? Answer { get; set; }
 
         public int Asked { get; set; }
+    }
+
+    private sealed class HangingSource : IEncryptionKeySource
+    {
+        private int _asked;
+
+        public int Asked => Volatile.Read(ref _asked);
+
+        public TaskCompletionSource<string> Answer { get; } = new();
+
+        public ValueTask<string> ReadAsync(CancellationToken ct = default)
+        {
+            Interlocked.Increment(ref _asked);
+            return new(Answer.Task);
+        }
     }
 
     private sealed class KeyServiceSource(KeyService service) : IEncryptionKeySource

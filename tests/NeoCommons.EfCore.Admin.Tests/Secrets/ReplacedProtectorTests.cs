@@ -6,6 +6,8 @@ namespace NeoCommons.EfCore.Admin.Tests.Secrets;
 /// <summary>An application may keep its keys elsewhere.</summary>
 public sealed class ReplacedProtectorTests(TestServers servers)
 {
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
     [Fact]
     public async Task A_replaced_secret_protector_reads_the_rows()
     {
@@ -22,6 +24,74 @@ public sealed class ReplacedProtectorTests(TestServers servers)
             "vault:",
             (string?)await app.AdminAsync("SELECT encrypted_password FROM admin.database_connections")
         );
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task One_that_hangs_holds_up_no_change_and_no_start(bool isBlocking)
+    {
+        using var vault = new HangingVault(isBlocking);
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            databases: 3,
+            new Dictionary<string, string?> { ["NeoCommons:AdminDatabase:RefreshInterval"] = "01:00:00" },
+            b => b.Services.AddSingleton<ISecretProtector>(vault)
+        );
+        var acme = (await app.AdoptAsync("acme"))[0];
+        await app.ReloadAsync();
+        var (tenants, registry) = (app.Get<ITenantStore>(), app.Get<IConnectionRegistry>());
+        Assert.Equal(TenantStatus.Active, (await tenants.FindAsync(acme.Id, Ct))!.Status);
+        vault.Hang();
+
+        await app.AdminAsync(
+            "UPDATE admin.database_connections SET pool_max_size = 7; UPDATE admin.tenants SET status = 'suspended'"
+        );
+
+        await Eventually.EqualAsync(7, async () => (await registry.FindAsync("db3", Ct))!.MaxPoolSize);
+        Assert.Equal(TenantStatus.Suspended, (await tenants.FindAsync(acme.Id, Ct))!.Status);
+
+        // What was known is in force: the vault has not said that it is wrong.
+        await using var connection = await app.Databases.OpenConnectionAsync("db1", Ct);
+        using var other = TestApp.BuildHost(
+            servers.Postgres,
+            "unused",
+            new Dictionary<string, string?> { ["ADMIN_DATABASE_URL"] = app.AdminConnectionString },
+            b => b.Services.AddSingleton<ISecretProtector>(vault)
+        );
+        await other.StartAsync(Ct).WaitAsync(TimeSpan.FromMinutes(1), Ct);
+        var unread = await Assert.ThrowsAsync<SecretDecryptionException>(() =>
+            other.Services.GetRequiredService<IDatabaseConnections>().OpenConnectionAsync("db1", Ct).AsTask()
+        );
+        Assert.Contains("HangingVault", unread.Message, StringComparison.Ordinal);
+        await other.StopAsync(Ct);
+    }
+
+    private sealed class HangingVault(bool isBlocking) : ISecretProtector, IDisposable
+    {
+        private readonly Vault _vault = new();
+        private readonly ManualResetEventSlim _answers = new(true);
+
+        public void Hang() => _answers.Reset();
+
+        public ValueTask<string> ProtectAsync(string secret, SecretTarget target, CancellationToken ct) =>
+            _vault.ProtectAsync(secret, target, ct);
+
+        public async ValueTask<string> UnprotectAsync(string token, SecretTarget target, CancellationToken ct)
+        {
+            if (isBlocking)
+            {
+                _answers.Wait(CancellationToken.None);
+            }
+            else if (!_answers.IsSet)
+            {
+                await Task.Delay(Timeout.Infinite, CancellationToken.None);
+            }
+
+            return await _vault.UnprotectAsync(token, target, ct);
+        }
+
+        public void Dispose() => _answers.Set();
     }
 
     private sealed class Vault : ISecretProtector
