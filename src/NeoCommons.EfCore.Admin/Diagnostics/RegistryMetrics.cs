@@ -12,6 +12,7 @@ internal sealed class RegistryMetrics : IDisposable
     private readonly Counter<long> _lastKnown;
     private readonly Counter<long> _shared;
     private long _caughtUp;
+    private int _unbound = -1;
 
     public RegistryMetrics(TimeProvider time)
     {
@@ -37,6 +38,15 @@ internal sealed class RegistryMetrics : IDisposable
             "s",
             "How long ago the changes of the registry were read; none before the first time."
         );
+        Meter.CreateObservableGauge(
+            "neocommons.registry.unbound_passwords",
+            () =>
+                Volatile.Read(ref _unbound) is >= 0 and var count
+                    ? [new Measurement<int>(count)]
+                    : Array.Empty<Measurement<int>>(),
+            "{connection}",
+            "Active connections whose stored password is bound to no target, as Python writes it; none before they were read."
+        );
     }
 
     /// <summary>How long ago the changes were read; null before the first time.</summary>
@@ -49,6 +59,8 @@ internal sealed class RegistryMetrics : IDisposable
         Interlocked.Exchange(ref _caughtUp, _time.GetTimestamp());
         _changes.Add(changes);
     }
+
+    public void HaveUnbound(int count) => Volatile.Write(ref _unbound, count);
 
     public void ServedLastKnown() => _lastKnown.Add(1);
 

@@ -178,7 +178,7 @@ internal sealed class TenantAudit(ILifecycleActor actor)
                 .Database.SqlQuery<bool>(
                     $"""
                     SELECT EXISTS (SELECT FROM admin.tenant_events WHERE tenant_id <> {tenant} AND action <> {Begun}
-                        AND {schema.Value} IN (details->>'schema', details->>'formerSchema')) AS "Value"
+                        AND (details->>'schema' = {schema.Value} OR details->>'formerSchema' = {schema.Value})) AS "Value"
                     """
                 )
                 .SingleAsync(ct);

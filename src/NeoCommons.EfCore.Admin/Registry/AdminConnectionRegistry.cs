@@ -14,6 +14,7 @@ internal sealed class AdminConnectionRegistry(
     SharedCache shared,
     RecentChanges recent,
     ISecretProtector protector,
+    RegistryMetrics metrics,
     IOptions<ConnectionOptions> options,
     TimeProvider time,
     ILogger<AdminConnectionRegistry> log
@@ -29,9 +30,13 @@ internal sealed class AdminConnectionRegistry(
     private ConnectionSnapshot? _snapshot;
     private Task<ConnectionSnapshot>? _first;
     private long _firstEnded;
+    private StoredPasswords? _passwords;
 
     /// <summary>What decrypting the rows of the last load showed.</summary>
     public SecretAudit Audit { get; private set; }
+
+    /// <summary>Whether passwords are missing that may be had the next time.</summary>
+    public bool IsIncomplete => _passwords?.IsIncomplete == true;
 
     public async ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default)
     {
@@ -49,7 +54,7 @@ internal sealed class AdminConnectionRegistry(
         await ReloadAsync(ct).ConfigureAwait(false);
 
     /// <summary>Loads all rows where nothing is known yet, from other processes' cache if it has them.</summary>
-    public Task LoadAsync(CancellationToken ct) => LoadAsync(force: false, ct);
+    public Task LoadAsync(CancellationToken ct) => LoadAsync(force: false, null, ct);
 
     /// <exception cref="SecretDecryptionException">No stored password was written with any of our keys.</exception>
     public void ThrowIfKeyIsWrong()
@@ -65,7 +70,10 @@ internal sealed class AdminConnectionRegistry(
     }
 
     /// <summary>Reads all rows and swaps the snapshot; a failure leaves the old one in force.</summary>
-    public Task ReloadAsync(CancellationToken ct) => LoadAsync(force: true, ct);
+    public Task ReloadAsync(CancellationToken ct) => LoadAsync(force: true, null, ct);
+
+    /// <summary>The same, where nothing is known to have changed: passwords that were read are not asked for again.</summary>
+    public Task CompleteAsync(CancellationToken ct) => LoadAsync(force: true, _passwords, ct);
 
     // The container disposes it once per service type. There is nothing to free, only a load to stop.
     public void Dispose() => _disposing.Cancel();
@@ -92,7 +100,7 @@ internal sealed class AdminConnectionRegistry(
     {
         try
         {
-            return await LoadAsync(force: false, stopping).ConfigureAwait(false);
+            return await LoadAsync(force: false, null, stopping).ConfigureAwait(false);
         }
         finally
         {
@@ -100,7 +108,7 @@ internal sealed class AdminConnectionRegistry(
         }
     }
 
-    private async Task<ConnectionSnapshot> LoadAsync(bool force, CancellationToken ct)
+    private async Task<ConnectionSnapshot> LoadAsync(bool force, StoredPasswords? answered, CancellationToken ct)
     {
         await _loading.WaitAsync(ct).ConfigureAwait(false);
         try
@@ -112,7 +120,7 @@ internal sealed class AdminConnectionRegistry(
             }
 
             var read = await ReadAsync(maySkip: before is null && !force, ct).ConfigureAwait(false);
-            var passwords = await StoredPasswords.OpenAsync(protector, ct).ConfigureAwait(false);
+            var passwords = await StoredPasswords.OpenAsync(protector, answered, ct).ConfigureAwait(false);
             var secrets = await passwords.ReadAllAsync(read, before, ct).ConfigureAwait(false);
             var rows = read.Zip(secrets)
                 .Select(pair =>
@@ -123,6 +131,8 @@ internal sealed class AdminConnectionRegistry(
             var after = before?.With(rows) ?? new ConnectionSnapshot(rows);
             var audit = Audit;
             Audit = passwords.Audit;
+            _passwords = passwords;
+            metrics.HaveUnbound(Audit.Unbound);
             Volatile.Write(ref _snapshot, after);
             TellChanges(before, after);
             if (Audit.Unbound > 0 && Audit.Unbound != audit.Unbound)

@@ -153,6 +153,10 @@ internal sealed class RegistryFeed(
                 await connections.ReloadAsync(ct).ConfigureAwait(false);
                 _reloaded = time.GetTimestamp();
             }
+            else if (connections.IsIncomplete)
+            {
+                await connections.CompleteAsync(ct).ConfigureAwait(false);
+            }
 
             _position = position;
             recent.Confirm();

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>The passwords of the rows of one load: all of them are read with the same keys.</summary>
@@ -11,23 +13,36 @@ internal sealed class StoredPasswords
     private readonly ISecretProtector _protector;
     private readonly FernetSecrets? _ours;
     private readonly bool _acceptsUnbound;
+    private readonly ConcurrentDictionary<(string Token, SecretTarget Target), Secret> _answers = [];
+    private StoredPasswords? _before;
     private volatile bool _hangs;
+    private volatile bool _isIncomplete;
 
-    private StoredPasswords(ISecretProtector protector, FernetSecrets? ours, bool acceptsUnbound)
-    {
-        _protector = protector;
-        _ours = ours;
-        _acceptsUnbound = acceptsUnbound;
-    }
+    private StoredPasswords(
+        ISecretProtector protector,
+        FernetSecrets? ours,
+        bool acceptsUnbound,
+        StoredPasswords? before
+    ) => (_protector, _ours, _acceptsUnbound, _before) = (protector, ours, acceptsUnbound, before);
 
     /// <summary>What was read until now, of active connections.</summary>
     public SecretAudit Audit { get; private set; }
 
+    /// <summary>Whether some could not be asked for: that they are wrong nobody has said.</summary>
+    public bool IsIncomplete => _isIncomplete;
+
     /// <summary>Begins a load. Where the keys cannot be had, it is the load that fails, not each row.</summary>
-    public static async Task<StoredPasswords> OpenAsync(ISecretProtector protector, CancellationToken ct) =>
+    /// <param name="protector">Reads them.</param>
+    /// <param name="before">A load whose answers still hold: what it has not got is asked for, one after the other if it hung.</param>
+    /// <param name="ct">Cancels.</param>
+    public static async Task<StoredPasswords> OpenAsync(
+        ISecretProtector protector,
+        StoredPasswords? before,
+        CancellationToken ct
+    ) =>
         protector is FernetSecretProtector fernet
-            ? new(protector, await fernet.OpenAsync(ct).ConfigureAwait(false), fernet.AcceptsUnbound)
-            : new(protector, null, true);
+            ? new(protector, await fernet.OpenAsync(ct).ConfigureAwait(false), fernet.AcceptsUnbound, null)
+            : new(protector, null, true, before);
 
     /// <summary>The passwords of rows, in their order; one that cannot be read says why when it is revealed.</summary>
     /// <param name="rows">The rows.</param>
@@ -54,12 +69,17 @@ internal sealed class StoredPasswords
             .ForAsync(
                 0,
                 secrets.Length,
-                new ParallelOptions { MaxDegreeOfParallelism = AskedAtOnce, CancellationToken = ct },
+                new ParallelOptions
+                {
+                    MaxDegreeOfParallelism = _before is { _hangs: true } ? 1 : AskedAtOnce,
+                    CancellationToken = ct,
+                },
                 async (i, token) =>
                     secrets[i] = await AskAsync(rows[i], known?.ByName.GetValueOrDefault(rows[i].ConnectionName), token)
                         .ConfigureAwait(false)
             )
             .ConfigureAwait(false);
+        _before = null;
         return secrets;
     }
 
@@ -74,6 +94,12 @@ internal sealed class StoredPasswords
 
     private async Task<Secret> AskAsync(ConnectionRow row, DatabaseConnection? known, CancellationToken ct)
     {
+        var question = (row.EncryptedPassword, row.Target);
+        if (_before?._answers.TryGetValue(question, out var answered) == true)
+        {
+            return _answers[question] = answered;
+        }
+
         try
         {
             // One that hangs is not asked for the rest: this is waited for by all who want to know what changed.
@@ -88,11 +114,12 @@ internal sealed class StoredPasswords
                 () => _protector.UnprotectAsync(row.EncryptedPassword, row.Target, limit.Token).AsTask(),
                 ct
             );
-            return Secret.FromText(await asking.LetGo().WaitAsync(Patience, ct).ConfigureAwait(false));
+            var text = await asking.LetGo().WaitAsync(Patience, ct).ConfigureAwait(false);
+            return _answers[question] = Secret.FromText(text);
         }
         catch (SecretDecryptionException e)
         {
-            return Secret.Unreadable(e.Message);
+            return _answers[question] = Secret.Unreadable(e.Message);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
@@ -102,10 +129,13 @@ internal sealed class StoredPasswords
     }
 
     // A vault that does not answer has not said that the password is wrong.
-    private Secret NotAnswered(ConnectionRow row, DatabaseConnection? known, string failure) =>
-        known?.Password.Fault is null && known is not null && SecretTarget.Of(known) == row.Target
+    private Secret NotAnswered(ConnectionRow row, DatabaseConnection? known, string failure)
+    {
+        _isIncomplete = true;
+        return known?.Password.Fault is null && known is not null && SecretTarget.Of(known) == row.Target
             ? known.Password
             : Secret.Unreadable(
-                $"{_protector.GetType().Name} failed ({failure}); it is asked again when the rows are read again."
+                $"{_protector.GetType().Name} failed ({failure}). It is asked again within NeoCommons:AdminDatabase:RefreshInterval."
             );
+    }
 }

@@ -56,7 +56,11 @@ public sealed class ReplacedProtectorTests(TestServers servers)
         using var other = TestApp.BuildHost(
             servers.Postgres,
             "unused",
-            new Dictionary<string, string?> { ["ADMIN_DATABASE_URL"] = app.AdminConnectionString },
+            new Dictionary<string, string?>
+            {
+                ["ADMIN_DATABASE_URL"] = app.AdminConnectionString,
+                ["NeoCommons:AdminDatabase:RefreshInterval"] = "00:00:00.2",
+            },
             b => b.Services.AddSingleton<ISecretProtector>(vault)
         );
         await other.StartAsync(Ct).WaitAsync(TimeSpan.FromMinutes(1), Ct);
@@ -64,6 +68,11 @@ public sealed class ReplacedProtectorTests(TestServers servers)
             other.Services.GetRequiredService<IDatabaseConnections>().OpenConnectionAsync("db1", Ct).AsTask()
         );
         Assert.Contains("HangingVault", unread.Message, StringComparison.Ordinal);
+        vault.Answer();
+        await Eventually.TrueAsync(async () =>
+            (await other.Services.GetRequiredService<IConnectionRegistry>().FindAsync("db1", Ct))!.Password.Fault
+                is null
+        );
         await other.StopAsync(Ct);
     }
 
@@ -91,7 +100,9 @@ public sealed class ReplacedProtectorTests(TestServers servers)
             return await _vault.UnprotectAsync(token, target, ct);
         }
 
-        public void Dispose() => _answers.Set();
+        public void Answer() => _answers.Set();
+
+        public void Dispose() => Answer();
     }
 
     private sealed class Vault : ISecretProtector
