@@ -81,7 +81,7 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<AdminReads>();
         services.TryAddSingleton<AdminMigration>();
 
-        services.TryAddSingleton<TenantCacheMemory>();
+        services.TryAddSingleton<TenantCache>();
         services.TryAddSingleton<RegistryMetrics>();
         services.TryAddSingleton<RegistryChangeLog>();
         services.TryAddSingleton<SharedCache>();

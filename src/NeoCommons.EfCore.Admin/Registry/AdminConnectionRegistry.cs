@@ -156,7 +156,7 @@ internal sealed class AdminConnectionRegistry(
             var found = await shared
                 .FindOrLoadAsync(
                     SharedKey,
-                    AdminTenantStore.Longest,
+                    TenantCache.Longest,
                     (_, position) => recent.MayBeStale(position),
                     ReadAllAsync,
                     PositionOf,

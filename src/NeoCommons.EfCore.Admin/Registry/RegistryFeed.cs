@@ -11,6 +11,7 @@ internal sealed class RegistryFeed(
     RegistryChangeLog changes,
     AdminConnectionRegistry connections,
     AdminTenantStore tenants,
+    TenantCache cache,
     RecentChanges recent,
     AdminMigration migration,
     RegistryMetrics metrics,
@@ -32,9 +33,9 @@ internal sealed class RegistryFeed(
     /// connections to be always in Redis, where one is.
     /// </summary>
     private readonly TimeSpan _reloadInterval =
-        recent.Window > TimeSpan.Zero && recent.Window / 2 < AdminTenantStore.Longest
+        recent.Window > TimeSpan.Zero && recent.Window / 2 < TenantCache.Longest
             ? recent.Window / 2
-            : AdminTenantStore.Longest;
+            : TenantCache.Longest;
 
     private readonly WakeUp _wakeUp = new();
     private readonly SemaphoreSlim _one = new(1);
@@ -90,11 +91,11 @@ internal sealed class RegistryFeed(
             catch (Exception e)
             {
                 AdminLogMessages.RegistryNotRefreshed(log, e);
-                tenants.IsFollowed = false;
+                cache.IsFollowed = false;
                 if (await TryReloadAsync(stoppingToken).ConfigureAwait(false))
                 {
                     // It can be read, and what changes in it cannot: nobody would tell of a tenant.
-                    tenants.DropAll();
+                    cache.DropAll();
                 }
 
                 await WaitAfterFailureAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -131,7 +132,7 @@ internal sealed class RegistryFeed(
             // What was looked up before the log was read for the first time may have changed in between.
             if (anyTenant || isFirst)
             {
-                tenants.DropAll();
+                cache.DropAll();
             }
 
             foreach (var change in read ?? [])
@@ -139,7 +140,7 @@ internal sealed class RegistryFeed(
                 recent.Add(change);
                 if (change.Tenant is { } tenant)
                 {
-                    tenants.Drop(tenant, change.Slugs);
+                    cache.Drop(tenant, change.Slugs);
                 }
             }
 
@@ -160,7 +161,7 @@ internal sealed class RegistryFeed(
 
             _position = position;
             recent.Confirm();
-            tenants.IsFollowed = true;
+            cache.IsFollowed = true;
             metrics.CaughtUp(read?.Count ?? 0);
             Publish(isFirst || anyTenant ? null : read);
         }

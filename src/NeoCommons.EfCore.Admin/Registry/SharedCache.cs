@@ -27,7 +27,7 @@ internal sealed class SharedCache : IDisposable
     private const string Purpose = "NeoCommons registry cache";
 
     /// <summary>How long the admin database is waited for where there is a value; its answer still comes in.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
+    public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
 
     private readonly RedisCache? _cache;
     private readonly AdminDatabase _database;
@@ -90,7 +90,7 @@ internal sealed class SharedCache : IDisposable
         else if (shared is not null)
         {
             _metrics.AskedShared("hit");
-            if (AgeOf(shared) < youngFor && AgeOf(shared) < AdminTenantStore.Longest)
+            if (AgeOf(shared) < youngFor && AgeOf(shared) < TenantCache.Longest)
             {
                 return new(shared.Value, AgeOf(shared), IsLastKnown: false);
             }

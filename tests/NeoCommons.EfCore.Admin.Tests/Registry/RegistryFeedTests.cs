@@ -136,11 +136,11 @@ public sealed class RegistryFeedTests(TestServers servers)
         await app.AdminAsync(
             "ALTER TABLE admin.registry_changes RENAME COLUMN slugs TO away; NOTIFY neocommons_registry"
         );
-        await Eventually.TrueAsync(() => !app.Get<AdminTenantStore>().IsFollowed);
+        await Eventually.TrueAsync(() => !app.Get<TenantCache>().IsFollowed);
         await app.AdminAsync("ALTER TABLE admin.registry_changes RENAME COLUMN away TO slugs");
 
         // Nobody calls it, and the interval is an hour.
-        await Eventually.TrueAsync(() => app.Get<AdminTenantStore>().IsFollowed);
+        await Eventually.TrueAsync(() => app.Get<TenantCache>().IsFollowed);
     }
 
     [Fact]
@@ -223,7 +223,7 @@ public sealed class RegistryFeedTests(TestServers servers)
             Assert.NotNull(await store.FindBySlugAsync($"t{i:000000}", Ct));
         }
 
-        var memory = other.Services.GetRequiredService<TenantCacheMemory>().Cache;
+        var memory = other.Services.GetRequiredService<TenantCache>().Memory;
         await Eventually.TrueAsync(() => memory.Count <= 2 * Kept);
         await other.StopAsync(Ct);
     }
@@ -306,6 +306,9 @@ public sealed class RegistryFeedTests(TestServers servers)
         all["NeoCommons:AdminDatabase:RefreshInterval"] = Hourly;
         var host = TestApp.BuildHost(servers.Postgres, "unused", all);
         await host.StartAsync(Ct);
+
+        // From then on it tells what changes, and not that anything may have.
+        await Eventually.TrueAsync(() => host.Services.GetRequiredService<TenantCache>().IsFollowed);
         return host;
     }
 }

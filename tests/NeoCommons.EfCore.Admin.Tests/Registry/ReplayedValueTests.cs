@@ -147,7 +147,7 @@ public sealed class ReplayedValueTests(TestServers servers)
         await server.RestartAsync(ct: Ct);
         await redis.WriteAllAsync(old);
         using var other = await StartOtherAsync(app.AdminConnectionString, redis);
-        await Eventually.TrueAsync(() => other.Services.GetRequiredService<AdminTenantStore>().IsFollowed);
+        await Eventually.TrueAsync(() => other.Services.GetRequiredService<TenantCache>().IsFollowed);
 
         Assert.Equal(TenantStatus.Suspended, (await Store(other).FindBySlugAsync("acme", Ct))!.Status);
         await other.StopAsync(Ct);
@@ -169,7 +169,7 @@ public sealed class ReplayedValueTests(TestServers servers)
         await Eventually.EqualAsync("changed", async () => (await store.FindBySlugAsync("acme", Ct))!.Name);
 
         await redis.WriteAllAsync(old);
-        app.Get<TenantCacheMemory>().Cache.Clear();
+        app.Get<TenantCache>().Memory.Clear();
 
         Assert.Equal("changed", (await store.FindBySlugAsync("acme", Ct))!.Name);
     }

@@ -18,12 +18,13 @@ public sealed class TenantLoadTests(TestServers servers)
         var acme = (await app.AdoptAsync("acme"))[0];
         await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
         using var other = await StartOtherAsync(app, proxy);
-        var store = other.Services.GetRequiredService<AdminTenantStore>();
+        var store = other.Services.GetRequiredService<ITenantStore>();
+        var cache = other.Services.GetRequiredService<TenantCache>();
         await store.FindAsync(acme.Id, Ct);
 
         // Nothing but the lookup goes through the proxy then.
         await other.StopAsync(Ct);
-        store.Drop(acme.Id, ["acme"]);
+        cache.Drop(acme.Id, ["acme"]);
 
         // The server has answered with what was, and the answer is on its way.
         var met = proxy.BeforePiece(
@@ -32,7 +33,7 @@ public sealed class TenantLoadTests(TestServers servers)
             async () =>
             {
                 await ChangeUnheardAsync(app, "UPDATE admin.tenants SET name = 'changed'");
-                store.Drop(acme.Id, ["acme"]);
+                cache.Drop(acme.Id, ["acme"]);
             }
         );
 

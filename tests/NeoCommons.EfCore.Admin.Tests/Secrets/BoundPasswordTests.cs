@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.EntityFrameworkCore;
@@ -159,6 +160,7 @@ public sealed class BoundPasswordTests(TestServers servers)
 
         await AssertWorksAsync(app, "db1");
         Assert.Equal(new SecretAudit(2, 0, 1), app.Get<AdminConnectionRegistry>().Audit);
+        Assert.Equal(1, ReadGauge(app.Get<RegistryMetrics>().Meter, "neocommons.registry.unbound_passwords"));
         var status = await CommandLine.Of(app).RunAsync("keys", "status", "--json");
         Assert.Equal("db1", Assert.Single(status.IsOk().Json.GetProperty("unbound").EnumerateArray()).GetString());
 
@@ -175,6 +177,23 @@ public sealed class BoundPasswordTests(TestServers servers)
         await using (await databases.OpenConnectionAsync("bound", Ct)) { }
         Assert.Equal("secret is bound to no database", (await BoundApp.HealthAsync(strict.Services, "db1")).Reason);
         await strict.StopAsync(Ct);
+    }
+
+    private static int? ReadGauge(Meter meter, string name)
+    {
+        int? value = null;
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, all) =>
+        {
+            if (instrument.Meter == meter && instrument.Name == name)
+            {
+                all.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<int>((_, read, _, _) => value = read);
+        listener.Start();
+        listener.RecordObservableInstruments();
+        return value;
     }
 
     private static Dictionary<string, string?> Key(TestApp app) =>

@@ -76,6 +76,61 @@ public sealed class ReplacedProtectorTests(TestServers servers)
         await other.StopAsync(Ct);
     }
 
+    [Fact]
+    public async Task What_one_did_not_answer_is_asked_again_and_nothing_else_is()
+    {
+        var vault = new RefusingVault();
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            databases: 2,
+            new Dictionary<string, string?> { ["NeoCommons:AdminDatabase:RefreshInterval"] = "00:00:00.1" },
+            b => b.Services.AddSingleton<ISecretProtector>(vault)
+        );
+        var database = (string)
+            (
+                await app.AdminAsync(
+                    "SELECT database_name FROM admin.database_connections WHERE connection_name = 'db1'"
+                )
+            )!;
+        vault.Refuse(database);
+        await app.ReloadAsync();
+        var before = vault.Asked;
+
+        await Eventually.TrueAsync(() => vault.Refused >= 3);
+
+        Assert.Equal(before, vault.Asked);
+    }
+
+    /// <summary>A service that is overloaded for one key, and has others.</summary>
+    private sealed class RefusingVault : ISecretProtector
+    {
+        private readonly Vault _vault = new();
+        private volatile string? _refused;
+        private int _asked;
+        private int _timesRefused;
+
+        public int Asked => Volatile.Read(ref _asked);
+
+        public int Refused => Volatile.Read(ref _timesRefused);
+
+        public void Refuse(string database) => _refused = database;
+
+        public ValueTask<string> ProtectAsync(string secret, SecretTarget target, CancellationToken ct) =>
+            _vault.ProtectAsync(secret, target, ct);
+
+        public ValueTask<string> UnprotectAsync(string token, SecretTarget target, CancellationToken ct)
+        {
+            if (target.Database == _refused)
+            {
+                Interlocked.Increment(ref _timesRefused);
+                throw new HttpRequestException("429");
+            }
+
+            Interlocked.Increment(ref _asked);
+            return _vault.UnprotectAsync(token, target, ct);
+        }
+    }
+
     private sealed class HangingVault(bool isBlocking) : ISecretProtector, IDisposable
     {
         private readonly Vault _vault = new();
