@@ -13,6 +13,9 @@ namespace NeoCommons.EfCore.Admin.Tests.Connections;
 public sealed class ChangesUnderLoadTests(TestServers servers)
 {
     private const int Changes = 100;
+
+    // Two are in use, and a thread that has nothing to do may hold what it did last. A leak would hold all.
+    private const int MostHeld = 12;
     private const string Canary = "SELECT \"Name\" FROM tenant_acme.\"Products\" WHERE \"Sku\" = 'canary'";
 
     private readonly ConcurrentDictionary<string, long> _epochs = [];
@@ -271,7 +274,7 @@ public sealed class ChangesUnderLoadTests(TestServers servers)
         {
             GC.Collect();
             GC.WaitForPendingFinalizers();
-            return Living() <= 2;
+            return Living() <= MostHeld;
         });
     }
 
