@@ -83,6 +83,21 @@ public sealed class LifecycleHandlerTests(TestServers servers)
         Assert.Equal(TenantStatus.Suspended, (await app.Provisioner.SuspendAsync(acme.Id, ct: Ct)).Status);
     }
 
+    [Fact]
+    public async Task A_handler_can_change_the_tenant_that_it_hears_of()
+    {
+        var journal = new Journal();
+        await using var app = await StartAsync(journal);
+        journal.Then = change =>
+            change.Action == TenantLifecycleAction.Create
+                ? app.Provisioner.RenameAsync(change.Tenant.Id, new() { Name = "Acme Ltd." }, Ct)
+                : Task.CompletedTask;
+
+        await app.CreateTenantAsync("acme", "home");
+
+        Assert.Equal("Acme Ltd.", await app.AdminAsync("SELECT name FROM admin.tenants"));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -152,6 +167,7 @@ public sealed class LifecycleHandlerTests(TestServers servers)
         public List<TenantId> Ids { get; } = [];
         public Exception? Veto { get; set; }
         public Exception? Failure { get; set; }
+        public Func<TenantLifecycleChange, Task> Then { get; set; } = _ => Task.CompletedTask;
 
         public void Write(string when, TenantLifecycleChange change)
         {
@@ -186,7 +202,7 @@ public sealed class LifecycleHandlerTests(TestServers servers)
         public Task AfterAsync(TenantLifecycleChange change, CancellationToken ct = default)
         {
             journal.Write("2 after", change);
-            return Task.CompletedTask;
+            return journal.Then(change);
         }
     }
 }
