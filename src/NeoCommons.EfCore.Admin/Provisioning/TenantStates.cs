@@ -106,6 +106,17 @@ internal sealed class TenantStates(
         return (status, schema is null ? null : SchemaName.Parse(schema));
     }
 
+    /// <summary>Refuses what a change would refuse that gives the tenant's schema this name; changes nothing.</summary>
+    internal async Task CheckAsync(Tenant tenant, SchemaName target, CancellationToken ct)
+    {
+        using var apart = AmbientTransaction.Suppress();
+        var place = await places.OpenAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
+        await using var _ = place.ConfigureAwait(false);
+        await SchemaMark
+            .FindToRenameAsync(place.Schema, tenant.Schema, target, tenant.Slug, tenant.Id.Value, ct)
+            .ConfigureAwait(false);
+    }
+
     private Task<Tenant> SetStatusAsync(
         TenantId id,
         TenantLifecycleAction action,
