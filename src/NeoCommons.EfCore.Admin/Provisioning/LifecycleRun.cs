@@ -17,14 +17,16 @@ internal sealed class LifecycleRun(
     /// <param name="action">What is done.</param>
     /// <param name="reason">Why.</param>
     /// <param name="isDone">Whether there is nothing to do.</param>
-    /// <param name="work">Checks again under a lock, and does it; gets the row as it was found.</param>
+    /// <param name="work">
+    /// Checks again under a lock, and does it, unless somebody else has meanwhile; gets the row as it was found.
+    /// </param>
     /// <param name="ct">Cancels.</param>
     public async Task<Tenant> ChangeAsync(
         TenantId id,
         TenantLifecycleAction action,
         string? reason,
         Func<TenantEntity, bool> isDone,
-        Func<TenantEntity, Task<Tenant>> work,
+        Func<TenantEntity, Task<(Tenant After, bool IsChanged)>> work,
         CancellationToken ct
     )
     {
@@ -46,9 +48,10 @@ internal sealed class LifecycleRun(
         };
         await hooks.BeforeAsync(change, ct).ConfigureAwait(false);
         Tenant after;
+        bool isChanged;
         try
         {
-            after = await work(row).ConfigureAwait(false);
+            (after, isChanged) = await work(row).ConfigureAwait(false);
         }
         finally
         {
@@ -57,6 +60,11 @@ internal sealed class LifecycleRun(
         }
 
         tenants.Forget(id, [after.Slug]);
+        if (!isChanged)
+        {
+            return after;
+        }
+
         LifecycleLogMessages.Changed(log, change.Actor, action, before.Slug);
         await hooks.AfterAsync(change with { Tenant = after }).ConfigureAwait(false);
         return after;

@@ -1,7 +1,12 @@
 namespace NeoCommons.EfCore.Admin;
 
 /// <summary>Makes and migrates schemas that are no tenant's: the template, and those that wait for a tenant.</summary>
-internal sealed class SchemaBuilding(ConnectionOpening opening, SearchPath searchPath, TimeProvider time)
+internal sealed class SchemaBuilding(
+    SharedMigration shared,
+    ConnectionOpening opening,
+    SearchPath searchPath,
+    TimeProvider time
+)
 {
     /// <summary>Makes the schema where it does not exist, and migrates it.</summary>
     /// <param name="source">Its database.</param>
@@ -26,6 +31,7 @@ internal sealed class SchemaBuilding(ConnectionOpening opening, SearchPath searc
             MigrationStep.ThrowIfNotTransactional(known.SelectMany(s => s.Steps), source.Row);
         }
 
+        await shared.EnsureAsync(source, ct).ConfigureAwait(false);
         var connection = await opening.OpenNewAsync(source, pooled: false, ct).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var migration = new SchemaMigration(connection, schema, searchPath, time, hasSession, isTemplate: isTemplate);

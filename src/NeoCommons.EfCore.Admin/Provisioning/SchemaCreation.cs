@@ -69,29 +69,36 @@ internal sealed class SchemaCreation(
     }
 
     /// <summary>
-    /// Creates schema and tables in one transaction, or, where a migration forbids that, in several, and then drops the
-    /// schema again if one fails.
+    /// Moves in, and creates schema and tables, in one transaction, or, where a migration forbids that, in several, and then
+    /// drops the schema again if one fails.
     /// </summary>
     /// <inheritdoc cref="CreateAsync"/>
     public async Task<MigrationPlan> CreateOrUndoAsync(
         SchemaMigration migration,
+        TenantPlaces places,
         IReadOnlyList<MigrationScript> scripts,
         bool resume,
         CancellationToken ct
     )
     {
-        if (scripts.All(script => script.IsTransactional))
+        bool isThere;
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using (transaction.ConfigureAwait(false))
         {
-            var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-            await using var _ = transaction.ConfigureAwait(false);
-            var reached = await CreateAsync(migration, scripts, resume, ct).ConfigureAwait(false);
+            isThere = await MoveInAsync(places, ct).ConfigureAwait(false);
+            if (scripts.All(script => script.IsTransactional))
+            {
+                var reached = await CreateAsync(migration, scripts, resume || isThere, ct).ConfigureAwait(false);
+                await transaction.CommitAsync(ct).ConfigureAwait(false);
+                return reached;
+            }
+
             await transaction.CommitAsync(ct).ConfigureAwait(false);
-            return reached;
         }
 
-        var isNew = await PrepareAsync(resume, ct).ConfigureAwait(false);
         try
         {
+            await PrepareAsync(resume || isThere, ct).ConfigureAwait(false);
             if (IsToBeCopied)
             {
                 var copying = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
@@ -106,7 +113,7 @@ internal sealed class SchemaCreation(
             await rights.GrantAsync(connection, database, Id, schema, ct).ConfigureAwait(false);
             return plan;
         }
-        catch when (isNew && !resume)
+        catch when (IsNew && !resume)
         {
             await connection
                 .ExecuteAsync($"DROP SCHEMA IF EXISTS {schema.Quoted} CASCADE", CancellationToken.None)
@@ -115,8 +122,8 @@ internal sealed class SchemaCreation(
         }
     }
 
-    /// <summary>Makes the schema; true if it was not there.</summary>
-    private async Task<bool> PrepareAsync(bool resume, CancellationToken ct)
+    /// <summary>Makes the schema, unless it is there.</summary>
+    private async Task PrepareAsync(bool resume, CancellationToken ct)
     {
         var found = await SchemaContent.ReadAsync(connection, schema, ct).ConfigureAwait(false);
         if (found.Occupant is not null && !(resume && SchemaMark.Is(found.Comment, tenant.Id)))
@@ -142,6 +149,5 @@ internal sealed class SchemaCreation(
 
         // What a resumed creation finds was copied or migrated already: either is whole.
         IsToBeCopied = copy is not null && found.Occupant is null;
-        return !found.Exists;
     }
 }

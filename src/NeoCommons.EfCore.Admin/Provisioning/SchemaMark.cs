@@ -42,11 +42,16 @@ internal static class SchemaMark
         CancellationToken ct
     )
     {
+        // The comments are searched only where there is no schema of this name.
         var marked = new List<SchemaName>();
         var command = new NpgsqlCommand(
             """
-            SELECT nspname, obj_description(oid, 'pg_namespace') FROM pg_catalog.pg_namespace
-            WHERE nspname = $1 OR starts_with(obj_description(oid, 'pg_namespace'), $2) ORDER BY nspname
+            WITH named AS (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname = $1)
+            SELECT nspname, obj_description(oid, 'pg_namespace') FROM named
+            UNION ALL
+            SELECT n.nspname, d.description FROM pg_catalog.pg_description d JOIN pg_catalog.pg_namespace n ON n.oid = d.objoid
+            WHERE d.classoid = 'pg_namespace'::regclass AND starts_with(d.description, $2) AND NOT EXISTS (SELECT FROM named)
+            ORDER BY nspname
             """,
             connection
         )
@@ -91,9 +96,38 @@ internal static class SchemaMark
             );
     }
 
-    /// <summary>Gives the tenant's schema this name, in the transaction that the caller has begun.</summary>
+    /// <summary>Finds the schema that is to get another name, which must be free or its own already; changes nothing.</summary>
     /// <exception cref="TenantIsolationException">There is no such schema, or it is not the tenant's.</exception>
     /// <exception cref="TenantConflictException">There is another schema of the new name.</exception>
+    public static async Task<SchemaName> FindToRenameAsync(
+        NpgsqlConnection connection,
+        SchemaName expected,
+        SchemaName target,
+        string slug,
+        Guid tenant,
+        CancellationToken ct
+    )
+    {
+        var current =
+            await FindAsync(connection, expected, tenant, ct).ConfigureAwait(false)
+            ?? throw new TenantIsolationException(
+                $"Tenant '{slug}' has no schema '{expected}' in database '{connection.Database}', and none is marked as "
+                    + "its own, so nothing was renamed. Correct schema_name or connection_id in admin.tenants.",
+                new TenantId(tenant)
+            );
+        return
+            current.Equals(target)
+            || !(await SchemaContent.ReadAsync(connection, target, ct).ConfigureAwait(false)).Exists
+            ? current
+            : throw new TenantConflictException(
+                slug,
+                $"Schema '{target}' exists already in database '{connection.Database}'. Nothing was changed. Drop or "
+                    + "rename it, or choose another slug."
+            );
+    }
+
+    /// <summary>Gives the tenant's schema this name, in the transaction that the caller has begun.</summary>
+    /// <inheritdoc cref="FindToRenameAsync"/>
     public static async Task RenameAsync(
         NpgsqlConnection connection,
         SchemaName expected,
@@ -102,25 +136,11 @@ internal static class SchemaMark
         CancellationToken ct
     )
     {
-        var current =
-            await FindAsync(connection, expected, tenant.Id, ct).ConfigureAwait(false)
-            ?? throw new TenantIsolationException(
-                $"Tenant '{tenant.Slug}' has no schema '{expected}' in database '{connection.Database}', and none is marked as "
-                    + "its own, so nothing was renamed. Correct schema_name or connection_id in admin.tenants.",
-                new TenantId(tenant.Id)
-            );
+        var current = await FindToRenameAsync(connection, expected, target, tenant.Slug, tenant.Id, ct)
+            .ConfigureAwait(false);
         var found = await SchemaContent.ReadAsync(connection, current, ct).ConfigureAwait(false);
         if (!current.Equals(target))
         {
-            if ((await SchemaContent.ReadAsync(connection, target, ct).ConfigureAwait(false)).Exists)
-            {
-                throw new TenantConflictException(
-                    tenant.Slug,
-                    $"Schema '{target}' exists already in database '{connection.Database}'. Nothing was changed. Drop or "
-                        + "rename it, or choose another slug."
-                );
-            }
-
             await connection
                 .ExecuteAsync($"ALTER SCHEMA {current.Quoted} RENAME TO {target.Quoted}", ct)
                 .ConfigureAwait(false);

@@ -66,6 +66,9 @@ internal sealed class TenantCreation(
             // The tenant exists: no cancellation may say otherwise.
             tenants.Forget(created.Id, [created.Slug]);
             AdminLogMessages.TenantCreated(log, created.Slug, created.Schema.Value, created.ConnectionName);
+
+            // The lock on the slug ends here: a handler may change the tenant that it hears of.
+            await session.DisposeAsync().ConfigureAwait(false);
             await hooks.AfterAsync(change with { Tenant = created }).ConfigureAwait(false);
             return created;
         }

@@ -38,7 +38,7 @@ internal sealed class TenantCreationSteps(
         {
             plan = await (
                 hasSession
-                    ? CreateInSessionAsync(connection, migration, creation, order, row.IsResumed, ct)
+                    ? CreateInSessionAsync(migration, creation, order, row.IsResumed, ct)
                     : CreateInTransactionAsync(connection, migration, creation, order, row.IsResumed, ct)
             ).ConfigureAwait(false);
         }
@@ -85,7 +85,6 @@ internal sealed class TenantCreationSteps(
     }
 
     private async Task<MigrationPlan> CreateInSessionAsync(
-        NpgsqlConnection connection,
         SchemaMigration migration,
         SchemaCreation creation,
         TenantOrder order,
@@ -94,9 +93,8 @@ internal sealed class TenantCreationSteps(
     )
     {
         await migration.LockAsync(ct).ConfigureAwait(false);
-        var isWarm = await MoveInAsync(connection, creation, ct).ConfigureAwait(false);
         return await creation
-            .CreateOrUndoAsync(migration, scripts.For(order.Tenant.TenantType), isResumed || isWarm, ct)
+            .CreateOrUndoAsync(migration, places, scripts.For(order.Tenant.TenantType), isResumed, ct)
             .ConfigureAwait(false);
     }
 
@@ -119,15 +117,6 @@ internal sealed class TenantCreationSteps(
         var plan = await creation.CreateAsync(migration, all, isResumed || isThere, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
         return plan;
-    }
-
-    private async Task<bool> MoveInAsync(NpgsqlConnection connection, SchemaCreation creation, CancellationToken ct)
-    {
-        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
-        await using var _ = transaction.ConfigureAwait(false);
-        var isThere = await creation.MoveInAsync(places, ct).ConfigureAwait(false);
-        await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return isThere;
     }
 
     private Task SeedAsync(TenantOrder order, TenantEntity row, CancellationToken ct) =>

@@ -28,7 +28,7 @@ internal sealed class TenantRemoval(
                 ThrowIfRefused(row, deletion);
                 return false;
             },
-            found => DeleteAsync(found, deletion, ct),
+            async found => (await DeleteAsync(found, deletion, ct).ConfigureAwait(false), true),
             ct
         );
     }

@@ -106,6 +106,17 @@ internal sealed class TenantStates(
         return (status, schema is null ? null : SchemaName.Parse(schema));
     }
 
+    /// <summary>Refuses what a change would refuse that gives the tenant's schema this name; changes nothing.</summary>
+    internal async Task CheckAsync(Tenant tenant, SchemaName target, CancellationToken ct)
+    {
+        using var apart = AmbientTransaction.Suppress();
+        var place = await places.OpenAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
+        await using var _ = place.ConfigureAwait(false);
+        await SchemaMark
+            .FindToRenameAsync(place.Schema, tenant.Schema, target, tenant.Slug, tenant.Id.Value, ct)
+            .ConfigureAwait(false);
+    }
+
     private Task<Tenant> SetStatusAsync(
         TenantId id,
         TenantLifecycleAction action,
@@ -127,23 +138,24 @@ internal sealed class TenantStates(
                 await using var __ = place.ConfigureAwait(false);
                 await place.BeginAsync(null, ct).ConfigureAwait(false);
                 var row = await place.LockRowAsync(id, ct).ConfigureAwait(false);
-                if (!TenantTransition.IsDone(action, row.Status))
+                if (TenantTransition.IsDone(action, row.Status))
                 {
-                    TenantTransition.ThrowIfRefused(action, row);
-                    row.Status = status;
-                    audit.Note(place.Context, row, word, ("reason", reason));
-                    await place.Context.SaveChangesAsync(ct).ConfigureAwait(false);
-                    await place.CommitAsync(ct).ConfigureAwait(false);
+                    return (TenantReservation.Map(row), false);
                 }
 
-                return TenantReservation.Map(row);
+                TenantTransition.ThrowIfRefused(action, row);
+                row.Status = status;
+                audit.Note(place.Context, row, word, ("reason", reason));
+                await place.Context.SaveChangesAsync(ct).ConfigureAwait(false);
+                await place.CommitAsync(ct).ConfigureAwait(false);
+                return (TenantReservation.Map(row), true);
             },
             ct
         );
     }
 
     /// <summary>A change that may give the schema another name.</summary>
-    private async Task<Tenant> MoveAsync(TenantEntity found, Move move, CancellationToken ct)
+    private async Task<(Tenant After, bool IsChanged)> MoveAsync(TenantEntity found, Move move, CancellationToken ct)
     {
         var place = await places.OpenAsync(found.Connection!.ConnectionName, ct).ConfigureAwait(false);
         await using var _ = place.ConfigureAwait(false);
@@ -158,7 +170,7 @@ internal sealed class TenantStates(
         var row = await place.LockRowAsync(new TenantId(found.Id), ct).ConfigureAwait(false);
         if (move.Action != TenantLifecycleAction.Rename && TenantTransition.IsDone(move.Action, row.Status))
         {
-            return TenantReservation.Map(row);
+            return (TenantReservation.Map(row), false);
         }
 
         TenantTransition.ThrowIfRefused(move.Action, row);
@@ -180,7 +192,7 @@ internal sealed class TenantStates(
         }
 
         await place.CommitAsync(ct).ConfigureAwait(false);
-        return TenantReservation.Map(row);
+        return (TenantReservation.Map(row), true);
     }
 
     private async Task<SchemaName> ChooseSchemaAsync(

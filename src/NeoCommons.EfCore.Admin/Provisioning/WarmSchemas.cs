@@ -65,7 +65,17 @@ internal sealed class WarmSchemas(IOptions<WarmPoolOptions> options)
     )
     {
         var warm = SchemaName.Parse(row.SchemaName);
-        if (await SchemaMark.FindAsync(connection, warm, row.Id, ct).ConfigureAwait(false) is null)
+        if (await SchemaMark.FindAsync(connection, warm, row.Id, ct).ConfigureAwait(false) is not { } found)
+        {
+            return false;
+        }
+
+        // Where the name is not free, what is there decides: an empty one that was made for the tenant is used. The one that
+        // waited is nobody's then, and the next refill drops it.
+        if (
+            !found.Equals(schema)
+            && (await SchemaContent.ReadAsync(connection, schema, ct).ConfigureAwait(false)).Exists
+        )
         {
             return false;
         }

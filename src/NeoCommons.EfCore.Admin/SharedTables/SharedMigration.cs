@@ -170,12 +170,16 @@ internal sealed class SharedMigration
         return plan;
     }
 
-    // Not IF NOT EXISTS alone: that asks for the right to create schemas even where there is nothing to create.
+    // Not IF NOT EXISTS alone: that asks for the right to create schemas even where there is nothing to create. Nor
+    // to_regnamespace: a transaction that has waited for another's would not know of the schema that was made meanwhile.
     private async Task CreateSchemaAsync(NpgsqlConnection connection, CancellationToken ct)
     {
-        var exists = new NpgsqlCommand("SELECT to_regnamespace($1) IS NOT NULL", connection)
+        var exists = new NpgsqlCommand(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)",
+            connection
+        )
         {
-            Parameters = { new() { Value = _schema.Quoted } },
+            Parameters = { new() { Value = _schema.Value } },
         };
         await using var _ = exists.ConfigureAwait(false);
         if (await exists.ExecuteScalarAsync(ct).ConfigureAwait(false) is true)

@@ -15,6 +15,9 @@ internal sealed class MigrationClaims(AdminDatabase database)
     // Applications with other contexts may share the tenants: a version that only they know stays.
     private const string Newer = "greatest(schema_version COLLATE \"C\", $3 COLLATE \"C\")";
 
+    private const string Columns =
+        "t.id, t.slug, t.name, t.schema_name, c.connection_name, t.status, t.region_id, t.schema_version, t.tenant_type";
+
     /// <summary>Whether the worker of a row <c>m</c> is alive.</summary>
     public static readonly string IsAlive = AdvisoryLock.IsHeld("m.runner");
 
@@ -53,7 +56,7 @@ internal sealed class MigrationClaims(AdminDatabase database)
             worker
         );
         batch.Add(
-            """
+            $"""
             WITH next AS (
                 SELECT m.run_id, m.tenant_id FROM admin.tenant_migrations m
                 WHERE m.run_id = $1 AND m.state = 'pending' AND m.connection_id = ANY($3)
@@ -65,8 +68,7 @@ internal sealed class MigrationClaims(AdminDatabase database)
             mine AS (
                 UPDATE admin.tenant_migrations m SET state = 'running', runner = $2, started_at = clock_timestamp(), error = NULL
                 FROM next n WHERE m.run_id = n.run_id AND m.tenant_id = n.tenant_id RETURNING m.tenant_id)
-            SELECT t.id, t.slug, t.name, t.schema_name, c.connection_name, t.status, t.region_id, t.schema_version, t.tenant_type
-            FROM mine m JOIN admin.tenants t ON t.id = m.tenant_id JOIN admin.database_connections c ON c.id = t.connection_id
+            SELECT {Columns} FROM mine m JOIN admin.tenants t ON t.id = m.tenant_id JOIN admin.database_connections c ON c.id = t.connection_id
             """,
             run,
             worker,
@@ -76,6 +78,23 @@ internal sealed class MigrationClaims(AdminDatabase database)
         await using var __ = reader.ConfigureAwait(false);
 
         // Only the last statement returns rows, and the driver skips those that do not.
+        return await reader.ReadAsync(ct).ConfigureAwait(false) ? Map(reader) : null;
+    }
+
+    /// <summary>Reads a tenant's row once nobody is changing it; null where there is none.</summary>
+    public async Task<TenantRow?> FindAsync(TenantId tenant, CancellationToken ct)
+    {
+        var batch = database.Source.CreateBatch();
+        await using var _ = batch.ConfigureAwait(false);
+        batch.Add(
+            $"""
+            SELECT {Columns} FROM admin.tenants t JOIN admin.database_connections c ON c.id = t.connection_id
+            WHERE t.id = $1 FOR SHARE OF t
+            """,
+            tenant.Value
+        );
+        var reader = await batch.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
         return await reader.ReadAsync(ct).ConfigureAwait(false) ? Map(reader) : null;
     }
 
@@ -156,20 +175,28 @@ internal sealed class MigrationClaims(AdminDatabase database)
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
-    /// <summary>Gives back what these workers have begun, which is as it was before.</summary>
-    public async Task GiveBackAsync(Guid run, long[] workers, CancellationToken ct)
+    /// <summary>Gives back what these workers have claimed, which is as it was before.</summary>
+    /// <param name="run">The run.</param>
+    /// <param name="workers">The workers.</param>
+    /// <param name="begun">Those of them that had begun; others may have left a tenant to somebody who is at it still.</param>
+    /// <param name="ct">Cancels.</param>
+    public async Task GiveBackAsync(Guid run, long[] workers, long[] begun, CancellationToken ct)
     {
         var batch = database.Source.CreateBatch();
         await using var _ = batch.ConfigureAwait(false);
         batch.Add(
             """
             WITH mine AS (
-                UPDATE admin.tenant_migrations SET state = 'pending', runner = NULL
-                WHERE run_id = $1 AND state = 'running' AND runner = ANY($2) RETURNING tenant_id)
-            UPDATE admin.tenants t SET migrating_until = NULL FROM mine m WHERE t.id = m.tenant_id
+                SELECT run_id, tenant_id, runner FROM admin.tenant_migrations
+                WHERE run_id = $1 AND state = 'running' AND runner = ANY($2) FOR UPDATE),
+            given AS (
+                UPDATE admin.tenant_migrations m SET state = 'pending', runner = NULL FROM mine n
+                WHERE m.run_id = n.run_id AND m.tenant_id = n.tenant_id)
+            UPDATE admin.tenants t SET migrating_until = NULL FROM mine m WHERE t.id = m.tenant_id AND m.runner = ANY($3)
             """,
             run,
-            workers
+            workers,
+            begun
         );
         await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }

@@ -59,6 +59,7 @@ internal sealed class MigrationRunner(
         using var total = new SemaphoreSlim(options.Parallelism);
         var perServer = Math.Min(options.Parallelism, options.ParallelismPerServer);
         var first = Random.Shared.NextInt64(long.MaxValue - (servers.Count * perServer));
+        var begun = new ConcurrentBag<long>();
         long[] workers = [.. Enumerable.Range(0, servers.Count * perServer).Select(n => first + n)];
         await reports.RefreshAsync(ct).ConfigureAwait(false);
         var life = new WorkerLife(database, workers);
@@ -73,7 +74,7 @@ internal sealed class MigrationRunner(
         catch
         {
             // Not the caller's token: it may be what ended us. Where this fails too, others notice that we are gone.
-            await GiveBackAsync(run, workers).ConfigureAwait(false);
+            await GiveBackAsync(run, workers, [.. begun]).ConfigureAwait(false);
             throw;
         }
         finally
@@ -87,23 +88,23 @@ internal sealed class MigrationRunner(
             // The driver asks the server to cancel, on the thread that cancels: one that is silent would hold up the others'.
             using var own = new CancellationTokenSource();
             await using var stopping = stop.Token.Register(() => own.CancelAsync()).ConfigureAwait(false);
+            var connection = new WorkerConnection(sources, opening);
+            await using var __ = connection.ConfigureAwait(false);
+            var worker = new MigrationWorker(
+                run,
+                key,
+                server,
+                options,
+                claims,
+                migration,
+                connection,
+                total,
+                reports,
+                time,
+                workerLog
+            );
             try
             {
-                var connection = new WorkerConnection(sources, opening);
-                await using var __ = connection.ConfigureAwait(false);
-                var worker = new MigrationWorker(
-                    run,
-                    key,
-                    server,
-                    options,
-                    claims,
-                    migration,
-                    connection,
-                    total,
-                    reports,
-                    time,
-                    workerLog
-                );
                 await worker.RunAsync(own.Token).ConfigureAwait(false);
                 foreach (var name in worker.Retyped)
                 {
@@ -112,6 +113,11 @@ internal sealed class MigrationRunner(
             }
             catch
             {
+                if (worker.HasBegun)
+                {
+                    begun.Add(key);
+                }
+
                 // One that fails takes the others with it: what failed is the admin database, or us.
                 await stop.CancelAsync().ConfigureAwait(false);
                 throw;
@@ -161,11 +167,11 @@ internal sealed class MigrationRunner(
         }
     }
 
-    private async Task GiveBackAsync(Guid run, long[] workers)
+    private async Task GiveBackAsync(Guid run, long[] workers, long[] begun)
     {
         try
         {
-            await claims.GiveBackAsync(run, workers, CancellationToken.None).ConfigureAwait(false);
+            await claims.GiveBackAsync(run, workers, begun, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e)
         {

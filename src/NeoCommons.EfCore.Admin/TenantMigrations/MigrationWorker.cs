@@ -27,6 +27,9 @@ internal sealed class MigrationWorker(
     /// <summary>What came of the last tenant, as long as it is not written.</summary>
     private TenantMigrationResult? _before;
 
+    /// <summary>Whether it has begun to change the tenant that it is at.</summary>
+    public bool HasBegun { get; private set; }
+
     /// <summary>The connections where a migration may have changed types.</summary>
     public IEnumerable<string> Retyped => _retyped;
 
@@ -61,6 +64,7 @@ internal sealed class MigrationWorker(
             if (row is not null)
             {
                 _before = await VisitAsync(row, ct).ConfigureAwait(false);
+                HasBegun = false;
                 if (_before.MayChangeTypes)
                 {
                     _retyped.Add(row.ConnectionName);
@@ -107,13 +111,16 @@ internal sealed class MigrationWorker(
     private async Task<TenantMigrationResult> VisitAsync(TenantRow row, CancellationToken ct)
     {
         var started = time.GetTimestamp();
-        var hasBegun = false;
         try
         {
             var tenant = row.ToTenant();
             return tenant.Status is TenantStatus.Active or TenantStatus.Suspended
                 ? await migration.RunAsync(connection, tenant, options, BeginAsync, ct).ConfigureAwait(false)
                 : Untouched(tenant);
+        }
+        catch (Exception e) when (e is TenantUnavailableException or TenantNotFoundException)
+        {
+            return Untouched(row.ToTenant());
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
@@ -127,18 +134,18 @@ internal sealed class MigrationWorker(
                 To = row.SchemaVersion,
                 Duration = time.GetElapsedTime(started),
                 Error = e,
-                HadNotBegun = !hasBegun,
+                HadNotBegun = !HasBegun,
             };
         }
 
         Task BeginAsync(CancellationToken token)
         {
-            hasBegun = true;
+            HasBegun = true;
             return claims.BeginAsync(new TenantId(row.Id), token);
         }
     }
 
-    // It was archived since the run began: there is nothing to do, and nothing is wrong.
+    // It was archived or deleted since the run began: there is nothing to do, and nothing is wrong.
     private static TenantMigrationResult Untouched(Tenant tenant) =>
         new()
         {

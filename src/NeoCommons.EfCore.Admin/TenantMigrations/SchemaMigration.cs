@@ -55,10 +55,17 @@ internal sealed class SchemaMigration(
     }
 
     /// <summary>Binds the session to the schema, or the transaction.</summary>
+    /// <remarks>
+    /// A transaction that waited for the lock may know by heart what was there before: by reading a table of the catalog it
+    /// learns what others have done, and so does all that comes after.
+    /// </remarks>
     /// <exception cref="TenantIsolationException">The schema does not exist, so unqualified names would lead elsewhere.</exception>
     public async Task BindAsync(CancellationToken ct)
     {
-        var command = new NpgsqlCommand(Binding + "; SELECT current_schema()", connection);
+        var command = new NpgsqlCommand(
+            Binding + "; SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = current_schema()",
+            connection
+        );
         await using var _ = command.ConfigureAwait(false);
         var current = await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
         if (current != schema.Value)

@@ -11,6 +11,7 @@ internal sealed class TenantMigration(
     SearchPath searchPath,
     TenantRights rights,
     SharedMigration shared,
+    MigrationClaims claims,
     TimeProvider time,
     ILogger<TenantMigration> log
 )
@@ -18,13 +19,59 @@ internal sealed class TenantMigration(
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(5);
 
-    /// <summary>Migrates the tenant; tries again when a lock times out or the connection is lost.</summary>
+    /// <summary>
+    /// Migrates the tenant, wherever it has moved meanwhile; tries again when a lock times out or the connection is lost.
+    /// </summary>
     /// <param name="worker">The connection to use; it is closed after a failure.</param>
     /// <param name="tenant">The tenant.</param>
     /// <param name="options">How long to wait for a lock, and how often to try.</param>
     /// <param name="beginning">Is told when the schema is ours and something is about to change in it.</param>
     /// <param name="ct">Cancels.</param>
+    /// <exception cref="TenantUnavailableException">It was archived meanwhile.</exception>
+    /// <exception cref="TenantNotFoundException">It was deleted meanwhile.</exception>
     public async Task<TenantMigrationResult> RunAsync(
+        WorkerConnection worker,
+        Tenant tenant,
+        MigrateAllOptions options,
+        Func<CancellationToken, Task> beginning,
+        CancellationToken ct
+    )
+    {
+        while (true)
+        {
+            try
+            {
+                return await RunWhereItIsAsync(worker, tenant, options, beginning, ct).ConfigureAwait(false);
+            }
+            catch (TenantIsolationException)
+            {
+                // Whoever gives the schema another name holds its lock, so that is what was waited for.
+                var now = (await claims.FindAsync(tenant.Id, ct).ConfigureAwait(false))?.ToTenant();
+                ThrowIfOutOfUse(tenant.Id, now);
+                if ((now!.Schema.Value, now.ConnectionName) == (tenant.Schema.Value, tenant.ConnectionName))
+                {
+                    throw;
+                }
+
+                tenant = now;
+            }
+        }
+    }
+
+    private static void ThrowIfOutOfUse(TenantId id, Tenant? tenant)
+    {
+        if (tenant is null)
+        {
+            throw new TenantNotFoundException(id);
+        }
+
+        if (tenant.Status is not (TenantStatus.Active or TenantStatus.Suspended))
+        {
+            throw new TenantUnavailableException(tenant);
+        }
+    }
+
+    private async Task<TenantMigrationResult> RunWhereItIsAsync(
         WorkerConnection worker,
         Tenant tenant,
         MigrateAllOptions options,
@@ -51,6 +98,7 @@ internal sealed class TenantMigration(
                 ct
             )
             .ConfigureAwait(false);
+        await ReleaseAsync(worker, ct).ConfigureAwait(false);
         if (plan.Pending.Count > 0)
         {
             AdminLogMessages.TenantMigrated(log, tenant.Slug, plan.From ?? "nothing", plan.To!);
@@ -121,6 +169,19 @@ internal sealed class TenantMigration(
             }
 
             return found;
+        }
+    }
+
+    // The schema is as it is. Its lock is not kept until the worker has its next turn: others may wait for it.
+    private static async Task ReleaseAsync(WorkerConnection worker, CancellationToken ct)
+    {
+        try
+        {
+            await worker.ResetAsync(ct).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is NpgsqlException or OperationCanceledException)
+        {
+            await worker.DisposeAsync().ConfigureAwait(false);
         }
     }
 

@@ -15,6 +15,7 @@ internal sealed class WorkerConnection(TenantDataSources sources, ConnectionOpen
     private NpgsqlConnection? _connection;
     private PooledDataSource? _source;
     private int _uses;
+    private bool _isUsed;
 
     /// <summary>The database that is connected to.</summary>
     public PooledDataSource Source => _source ?? throw new InvalidOperationException("Nothing is open.");
@@ -29,20 +30,28 @@ internal sealed class WorkerConnection(TenantDataSources sources, ConnectionOpen
             && _uses < Longest
         )
         {
+            await ResetAsync(ct).ConfigureAwait(false);
             _uses++;
-            if (_source.Row.Pooler != PoolerMode.Transaction)
-            {
-                await known.ExecuteAsync("DISCARD ALL", ct).ConfigureAwait(false);
-            }
-
+            _isUsed = true;
             return known;
         }
 
         await DisposeAsync().ConfigureAwait(false);
         _source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
         _connection = await opening.OpenNewAsync(_source, pooled: false, ct).ConfigureAwait(false);
-        _uses = 1;
+        (_uses, _isUsed) = (1, true);
         return _connection;
+    }
+
+    /// <summary>Makes the session new again, unless it is: its locks are nobody's then.</summary>
+    public async Task ResetAsync(CancellationToken ct)
+    {
+        if (_isUsed && _connection is { } connection && _source!.Row.Pooler != PoolerMode.Transaction)
+        {
+            await connection.ExecuteAsync("DISCARD ALL", ct).ConfigureAwait(false);
+        }
+
+        _isUsed = false;
     }
 
     /// <summary>Ends the session; the next use opens another.</summary>

@@ -63,6 +63,48 @@ public sealed class TenantChangeCommandTests(TestServers servers)
         );
     }
 
+    [Theory]
+    [InlineData("rename", "tenant_apex")]
+    [InlineData("archive", "archived_acme")]
+    [InlineData("restore", "tenant_acme")]
+    public async Task A_dry_run_finds_a_schema_that_stands_in_the_way(string change, string name)
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        var acme = await app.CreateTenantAsync("acme");
+        if (change == "restore")
+        {
+            await app.Provisioner.ArchiveAsync(acme.Id, ct: Ct);
+        }
+
+        var schema = change == "archive" ? $"{name}_{acme.Id.ToString()[^12..]}" : name;
+        await app.DirectAsync("db1", $"CREATE SCHEMA {schema}");
+        string[] line =
+        [
+            "tenants",
+            change,
+            "acme",
+            .. change == "rename" ? new[] { "--slug", "apex", "--schema" } : [],
+            "--dry-run",
+        ];
+
+        (await CommandLine.Of(app).RunAsync(line)).Failed(5, $"Schema '{schema}' exists already");
+        await app.DirectAsync("db1", $"DROP SCHEMA {schema}");
+        (await CommandLine.Of(app).RunAsync(line)).IsOk();
+    }
+
+    [Fact]
+    public async Task A_dry_run_finds_the_tenants_own_schema_missing()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("acme");
+        await app.DirectAsync("db1", "ALTER SCHEMA tenant_acme RENAME TO gone; COMMENT ON SCHEMA gone IS NULL");
+
+        (await CommandLine.Of(app).RunAsync("tenants", "rename", "acme", "--schema", "--dry-run")).Failed(
+            1,
+            "has no schema 'tenant_acme'"
+        );
+    }
+
     [Fact]
     public async Task A_dry_run_of_a_deletion_tells_of_export_and_force()
     {

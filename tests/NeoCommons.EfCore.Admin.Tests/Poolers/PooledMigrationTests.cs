@@ -4,6 +4,7 @@ using NeoCommons.EfCore.Admin.Tests.QualifiedNames;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 using NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 using NeoCommons.EfCore.Testing;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.Poolers;
 
@@ -59,6 +60,83 @@ public sealed class PooledMigrationTests(TestServers servers)
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_others_did_while_a_migration_waited_is_seen_by_it(bool isArchived)
+    {
+        await using var pooler = await StartPoolerAsync(size: "1");
+        await using var app = await StartAppAsync(
+            pooler,
+            b => b.AddTenantDbContext<LedgerContext>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames))
+        );
+        var all = await app.AdoptAsync("acme", "globex", "initech");
+        var tenant = all[0];
+
+        // A server's connection looks up anew what it has to look up at all; this one knows what a migration asks for.
+        foreach (var other in all.Skip(1))
+        {
+            await app.Migrator.MigrateAsync(other.Id, Ct);
+            await app.Migrator.MigrateAsync(other.Id, Ct);
+        }
+
+        var database = (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!;
+        await using var holder = new NpgsqlConnection(
+            servers.Postgres.GetConnectionString(database) + ";Pooling=false"
+        );
+        await holder.OpenAsync(Ct);
+        await ExecuteAsync("SELECT pg_advisory_lock(hashtextextended('neocommons.migrate:tenant_acme', 0))");
+
+        // It knows the schema too, and that there is no history in it.
+        await app.Migrator.PlanAsync(Ct);
+        await using (var source = await app.Databases.OpenConnectionAsync("db1", Ct))
+        {
+            await new NpgsqlCommand(
+                "SELECT to_regclass('tenant_acme.\"__EFMigrationsHistory\"')::text",
+                source
+            ).ExecuteNonQueryAsync(Ct);
+        }
+
+        var migrating = Task.Run(() => app.Migrator.MigrateAsync(tenant.Id, Ct), Ct);
+        await Eventually.TrueAsync(async () =>
+            await app.DirectAsync(
+                "db1",
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_try_advisory_xact_lock%' AND state = 'idle in transaction' AND datname = current_database()"
+            )
+                is 1L
+        );
+        if (isArchived)
+        {
+            await ExecuteAsync("ALTER SCHEMA tenant_acme RENAME TO archived_acme");
+            await app.AdminAsync(
+                "UPDATE admin.tenants SET schema_name = 'archived_acme', status = 'archived' WHERE slug = 'acme'"
+            );
+        }
+        else
+        {
+            await ExecuteAsync(
+                $"""
+                CREATE TABLE tenant_acme.runs (n int);
+                CREATE TABLE tenant_acme."__EFMigrationsHistory" ("MigrationId" text PRIMARY KEY, "ProductVersion" text NOT NULL);
+                INSERT INTO tenant_acme."__EFMigrationsHistory"
+                VALUES ('{LedgerContext.First}', ''), ('{LedgerContext.Second}', ''), ('{LedgerContext.Third}', '')
+                """
+            );
+        }
+
+        await holder.CloseAsync();
+        if (isArchived)
+        {
+            await Assert.ThrowsAsync<TenantUnavailableException>(() => migrating);
+        }
+        else
+        {
+            Assert.Equal(TenantMigrationStatus.UpToDate, (await migrating).Status);
+        }
+
+        async Task ExecuteAsync(string sql) => await new NpgsqlCommand(sql, holder).ExecuteNonQueryAsync(Ct);
+    }
+
     [Fact]
     public async Task A_migration_that_no_transaction_may_hold_is_refused_before_anything_is_done()
     {
@@ -107,10 +185,10 @@ public sealed class PooledMigrationTests(TestServers servers)
         Assert.Contains("20260101000000_Index", refused.Message);
     }
 
-    private Task<PgBouncerServer> StartPoolerAsync() =>
+    private Task<PgBouncerServer> StartPoolerAsync(string size = "3") =>
         PgBouncerServer.StartAsync(
             servers.Postgres,
-            new PgBouncerServerOptions { Settings = { ["default_pool_size"] = "3" } },
+            new PgBouncerServerOptions { Settings = { ["default_pool_size"] = size } },
             Ct
         );
 

@@ -83,6 +83,48 @@ public sealed class LifecycleHandlerTests(TestServers servers)
         Assert.Equal(TenantStatus.Suspended, (await app.Provisioner.SuspendAsync(acme.Id, ct: Ct)).Status);
     }
 
+    [Fact]
+    public async Task Of_two_that_suspend_at_once_handlers_hear_of_the_one_that_did()
+    {
+        var journal = new Journal();
+        await using var app = await StartAsync(journal);
+        var acme = await app.CreateTenantAsync("acme", "home");
+        var (arrived, both) = (0, new TaskCompletionSource());
+        journal.First = async () =>
+        {
+            if (Interlocked.Increment(ref arrived) == 2)
+            {
+                both.SetResult();
+            }
+
+            await both.Task.WaitAsync(TimeSpan.FromSeconds(60), Ct);
+        };
+
+        var suspended = await Task.WhenAll(
+            app.Provisioner.SuspendAsync(acme.Id, ct: Ct),
+            app.Provisioner.SuspendAsync(acme.Id, ct: Ct)
+        );
+
+        Assert.All(suspended, tenant => Assert.Equal(TenantStatus.Suspended, tenant.Status));
+        Assert.Equal(1L, await app.AdminAsync("SELECT count(*) FROM admin.tenant_events WHERE action = 'suspended'"));
+        Assert.Single(journal.Lines, line => line.StartsWith("1 after Suspend", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_handler_can_change_the_tenant_that_it_hears_of()
+    {
+        var journal = new Journal();
+        await using var app = await StartAsync(journal);
+        journal.Then = change =>
+            change.Action == TenantLifecycleAction.Create
+                ? app.Provisioner.RenameAsync(change.Tenant.Id, new() { Name = "Acme Ltd." }, Ct)
+                : Task.CompletedTask;
+
+        await app.CreateTenantAsync("acme", "home");
+
+        Assert.Equal("Acme Ltd.", await app.AdminAsync("SELECT name FROM admin.tenants"));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -152,11 +194,16 @@ public sealed class LifecycleHandlerTests(TestServers servers)
         public List<TenantId> Ids { get; } = [];
         public Exception? Veto { get; set; }
         public Exception? Failure { get; set; }
+        public Func<Task> First { get; set; } = () => Task.CompletedTask;
+        public Func<TenantLifecycleChange, Task> Then { get; set; } = _ => Task.CompletedTask;
 
         public void Write(string when, TenantLifecycleChange change)
         {
-            Lines.Add($"{when} {change.Action} {change.Tenant.Slug} {change.Tenant.Status}");
-            Ids.Add(change.Tenant.Id);
+            lock (Lines)
+            {
+                Lines.Add($"{when} {change.Action} {change.Tenant.Slug} {change.Tenant.Status}");
+                Ids.Add(change.Tenant.Id);
+            }
         }
     }
 
@@ -165,7 +212,7 @@ public sealed class LifecycleHandlerTests(TestServers servers)
         public Task BeforeAsync(TenantLifecycleChange change, CancellationToken ct = default)
         {
             journal.Write("1 before", change);
-            return journal.Veto is { } veto ? throw veto : Task.CompletedTask;
+            return journal.Veto is { } veto ? throw veto : journal.First();
         }
 
         public Task AfterAsync(TenantLifecycleChange change, CancellationToken ct = default)
@@ -186,7 +233,7 @@ public sealed class LifecycleHandlerTests(TestServers servers)
         public Task AfterAsync(TenantLifecycleChange change, CancellationToken ct = default)
         {
             journal.Write("2 after", change);
-            return Task.CompletedTask;
+            return journal.Then(change);
         }
     }
 }

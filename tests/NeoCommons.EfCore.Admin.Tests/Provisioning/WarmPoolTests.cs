@@ -210,6 +210,43 @@ public sealed class WarmPoolTests(TestServers servers)
         Assert.Equal(0, await shop.Orders.CountAsync(Ct));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_migration_that_fails_in_a_schema_that_waited_leaves_nothing_of_the_tenant(bool inAdminDatabase)
+    {
+        await using var app = await StartAsync<LedgerContext>(1, inAdminDatabase, connections: "elsewhere");
+        await app.Get<WarmSchemaStock>().RefillAsync("home", Ct);
+        var schema = (string)(await app.AdminAsync("SELECT schema_name FROM admin.warm_schemas"))!;
+        await app.DirectAsync(
+            "home",
+            $"DELETE FROM {schema}.\"__EFMigrationsHistory\" WHERE \"MigrationId\" = '{LedgerContext.Third}'"
+        );
+
+        await Assert.ThrowsAsync<PostgresException>(() => app.CreateTenantAsync("bad-one", "home"));
+
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.tenants"));
+        Assert.Equal(
+            0L,
+            await app.DirectAsync("home", "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'tenant%'")
+        );
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_empty_schema_that_a_database_administrator_made_is_used_though_one_waits(bool inAdminDatabase)
+    {
+        await using var app = await StartAsync(1, inAdminDatabase, connections: "elsewhere");
+        await app.Get<WarmSchemaStock>().RefillAsync("home", Ct);
+        await app.DirectAsync("home", "CREATE SCHEMA tenant_acme");
+
+        var acme = await app.CreateTenantAsync("acme", "home");
+
+        await using var shop = await app.Shop.CreateDbContextAsync(acme.Id, Ct);
+        Assert.Equal(0, await shop.Orders.CountAsync(Ct));
+    }
+
     private Task<TestApp> StartAsync(int size, bool inAdminDatabase, string? connections = null, string? type = null) =>
         StartAsync<ShopDbContext>(size, inAdminDatabase, connections, type);
 

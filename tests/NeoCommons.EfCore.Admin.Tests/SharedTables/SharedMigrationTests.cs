@@ -150,6 +150,26 @@ public sealed class SharedMigrationTests(TestServers servers)
     }
 
     [Fact]
+    public async Task What_tenants_are_copied_from_or_taken_from_comes_after_the_shared_tables_too()
+    {
+        await using var app = await StartAsync(
+            databases: 2,
+            new Dictionary<string, string?>
+            {
+                ["NeoCommons:WarmPool:Size"] = "1",
+                ["NeoCommons:WarmPool:Connections:0"] = "elsewhere",
+            }
+        );
+
+        await app.Provisioner.RefreshTemplateAsync("db1", Ct);
+        await app.Get<WarmSchemaStock>().RefillAsync("db2", Ct);
+
+        Assert.Equal("Countries __EFMigrationsHistory", await app.DirectAsync("db1", Tables));
+        Assert.Equal("Countries __EFMigrationsHistory", await app.DirectAsync("db2", Tables));
+        Assert.Equal(BranchesContext.First, await app.AdminAsync("SELECT schema_version FROM admin.warm_schemas"));
+    }
+
+    [Fact]
     public async Task A_tenants_migration_that_would_change_the_shared_schema_is_refused()
     {
         await using var app = await TestApp.StartAsync(
@@ -172,10 +192,11 @@ public sealed class SharedMigrationTests(TestServers servers)
         Assert.Equal(DBNull.Value, await app.DirectAsync("db1", "SELECT to_regnamespace('shared')::text"));
     }
 
-    private Task<TestApp> StartAsync(int databases = 1) =>
+    private Task<TestApp> StartAsync(int databases = 1, IReadOnlyDictionary<string, string?>? settings = null) =>
         TestApp.StartAsync(
             servers.Postgres,
             databases,
+            settings,
             configure: b => b.AddSharedDbContext<CountriesContext>().AddTenantDbContext<BranchesContext>()
         );
 }

@@ -93,6 +93,76 @@ public sealed class SchemaLockTests(TestServers servers)
         );
     }
 
+    [Fact]
+    public async Task Who_is_cancelled_while_it_waits_does_not_say_that_the_migration_of_another_has_ended()
+    {
+        await using var app = await StartAsync();
+        await using var holder = await HoldAsync(app, "tenant_t0001");
+        await app.AdminAsync(
+            "UPDATE admin.tenants SET migrating_until = now() + interval '1 hour' WHERE slug = 't0001'"
+        );
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var run = app.Migrator.MigrateAllAsync(ct: stop.Token);
+        await Eventually.TrueAsync(async () =>
+            await app.AdminAsync("SELECT count(*) FROM admin.tenant_migrations WHERE state = 'done'") is 1L
+        );
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+
+        Assert.Equal(
+            "t0001",
+            await app.AdminAsync("SELECT string_agg(slug, ',') FROM admin.tenants WHERE migrating_until IS NOT NULL")
+        );
+        Assert.Equal(
+            "done pending",
+            await app.AdminAsync("SELECT string_agg(state, ' ' ORDER BY state) FROM admin.tenant_migrations")
+        );
+    }
+
+    [Fact]
+    public async Task A_worker_that_has_to_wait_for_its_turn_keeps_no_schema_locked()
+    {
+        await using var app = await TestApp.StartAsync(
+            servers.Postgres,
+            databases: 2,
+            configure: b => b.AddTenantDbContext<LedgerContext>()
+        );
+        await app.AdoptManyAsync(3, "db1");
+        await app.DirectAsync("db2", "CREATE SCHEMA tenant_slow");
+        await app.AdminAsync(
+            "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
+                + "SELECT 'slow', 'slow', 'tenant_slow', id FROM admin.database_connections WHERE connection_name = 'db2'"
+        );
+
+        // Another server as the run sees it, though it is the same: one that has its turn and keeps it.
+        await app.AdminAsync(
+            "UPDATE admin.database_connections SET host = CASE connection_name WHEN 'db1' THEN '127.0.0.1' ELSE 'localhost' END"
+        );
+        await app.ReloadAsync();
+        await using var holder = await HoldAsync(app, "tenant_slow", "db2");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var run = app.Migrator.MigrateAllAsync(new() { Parallelism = 1 }, ct: stop.Token);
+        await Eventually.TrueAsync(async () =>
+            await app.AdminAsync(
+                "SELECT count(*) FROM admin.tenant_migrations m JOIN admin.tenants t ON t.id = m.tenant_id WHERE state = 'running' AND slug = 'slow'"
+            )
+                is 1L
+        );
+        await Task.Delay(300, Ct);
+
+        Assert.False(run.IsCompleted);
+        Assert.Equal(
+            0L,
+            await app.DirectAsync(
+                "db1",
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        );
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+    }
+
     private async Task<TestApp> StartAsync()
     {
         var app = await TestApp.StartAsync(servers.Postgres, configure: b => b.AddTenantDbContext<LedgerContext>());
@@ -100,9 +170,9 @@ public sealed class SchemaLockTests(TestServers servers)
         return app;
     }
 
-    private static async Task<NpgsqlConnection> HoldAsync(TestApp app, string schema)
+    private static async Task<NpgsqlConnection> HoldAsync(TestApp app, string schema, string name = "db1")
     {
-        var holder = await OpenAsync(app);
+        var holder = await OpenAsync(app, name);
         await new NpgsqlCommand(
             $"SELECT pg_advisory_lock(hashtextextended('neocommons.migrate:{schema}', 0))",
             holder
@@ -110,9 +180,14 @@ public sealed class SchemaLockTests(TestServers servers)
         return holder;
     }
 
-    private static async Task<NpgsqlConnection> OpenAsync(TestApp app)
+    private static async Task<NpgsqlConnection> OpenAsync(TestApp app, string name = "db1")
     {
-        var database = (string)(await app.AdminAsync("SELECT database_name FROM admin.database_connections"))!;
+        var database = (string)
+            (
+                await app.AdminAsync(
+                    $"SELECT database_name FROM admin.database_connections WHERE connection_name = '{name}'"
+                )
+            )!;
         var connection = new NpgsqlConnection(app.Server.GetConnectionString(database) + ";Pooling=false");
         await connection.OpenAsync(Ct);
         return connection;

@@ -27,11 +27,11 @@ internal sealed class TenantsArchiveCommand : TenantChangeCommand
         Options.Add(_reason);
     }
 
-    protected override Task<TenantForecast> CheckAsync(CommandRun run, Tenant tenant, CancellationToken ct)
+    protected override async Task<TenantForecast> CheckAsync(CommandRun run, Tenant tenant, CancellationToken ct)
     {
         if (TenantTransition.IsDone(TenantLifecycleAction.Archive, tenant.Status))
         {
-            return Task.FromResult(new TenantForecast(TenantReport.Of(tenant), "It is archived already."));
+            return new TenantForecast(TenantReport.Of(tenant), "It is archived already.");
         }
 
         var retention = RetentionOf(run) ?? run.Get<IOptions<TenantLifecycleOptions>>().Value.Retention;
@@ -40,11 +40,10 @@ internal sealed class TenantsArchiveCommand : TenantChangeCommand
             Status = TenantStatus.Archived,
             Schema = TenantStates.ArchiveNameOf(tenant.Slug, tenant.Id.Value),
         };
-        return Task.FromResult(
-            new TenantForecast(
-                TenantReport.Of(after),
-                $"It could not be deleted before {run.Get<TimeProvider>().GetUtcNow() + retention:u}."
-            )
+        await run.Get<TenantStates>().CheckAsync(tenant, after.Schema, ct).ConfigureAwait(false);
+        return new TenantForecast(
+            TenantReport.Of(after),
+            $"It could not be deleted before {run.Get<TimeProvider>().GetUtcNow() + retention:u}."
         );
     }
 

@@ -47,6 +47,7 @@ internal sealed class TenantsRenameCommand : TenantChangeCommand
                     ct
                 )
                 .ConfigureAwait(false);
+            await run.Get<TenantStates>().CheckAsync(tenant, schema, ct).ConfigureAwait(false);
             after = after with { Schema = schema };
         }
 

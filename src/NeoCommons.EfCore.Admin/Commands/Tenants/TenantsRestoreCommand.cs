@@ -29,6 +29,7 @@ internal sealed class TenantsRestoreCommand()
                 ct
             )
             .ConfigureAwait(false);
+        await run.Get<TenantStates>().CheckAsync(tenant, schema, ct).ConfigureAwait(false);
         return new TenantForecast(TenantReport.Of(tenant with { Status = status, Schema = schema }));
     }
 
