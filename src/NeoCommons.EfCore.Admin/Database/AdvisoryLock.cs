@@ -44,27 +44,14 @@ internal static class AdvisoryLock
         CancellationToken ct
     ) => WaitAsync("pg_try_advisory_xact_lock_shared", connection, key, null, time, ct);
 
-    /// <summary>The same, but for a number of tries only.</summary>
-    public static async Task<bool> TryAcquireForTransactionAsync(
+    /// <summary>The same; false where another session has held it all the time.</summary>
+    public static Task<bool> TryAcquireForTransactionAsync(
         NpgsqlConnection connection,
         string key,
-        int tries,
+        TimeSpan patience,
         TimeProvider time,
         CancellationToken ct
-    )
-    {
-        while (!await TryAsync("pg_try_advisory_xact_lock", connection, key, ct).ConfigureAwait(false))
-        {
-            if (--tries <= 0)
-            {
-                return false;
-            }
-
-            await Task.Delay(Interval, time, ct).ConfigureAwait(false);
-        }
-
-        return true;
-    }
+    ) => TryForAsync("pg_try_advisory_xact_lock", connection, key, patience, time, ct);
 
     /// <summary>SQL that says whether a session of this database holds a lock of the key, an expression of type bigint.</summary>
     public static string IsHeld(string key) => $"EXISTS (SELECT FROM pg_locks l WHERE {Holds(key)})";
@@ -72,6 +59,15 @@ internal static class AdvisoryLock
     /// <summary>Takes the lock if nobody has it.</summary>
     public static Task<bool> TryAcquireAsync(NpgsqlConnection session, string key, CancellationToken ct) =>
         TryAsync("pg_try_advisory_lock", session, key, ct);
+
+    /// <summary>Takes the lock, and waits for it only so long; false where another session has held it all the time.</summary>
+    public static Task<bool> TryAcquireAsync(
+        NpgsqlConnection session,
+        string key,
+        TimeSpan patience,
+        TimeProvider time,
+        CancellationToken ct
+    ) => TryForAsync("pg_try_advisory_lock", session, key, patience, time, ct);
 
     private static async Task WaitAsync(
         string function,
@@ -83,21 +79,38 @@ internal static class AdvisoryLock
     )
     {
         var longest = patience ?? Patience;
+        if (!await TryForAsync(function, connection, key, longest, time, ct).ConfigureAwait(false))
+        {
+            var holder = await DescribeHolderAsync(connection, key, ct).ConfigureAwait(false);
+            throw new TimeoutException(
+                FormattableString.Invariant(
+                    $"Lock '{key}' could not be had within {longest.TotalSeconds:0.#} s: {holder} holds it in database '{connection.Database}'. Nothing was done. Try again when that session has finished; if it does nothing any more, end it with pg_terminate_backend."
+                )
+            );
+        }
+    }
+
+    private static async Task<bool> TryForAsync(
+        string function,
+        NpgsqlConnection connection,
+        string key,
+        TimeSpan patience,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
         var started = time.GetTimestamp();
         while (!await TryAsync(function, connection, key, ct).ConfigureAwait(false))
         {
-            if (time.GetElapsedTime(started) >= longest)
+            if (time.GetElapsedTime(started) >= patience)
             {
-                var holder = await DescribeHolderAsync(connection, key, ct).ConfigureAwait(false);
-                throw new TimeoutException(
-                    FormattableString.Invariant(
-                        $"Lock '{key}' could not be had within {longest.TotalSeconds:0.#} s: {holder} holds it in database '{connection.Database}'. Nothing was done. Try again when that session has finished; if it does nothing any more, end it with pg_terminate_backend."
-                    )
-                );
+                return false;
             }
 
             await Task.Delay(Interval, time, ct).ConfigureAwait(false);
         }
+
+        return true;
     }
 
     private static async Task<string> DescribeHolderAsync(NpgsqlConnection connection, string key, CancellationToken ct)

@@ -82,7 +82,7 @@ internal sealed class DoctorMending(
         var name = SchemaName.Parse(schema);
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
-        var isFree = await places.TryLockSchemaAsync(connection, name, tries: 1, ct).ConfigureAwait(false);
+        var isFree = await places.TryLockSchemaAsync(connection, name, TimeSpan.Zero, ct).ConfigureAwait(false);
 
         // Asked again under the lock that its creation would hold: it may have been made since it was looked at.
         if (!isFree || await IsKnownAsync(connectionName, schema, ct).ConfigureAwait(false))

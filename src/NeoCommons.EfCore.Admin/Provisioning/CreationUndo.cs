@@ -17,8 +17,8 @@ internal sealed class CreationUndo(
     ILogger<CreationUndo> log
 )
 {
-    // How often the schema's lock is tried, every hundred milliseconds.
-    private const int LockTries = 100;
+    /// <summary>How long the schema's lock is waited for.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     /// <summary>Removes the row; the schema is somebody else's.</summary>
     public Task ForgetAsync(NpgsqlConnection session, TenantEntity row) => UndoAsync(session, row, forget => forget());
@@ -50,7 +50,7 @@ internal sealed class CreationUndo(
         await using var _ = connection.ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
-        if (!await places.TryLockSchemaAsync(connection, order.Schema, LockTries, ct).ConfigureAwait(false))
+        if (!await places.TryLockSchemaAsync(connection, order.Schema, Patience, ct).ConfigureAwait(false))
         {
             return false;
         }

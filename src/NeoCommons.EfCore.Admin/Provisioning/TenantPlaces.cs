@@ -39,9 +39,9 @@ internal sealed class TenantPlaces(
     public Task<bool> TryLockSchemaAsync(
         NpgsqlConnection connection,
         SchemaName schema,
-        int tries,
+        TimeSpan patience,
         CancellationToken ct
-    ) => AdvisoryLock.TryAcquireForTransactionAsync(connection, SchemaMigration.LockKey(schema), tries, time, ct);
+    ) => AdvisoryLock.TryAcquireForTransactionAsync(connection, SchemaMigration.LockKey(schema), patience, time, ct);
 
     /// <summary>
     /// Waits for the schemas' locks, for as long as the connection's transaction lasts: no migration runs meanwhile.

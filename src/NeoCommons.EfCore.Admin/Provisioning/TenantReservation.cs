@@ -6,8 +6,8 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>The row of a tenant while it is created: written first, active at last, or taken back.</summary>
 internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, TimeProvider time)
 {
-    private const int LockTries = 5;
-    private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(100);
+    // Not zero: the server notices a little late that a session that was cancelled has ended.
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
 
     /// <summary>The name of a slug's lock, which is hashed: who holds it is at that tenant, and alive.</summary>
     public static string LockKey(string slug) => "neocommons.provision:" + slug;
@@ -29,23 +29,12 @@ internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, Tim
     /// <exception cref="TenantConflictException">Somebody else is at it.</exception>
     public async Task LockSlugAsync(NpgsqlConnection session, string slug, CancellationToken ct)
     {
-        // More than one try: the server notices a little late that a session that was cancelled has ended.
-        for (var triesLeft = LockTries; ; triesLeft--)
+        if (!await AdvisoryLock.TryAcquireAsync(session, LockKey(slug), Patience, time, ct).ConfigureAwait(false))
         {
-            if (await AdvisoryLock.TryAcquireAsync(session, LockKey(slug), ct).ConfigureAwait(false))
-            {
-                return;
-            }
-
-            if (triesLeft == 1)
-            {
-                throw new TenantConflictException(
-                    slug,
-                    $"Tenant '{slug}' is being created or changed by another process or request. Wait for it."
-                );
-            }
-
-            await Task.Delay(BetweenTries, time, ct).ConfigureAwait(false);
+            throw new TenantConflictException(
+                slug,
+                $"Tenant '{slug}' is being created or changed by another process or request. Wait for it."
+            );
         }
     }
 

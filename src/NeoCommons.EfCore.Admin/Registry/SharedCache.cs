@@ -98,21 +98,28 @@ internal sealed class SharedCache : IDisposable
 
         try
         {
-            var loading = load(ct).LetGo();
+            var loading = LoadAsync().LetGo();
             var loaded = await (shared is null ? loading : loading.WaitAsync(Patience, _time, ct)).ConfigureAwait(
                 false
             );
-            if (loaded is not null)
-            {
-                Keep(key, loaded, positionOf(loaded));
-            }
-
             return new(loaded, TimeSpan.Zero, IsLastKnown: false);
         }
         catch (Exception)
             when (shared is not null && !mayBeStale(shared.Value, shared.Position) && !ct.IsCancellationRequested)
         {
             return new(shared.Value, AgeOf(shared), IsLastKnown: true);
+        }
+
+        // An answer that nobody has waited for is there for the next who asks.
+        async Task<T?> LoadAsync()
+        {
+            var loaded = await load(ct).ConfigureAwait(false);
+            if (loaded is not null)
+            {
+                Keep(key, loaded, positionOf(loaded));
+            }
+
+            return loaded;
         }
     }
 

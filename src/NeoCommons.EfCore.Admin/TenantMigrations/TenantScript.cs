@@ -18,7 +18,7 @@ internal sealed class TenantScript
             $"SELECT pg_advisory_{(hasSession ? "" : "xact_")}lock(hashtextextended({Literal(SchemaMigration.LockKey(schema))}, 0));";
         _bind =
             searchPath.BindTo(schema, inTransaction: !hasSession)
-            + $";\nDO $neo$ BEGIN IF current_schema() IS DISTINCT FROM {Literal(schema.Value)} THEN RAISE EXCEPTION 'The schema does not exist here.'; END IF; END $neo$;";
+            + $";\nDO $neo$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = current_schema() AND nspname = {Literal(schema.Value)}) THEN RAISE EXCEPTION 'The schema does not exist here.'; END IF; END $neo$;";
     }
 
     /// <exception cref="InvalidOperationException">Behind the row's transaction pooler, a step cannot be executed.</exception>
