@@ -82,6 +82,7 @@ public sealed class TenantCacheTests(TestServers servers)
         await other.StartAsync(Ct);
 
         await Eventually.EqualAsync("changed", async () => (await store.FindAsync(acme.Id, Ct))!.Name);
+        await Eventually.TrueAsync(() => !heard.IsEmpty);
         Assert.Equal([null], heard);
         await other.StopAsync(Ct);
     }
