@@ -107,12 +107,19 @@ internal sealed class Welcome(
 
     private async Task ShowTenantsAsync(string url, CancellationToken ct)
     {
-        var slugs = await tenants.ListAsync(ct).Take(3).Select(t => t.Slug).ToListAsync(ct);
-        Console.WriteLine(
-            slugs.Count > 0 ? $"\nTry\n  curl -H 'X-Tenant: {slugs[0]}' '{url}/orders?size=3'\n"
-            : (await connections.ListAsync(ct)).Count > 0
-                ? $"\nThere is no tenant yet. Create one: POST {url}/tenants\n"
-            : "\nNo database for tenants is registered yet: ./run.sh connections add\n"
-        );
+        try
+        {
+            var slugs = await tenants.ListAsync(ct).Take(3).Select(t => t.Slug).ToListAsync(ct);
+            Console.WriteLine(
+                slugs.Count > 0 ? $"\nTry\n  curl -H 'X-Tenant: {slugs[0]}' '{url}/orders?size=3'\n"
+                : (await connections.ListAsync(ct)).Count > 0
+                    ? $"\nThere is no tenant yet. Create one: POST {url}/tenants\n"
+                : "\nNo database for tenants is registered yet: ./run.sh connections add\n"
+            );
+        }
+        catch (ConnectionUnavailableException)
+        {
+            Console.WriteLine("\nThe admin database is away: tenants that are known are served all the same.\n");
+        }
     }
 }

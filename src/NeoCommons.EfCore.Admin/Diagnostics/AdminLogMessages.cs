@@ -30,6 +30,13 @@ internal static partial class AdminLogMessages
     public static partial void RegistryNotRefreshed(ILogger logger, Exception exception);
 
     [LoggerMessage(
+        5014,
+        LogLevel.Warning,
+        "The admin database cannot be used, so its schema was not brought up to date (MigrateOnStart) and the registry was taken from Redis. It is done when the admin database answers"
+    )]
+    public static partial void StartedFromSharedCache(ILogger logger, Exception exception);
+
+    [LoggerMessage(
         5013,
         LogLevel.Warning,
         "Old rows of admin.registry_changes could not be deleted; it is tried again in an hour. The role of the admin database needs DELETE on that table"

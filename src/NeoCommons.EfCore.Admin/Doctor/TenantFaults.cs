@@ -23,12 +23,12 @@ internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
             ConnectionName = connectionName,
             Schema = schema.Name,
             Message =
-                $"Schema '{schema.Name}' is a tenant's by its {(schema.IsMarked ? "comment" : "name")}, and no tenant has it"
+                $"Schema '{schema.Name}' is a tenant's by its {(schema.IsMarked ? "comment" : "name")}, and no tenant of this connection has it"
                 + (schema.IsEmpty ? "; it is empty." : "."),
             Remedy =
                 schema.IsMarked && schema.IsEmpty
                     ? "It can be dropped."
-                    : "Look into it; then drop it, or insert its tenant into admin.tenants.",
+                    : "Look into it: of a tenant that was moved, this is what was left. Drop it, or insert its tenant into admin.tenants.",
             CanBeMended = schema is { IsMarked: true, IsEmpty: true, Foreign: null },
         };
 

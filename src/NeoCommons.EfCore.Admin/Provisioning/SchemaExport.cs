@@ -28,7 +28,8 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
         }
     }
 
-    /// <exception cref="InvalidOperationException">The file exists, or cannot be written from here.</exception>
+    /// <exception cref="ArgumentException">The file exists, or its folder does not.</exception>
+    /// <exception cref="InvalidOperationException">It cannot be written through a pooler.</exception>
     public static void ThrowIfRefused(DatabaseConnection database, SchemaName schema, string file)
     {
         if (database.Pooler == PoolerMode.Transaction)
@@ -42,14 +43,14 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
 
         if (Path.Exists(file))
         {
-            throw new InvalidOperationException(
+            throw new ArgumentException(
                 $"The export was to go to '{file}', which exists. Nothing was deleted. Name another file."
             );
         }
 
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(file))))
         {
-            throw new InvalidOperationException(
+            throw new ArgumentException(
                 $"The export was to go to '{file}', whose folder does not exist. Nothing was deleted. Make the folder."
             );
         }

@@ -40,6 +40,7 @@ internal sealed class RegistryFeed(
     private readonly WakeUp _wakeUp = new();
     private readonly SemaphoreSlim _one = new(1);
     private RegistryPosition? _position;
+    private bool _isMigrated = !options.Value.MigrateOnStart;
     private long _reloaded;
     private long _pruned = time.GetTimestamp();
 
@@ -54,23 +55,43 @@ internal sealed class RegistryFeed(
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        if (options.Value.MigrateOnStart)
+        ConnectionUnavailableException? away = null;
+        try
         {
-            await migration.MigrateAsync(cancellationToken).ConfigureAwait(false);
+            await EnsureMigratedAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ConnectionUnavailableException e)
+        {
+            away = e;
         }
 
         try
         {
             await connections.LoadAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (away is null && !cancellationToken.IsCancellationRequested)
         {
             // The database may come up after us: the first use asks again, and the health check tells.
             AdminLogMessages.RegistryNotLoaded(log, e);
         }
 
+        if (away is not null)
+        {
+            // Other processes have cached the registry, so it was there; it is brought up to date when it answers.
+            AdminLogMessages.StartedFromSharedCache(log, away);
+        }
+
         connections.ThrowIfKeyIsWrong();
         await base.StartAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task EnsureMigratedAsync(CancellationToken ct)
+    {
+        if (!_isMigrated)
+        {
+            await migration.MigrateAsync(ct).ConfigureAwait(false);
+            _isMigrated = true;
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -79,6 +100,7 @@ internal sealed class RegistryFeed(
         {
             try
             {
+                await EnsureMigratedAsync(stoppingToken).ConfigureAwait(false);
                 await CatchUpAsync(reload: false, stoppingToken).ConfigureAwait(false);
                 await PruneAsync(stoppingToken).ConfigureAwait(false);
                 await Task.Delay(Pause, time, stoppingToken).ConfigureAwait(false);

@@ -8,6 +8,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Polly;
 using Polly.CircuitBreaker;
+using StackExchange.Redis;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -154,9 +155,7 @@ internal sealed class SharedCache : IDisposable
                     {
                         var keys = await KeysAsync(limit).ConfigureAwait(false);
 
-                        // Past the client's own patience: it would wait for seconds.
-                        var asked = _cache.GetAsync(NameOf(keys, key), limit).LetGo();
-                        return (keys, await asked.WaitAsync(limit).ConfigureAwait(false));
+                        return (keys, await ReadAsync(_cache, NameOf(keys, key), limit).ConfigureAwait(false));
                     },
                     ct
                 )
@@ -192,6 +191,26 @@ internal sealed class SharedCache : IDisposable
 
     // The clocks of machines differ a little.
     private TimeSpan AgeOf<T>(SharedValue<T> value) => (_time.GetUtcNow() - value.ReadAt).Duration();
+
+    private static async Task<byte[]?> ReadAsync(RedisCache cache, string name, CancellationToken limit)
+    {
+        try
+        {
+            // Past the client's own patience: it would wait for seconds.
+            return await cache.GetAsync(name, limit).LetGo().WaitAsync(limit).ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsOfTheValue(e))
+        {
+            // Written over it cannot be.
+            await cache.RemoveAsync(name, limit).LetGo().WaitAsync(limit).ConfigureAwait(false);
+            return [];
+        }
+    }
+
+    // Redis answers, and somebody else has written something of another kind.
+    private static bool IsOfTheValue(Exception e) =>
+        e is InvalidCastException or FormatException or ArgumentException
+        || (e is RedisServerException && e.Message.StartsWith("WRONGTYPE", StringComparison.Ordinal));
 
     private async Task KeepAsync<T>(RedisCache cache, SharedValue<T> value)
     {
@@ -268,7 +287,7 @@ internal sealed class SharedCache : IDisposable
         }
         catch (Exception e) when (e is JsonException or NeoCommonsException or NotSupportedException)
         {
-            return (null, "it cannot be read; another version of the library has written it");
+            return (null, "it is of another kind, or another version of the library has written it");
         }
     }
 }

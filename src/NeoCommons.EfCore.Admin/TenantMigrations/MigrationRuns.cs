@@ -152,7 +152,9 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
     /// <summary>The run, or the newest one; null where there is none.</summary>
     public async Task<MigrationRun?> FindAsync(Guid? run, CancellationToken ct)
     {
-        var command = database.Source.CreateCommand(
+        var connection = await database.OpenAsync(ct).ConfigureAwait(false);
+        await using var ___ = connection.ConfigureAwait(false);
+        var command = new NpgsqlCommand(
             $"""
             SELECT r.id, r.status, r.target, r.started_at, r.finished_at,
                 count(*) FILTER (WHERE m.state = 'pending'), count(*) FILTER (WHERE m.state = 'running'),
@@ -161,7 +163,8 @@ internal sealed class MigrationRuns(AdminDatabase database, TenantAudit audit)
             FROM admin.migration_runs r LEFT JOIN admin.tenant_migrations m ON m.run_id = r.id
             WHERE r.id = coalesce($1, (SELECT id FROM admin.migration_runs ORDER BY started_at DESC LIMIT 1))
             GROUP BY r.id
-            """
+            """,
+            connection
         );
         await using var _ = command.ConfigureAwait(false);
         command.Parameters.Add(new() { Value = (object?)run ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });

@@ -69,13 +69,16 @@ public sealed class ConnectionCommandTests(TestServers servers)
         await app.AdminAsync(
             "UPDATE admin.database_connections SET encrypted_password = 'gAAAAAlost' WHERE connection_name = 'db2'"
         );
+        await TestApp.RegisterAsync(app.Services, app.Server, "meta", "x", row => row.Host = "169.254.169.254");
         await app.ReloadAsync();
 
         var text = (await CommandLine.Of(app).RunAsync("connections", "list")).IsOk().Out;
         var json = (await CommandLine.Of(app).RunAsync("connections", "list", "--json")).IsOk();
 
         Assert.Contains("password unreadable", text, StringComparison.Ordinal);
-        Assert.Equal([1, 0], json.Json.EnumerateArray().Select(c => c.GetProperty("tenants").GetInt32()));
+        Assert.Contains("refused:", text, StringComparison.Ordinal);
+        Assert.Equal([1, 0, 0], json.Json.EnumerateArray().Select(c => c.GetProperty("tenants").GetInt32()));
+        Assert.Equal([0, 0, 1], json.Json.EnumerateArray().Select(c => c.GetProperty("faults").GetArrayLength()));
         Assert.DoesNotContain("gAAAA", text + json.Out, StringComparison.Ordinal);
     }
 

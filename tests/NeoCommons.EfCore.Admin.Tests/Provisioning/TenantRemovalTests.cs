@@ -155,7 +155,7 @@ public sealed class TenantRemovalTests(TestServers servers)
         var failed = await Assert.ThrowsAsync<InvalidOperationException>(() =>
             ExportAsync(Path.Combine(Path.GetTempPath(), Guid.NewGuid() + ".dump"))
         );
-        await Assert.ThrowsAsync<InvalidOperationException>(() => ExportAsync("/nowhere/acme.dump"));
+        await Assert.ThrowsAsync<ArgumentException>(() => ExportAsync("/nowhere/acme.dump"));
 
         Assert.Contains("NeoCommons:Lifecycle:PgDump", failed.Message);
         await app.Provisioner.RestoreAsync(acme.Id, Ct);

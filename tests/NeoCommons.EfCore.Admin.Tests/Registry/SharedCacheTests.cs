@@ -16,8 +16,10 @@ public sealed class SharedCacheTests(TestServers servers)
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task A_new_process_serves_known_tenants_without_the_admin_database()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_new_process_serves_known_tenants_without_the_admin_database(bool migratesOnStart)
     {
         await using var redis = await RedisServer.StartAsync(ct: Ct);
         await using var app = await StartAsync(redis);
@@ -32,7 +34,7 @@ public sealed class SharedCacheTests(TestServers servers)
 
         proxy.RefuseConnections();
         proxy.Cut();
-        using var other = await StartOtherAsync(app, redis, address);
+        using var other = await StartOtherAsync(app, redis, address, migratesOnStart: migratesOnStart);
 
         await using (var shop = await Shop(other).CreateDbContextAsync(acme.Id, Ct))
         {
@@ -44,6 +46,20 @@ public sealed class SharedCacheTests(TestServers servers)
         await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
             await Store(other).FindBySlugAsync("unheard-of", Ct)
         );
+
+        // It has not migrated anything, and does when it can.
+        if (migratesOnStart)
+        {
+            await app.AdminAsync(
+                "DELETE FROM admin.\"__EFMigrationsHistory\" WHERE \"MigrationId\" LIKE '%TenantEventSchemas'; "
+                    + "DROP INDEX admin.ix_tenant_events_schema, admin.ix_tenant_events_former_schema"
+            );
+            proxy.Restore();
+            await Eventually.TrueAsync(async () =>
+                await app.AdminAsync("SELECT to_regclass('admin.ix_tenant_events_schema')::text") is string
+            );
+        }
+
         await other.StopAsync(Ct);
     }
 
@@ -58,7 +74,7 @@ public sealed class SharedCacheTests(TestServers servers)
         await WarmAsync(app.Host, redis, acme);
 
         var dump = new StringBuilder();
-        foreach (var (key, value) in await ReadAllAsync(redis))
+        foreach (var (key, value) in await redis.ReadAllAsync())
         {
             dump.AppendLine(key).AppendLine(value);
         }
@@ -87,6 +103,8 @@ public sealed class SharedCacheTests(TestServers servers)
     [InlineData(Poison.Garbage)]
     [InlineData(Poison.StoredPassword)]
     [InlineData(Poison.Emptied)]
+    [InlineData(Poison.OtherKind)]
+    [InlineData(Poison.OtherFields)]
     public async Task A_value_that_somebody_else_has_written_is_rejected_counted_and_read_anew(Poison poison)
     {
         await using var redis = await RedisServer.StartAsync(ct: Ct);
@@ -196,7 +214,7 @@ public sealed class SharedCacheTests(TestServers servers)
         {
             await other.Services.GetRequiredService<IRegistryReload>().ReloadAsync(Ct);
             await Store(other).FindAsync(tenants[0].Id, Ct);
-            return (await ReadAllAsync(redis)).Count >= 2;
+            return (await redis.ReadAllAsync()).Count >= 2;
         });
         await other.StopAsync(Ct);
     }
@@ -222,9 +240,9 @@ public sealed class SharedCacheTests(TestServers servers)
         other.Dispose();
 
         // Nobody removes what Redis holds.
-        var old = await ReadAllAsync(redis);
+        var old = await redis.ReadAllAsync();
         await again.AdminAsync("UPDATE admin.tenants SET status = 'suspended' WHERE slug = 'globex'");
-        await WriteAllAsync(redis, old);
+        await redis.WriteAllAsync(old);
 
         using var next = await StartOtherAsync(again, redis);
         await Eventually.EqualAsync(
@@ -274,13 +292,15 @@ public sealed class SharedCacheTests(TestServers servers)
         RedisServer redis,
         string? admin = null,
         int? redisPort = null,
-        string breakFor = "00:00:05"
+        string breakFor = "00:00:05",
+        bool migratesOnStart = false
     )
     {
         var settings = Settings(redis);
         settings["ADMIN_DATABASE_URL"] = admin ?? app.AdminConnectionString;
         settings["REDIS_URL"] = redisPort is { } port ? $"redis://127.0.0.1:{port}" : redis.Url;
         settings["NeoCommons:Redis:BreakDuration"] = breakFor;
+        settings["NeoCommons:AdminDatabase:MigrateOnStart"] = migratesOnStart.ToString();
         var host = TestApp.BuildHost(
             servers.Postgres,
             "unused",
@@ -316,34 +336,28 @@ public sealed class SharedCacheTests(TestServers servers)
                 await Store(host).FindBySlugAsync(tenant.Slug, Ct);
             }
 
-            return (await ReadAllAsync(redis)).Count >= 1 + (2 * tenants.Length);
+            return (await redis.ReadAllAsync()).Count >= 1 + (2 * tenants.Length);
         });
-    }
-
-    private static async Task<IReadOnlyDictionary<string, string>> ReadAllAsync(RedisServer redis)
-    {
-        await using var connection = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
-        var all = new Dictionary<string, string>();
-        foreach (var key in connection.GetServer(redis.Host, redis.Port).Keys())
-        {
-            all[key!] = (string?)await connection.GetDatabase().HashGetAsync(key, "data") ?? "";
-        }
-
-        return all;
-    }
-
-    private static async Task WriteAllAsync(RedisServer redis, IReadOnlyDictionary<string, string> all)
-    {
-        await using var connection = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
-        foreach (var (key, value) in all)
-        {
-            await connection.GetDatabase().HashSetAsync(key, "data", value);
-        }
     }
 
     private static async Task PoisonAllAsync(RedisServer redis, Poison poison, string password)
     {
-        var all = (await ReadAllAsync(redis)).OrderBy(p => p.Key, StringComparer.Ordinal).ToList();
+        var all = (await redis.ReadAllAsync()).OrderBy(p => p.Key, StringComparer.Ordinal).ToList();
+        if (poison is Poison.OtherKind or Poison.OtherFields)
+        {
+            await using var writer = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
+            foreach (var (key, _) in all)
+            {
+                await (
+                    poison == Poison.OtherKind
+                        ? writer.GetDatabase().StringSetAsync(key, "junk")
+                        : writer.GetDatabase().HashSetAsync(key, "sldexp", "junk")
+                );
+            }
+
+            return;
+        }
+
         if (poison == Poison.Emptied)
         {
             await using var connection = await ConnectionMultiplexer.ConnectAsync(
@@ -353,8 +367,7 @@ public sealed class SharedCacheTests(TestServers servers)
             return;
         }
 
-        await WriteAllAsync(
-            redis,
+        await redis.WriteAllAsync(
             all.Select(
                     (p, i) =>
                         (
@@ -379,6 +392,8 @@ public sealed class SharedCacheTests(TestServers servers)
         Garbage,
         StoredPassword,
         Emptied,
+        OtherKind,
+        OtherFields,
     }
 
     public enum Outage

@@ -15,10 +15,14 @@ internal sealed record ConnectionReport(
     int MaxPoolSize,
     bool IsActive,
     bool PasswordIsReadable,
+    IReadOnlyList<string> Faults,
     int Tenants
 )
 {
-    public static ConnectionReport Of(DatabaseConnection row, int tenants) =>
+    /// <param name="row">The connection.</param>
+    /// <param name="options">What rows may hold here.</param>
+    /// <param name="tenants">How many tenants it has.</param>
+    public static ConnectionReport Of(DatabaseConnection row, ConnectionOptions options, int tenants) =>
         new(
             row.Name,
             row.Type,
@@ -33,6 +37,7 @@ internal sealed record ConnectionReport(
             row.MaxPoolSize,
             row.IsActive,
             row.Password.Fault is null,
+            [.. RowValidation.FindFaults(row, options).Select(f => f.Text)],
             tenants
         );
 }

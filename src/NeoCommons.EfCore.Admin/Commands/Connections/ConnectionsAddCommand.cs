@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
@@ -96,7 +97,7 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
             new
             {
                 DryRun = dryRun,
-                Connection = ConnectionReport.Of(row, 0),
+                Connection = ConnectionReport.Of(row, run.Get<IOptions<ConnectionOptions>>().Value, 0),
                 Findings = findings,
             },
             output =>

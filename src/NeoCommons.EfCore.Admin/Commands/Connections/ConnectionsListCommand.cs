@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -19,7 +20,8 @@ internal sealed class ConnectionsListCommand() : ConsoleCommand("list", "Lists t
                 ct
             )
             .ConfigureAwait(false);
-        var reports = rows.Select(r => ConnectionReport.Of(r, tenants.GetValueOrDefault(r.Name))).ToList();
+        var options = run.Get<IOptions<ConnectionOptions>>().Value;
+        var reports = rows.Select(r => ConnectionReport.Of(r, options, tenants.GetValueOrDefault(r.Name))).ToList();
         return new CommandResult(
             reports,
             output =>
@@ -38,6 +40,7 @@ internal sealed class ConnectionsListCommand() : ConsoleCommand("list", "Lists t
                                 $"{c.MinPoolSize}-{c.MaxPoolSize}",
                                 c.Tenants.ToString(CultureInfo.InvariantCulture),
                                 !c.IsActive ? "disabled"
+                                : c.Faults.Count > 0 ? "refused: " + string.Join("; ", c.Faults)
                                 : c.PasswordIsReadable ? "active"
                                 : "password unreadable",
                             }

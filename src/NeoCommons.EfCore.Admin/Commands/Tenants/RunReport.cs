@@ -10,7 +10,7 @@ internal static class RunReport
                 run.Id,
                 Status = TenantReport.Word(run.Status),
                 run.Target,
-                run.StartedAt,
+                StartedAt = run.Id is null ? null : (DateTimeOffset?)run.StartedAt,
                 run.FinishedAt,
                 run.Total,
                 run.Done,

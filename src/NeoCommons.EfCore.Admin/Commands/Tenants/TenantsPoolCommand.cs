@@ -93,7 +93,7 @@ internal sealed class TenantsPoolCommand : ConsoleCommand
             await run.Get<IConnectionRegistry>().FindAsync(connection, ct).ConfigureAwait(false)
             ?? throw new ConnectionNotFoundException(connection);
         return clears
-            ? $"Would drop what waits behind connection '{connection}'. Nothing was changed."
+            ? $"Would drop the schemas that wait behind connection '{connection}', if any do. Nothing was changed."
             : $"Would bring the pool of connection '{connection}' to its size. Nothing was changed.";
     }
 
