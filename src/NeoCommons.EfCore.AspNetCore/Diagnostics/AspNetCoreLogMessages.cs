@@ -8,8 +8,8 @@ internal static partial class AspNetCoreLogMessages
     [LoggerMessage(8001, LogLevel.Debug, "The request was refused: {Problem}")]
     public static partial void RequestRefused(ILogger logger, Exception exception, string problem);
 
-    [LoggerMessage(8002, LogLevel.Warning, "The request could not be served: {Problem}")]
-    public static partial void RequestUnavailable(ILogger logger, Exception exception, string problem);
+    [LoggerMessage(8002, LogLevel.Warning, "The request could not be served: {Reason}")]
+    public static partial void RequestUnavailable(ILogger logger, Exception? exception, string reason);
 
     [LoggerMessage(8004, LogLevel.Information, "The request could not be served: {Reason}")]
     public static partial void TenantUnavailable(ILogger logger, string reason);

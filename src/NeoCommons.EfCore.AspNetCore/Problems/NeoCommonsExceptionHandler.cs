@@ -73,7 +73,12 @@ internal sealed class NeoCommonsExceptionHandler(
                 AspNetCoreLogMessages.RequestStopped(log, exception, problem.Type);
                 break;
             case StatusCodes.Status503ServiceUnavailable:
-                AspNetCoreLogMessages.RequestUnavailable(log, exception, problem.Type);
+                // Ours say what is wrong and what to do, and each request of a database that is away says it again.
+                AspNetCoreLogMessages.RequestUnavailable(
+                    log,
+                    exception is NeoCommonsException ? null : exception,
+                    exception.Message
+                );
                 break;
             default:
                 AspNetCoreLogMessages.RequestRefused(log, exception, problem.Type);
