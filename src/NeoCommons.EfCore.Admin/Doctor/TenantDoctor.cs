@@ -116,12 +116,12 @@ internal sealed class TenantDoctor(
         }
 
         var expected = new Dictionary<string, ExpectedCatalog>(StringComparer.Ordinal);
-        foreach (var (tenant, deletingSince) in tenants)
+        foreach (var (tenant, deletingSince, failure) in tenants)
         {
             var plan = planned.GetValueOrDefault(new TenantId(tenant.Id));
             var fault = deletingSince is { } since
                 ? TenantFaults.HalfDeleted(name, tenant, since)
-                : TenantFaults.Find(name, tenant, schemas, plan);
+                : TenantFaults.Find(name, tenant, schemas, plan, failure);
             if (fault is null && examination.ComparesCatalogs && plan is { State: PlannedTenantState.UpToDate })
             {
                 fault = await CompareAsync(worker, tenant, name, expected, ct).ConfigureAwait(false);
@@ -186,12 +186,24 @@ internal sealed class TenantDoctor(
             .ToListAsync(ct)
             .ConfigureAwait(false);
         var deleting = await TenantAudit.FindDeletingAsync(context, ct).ConfigureAwait(false);
+        var newest = context.MigrationRuns.OrderByDescending(r => r.StartedAt).Select(r => r.Id).Take(1);
+        var failures = await context
+            .TenantMigrations.Where(m => m.State == TenantMigrationState.Failed && newest.Contains(m.RunId))
+            .ToDictionaryAsync(m => m.TenantId, m => m.Error, ct)
+            .ConfigureAwait(false);
         return tenants.ToLookup(
             t => t.ConnectionName,
-            t => new RegisteredTenant(t.Tenant, deleting.TryGetValue(t.Tenant.Id, out var since) ? since : null),
+            t => new RegisteredTenant(
+                t.Tenant,
+                deleting.TryGetValue(t.Tenant.Id, out var since) ? since : null,
+                failures.GetValueOrDefault(t.Tenant.Id)
+            ),
             StringComparer.Ordinal
         );
     }
 
-    private sealed record RegisteredTenant(TenantEntity Tenant, DateTimeOffset? DeletingSince);
+    /// <param name="Tenant">The row.</param>
+    /// <param name="DeletingSince">When its deletion was begun, where that has not ended.</param>
+    /// <param name="Failure">Why the newest run failed there, if it did.</param>
+    private sealed record RegisteredTenant(TenantEntity Tenant, DateTimeOffset? DeletingSince, string? Failure);
 }

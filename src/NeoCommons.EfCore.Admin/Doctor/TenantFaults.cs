@@ -60,11 +60,17 @@ internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
         );
 
     /// <summary>What is wrong with a tenant; null where its catalog is to be compared.</summary>
+    /// <param name="connectionName">Its connection.</param>
+    /// <param name="tenant">Its row.</param>
+    /// <param name="schemas">What is there.</param>
+    /// <param name="plan">What it lacks.</param>
+    /// <param name="failure">Why the newest run failed there, if it did.</param>
     public static TenantFinding? Find(
         string connectionName,
         TenantEntity tenant,
         IReadOnlyDictionary<string, SchemaListing> schemas,
-        PlannedTenant? plan
+        PlannedTenant? plan,
+        string? failure
     )
     {
         if (tenant.Status == TenantStatus.Provisioning)
@@ -122,8 +128,9 @@ internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
                 TenantFindingKind.Behind,
                 connectionName,
                 tenant,
-                $"{plan.PendingMigrations} pending {(plan.PendingMigrations == 1 ? "migration" : "migrations")}; it is at {plan.Version ?? "none"}.",
-                $"tenants migrate {tenant.Slug}",
+                $"{plan.PendingMigrations} pending {(plan.PendingMigrations == 1 ? "migration" : "migrations")}; it is at {plan.Version ?? "none"}."
+                    + (failure is null ? "" : $" The newest run failed there: {failure}"),
+                (failure is null ? "" : "Mend what the message says; then: ") + $"tenants migrate {tenant.Slug}",
                 canBeMended: true
             ),
             _ => null,

@@ -196,6 +196,21 @@ public sealed class DoctorTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_tenant_whose_migration_fails_is_told_with_the_reason()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("acme");
+        await app.DirectAsync("db1", "DELETE FROM tenant_acme.\"__EFMigrationsHistory\"");
+        await app.Migrator.MigrateAllAsync(ct: Ct);
+
+        var found = Assert.Single(await ExamineAsync(app));
+
+        Assert.Equal(TenantFindingKind.Behind, found.Kind);
+        Assert.Contains("42P07", found.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Mend what the message says", found.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task What_belongs_to_another_role_is_named_and_left_alone()
     {
         await using var server = await PostgresServer.StartAsync(ct: Ct);
