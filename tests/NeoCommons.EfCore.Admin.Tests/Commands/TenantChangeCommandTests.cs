@@ -118,7 +118,7 @@ public sealed class TenantChangeCommandTests(TestServers servers)
         var forced = (await CommandLine.Of(app).RunAsync([.. line, "--force", "--export", file])).IsOk().Out;
         var bare = (await CommandLine.Of(app).RunAsync([.. line, "--force"])).IsOk().Out;
         (await CommandLine.Of(app).RunAsync([.. line, "--force", "--export", Path.GetTempPath()])).Failed(
-            1,
+            2,
             "which exists"
         );
 
