@@ -2,19 +2,14 @@ using System.Globalization;
 
 namespace NeoCommons.EfCore.Fleet.Tests;
 
-/// <summary>Processes that are started together share the work. <c>NEO_RUNNER_ROUNDS=30</c> for thirty rounds.</summary>
+/// <summary>
+/// Processes that are started together share the work. <c>NEO_RUNNER_ROUNDS=30</c> for thirty rounds,
+/// <c>NEO_RUNNER_TENANTS=1000</c> for a thousand tenants.
+/// </summary>
 public sealed class RunnersTests
 {
-    private const int Tenants = 50;
-
-    private static int Rounds { get; } =
-        int.TryParse(
-            Environment.GetEnvironmentVariable("NEO_RUNNER_ROUNDS"),
-            CultureInfo.InvariantCulture,
-            out var rounds
-        )
-            ? rounds
-            : 1;
+    private static int Rounds { get; } = Read("NEO_RUNNER_ROUNDS", 1);
+    private static int Tenants { get; } = Read("NEO_RUNNER_TENANTS", 50);
 
     [Fact]
     public async Task No_tenant_is_migrated_twice_by_processes_that_run_together()
@@ -42,4 +37,9 @@ public sealed class RunnersTests
             }
         }
     }
+
+    private static int Read(string variable, int otherwise) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var value)
+            ? value
+            : otherwise;
 }
