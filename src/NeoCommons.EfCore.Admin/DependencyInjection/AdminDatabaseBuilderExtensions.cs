@@ -75,6 +75,7 @@ public static class AdminDatabaseBuilderExtensions
             services.AddHostedService(s => s.GetRequiredService<RegistryFeed>());
             services.AddHostedService<RegistryListener>();
             services.AddHostedService<WarmPoolRefill>();
+            services.AddHealthChecks().AddCheck<RegistryHealthCheck>(RegistryHealthCheck.Name, tags: ["ready"]);
         }
 
         services.TryAddSingleton<AdminConnectionInterceptor>();

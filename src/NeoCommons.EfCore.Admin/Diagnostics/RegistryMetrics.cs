@@ -13,6 +13,7 @@ internal sealed class RegistryMetrics : IDisposable
     private readonly Counter<long> _shared;
     private long _caughtUp;
     private int _unbound = -1;
+    private volatile bool _isListening;
 
     public RegistryMetrics(TimeProvider time)
     {
@@ -53,6 +54,13 @@ internal sealed class RegistryMetrics : IDisposable
     public TimeSpan? Age => Interlocked.Read(ref _caughtUp) is not 0 and var at ? _time.GetElapsedTime(at) : null;
 
     public Meter Meter { get; } = new(MeterName);
+
+    /// <summary>Whether a session listens for changes; without one they are looked for.</summary>
+    public bool IsListening
+    {
+        get => _isListening;
+        set => _isListening = value;
+    }
 
     public void CaughtUp(int changes)
     {

@@ -11,6 +11,7 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class RegistryListener(
     AdminDatabase database,
     RegistryFeed feed,
+    RegistryMetrics metrics,
     TimeProvider time,
     ILogger<RegistryListener> log
 ) : BackgroundService
@@ -42,6 +43,7 @@ internal sealed class RegistryListener(
             }
             catch (Exception e)
             {
+                metrics.IsListening = false;
                 delay = heard ? FirstDelay : delay;
                 RegistryLogMessages.ListenerLost(log, e, delay);
                 await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -60,6 +62,7 @@ internal sealed class RegistryListener(
         // What happened before was notified to nobody.
         feed.Wake();
         onListening();
+        metrics.IsListening = true;
         RegistryLogMessages.Listening(log);
         while (true)
         {
