@@ -22,8 +22,9 @@ public static class NeoCommonsHealthResponse
     /// <c>app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync })</c>.
     /// </para>
     /// <para>
-    /// Data are the <see cref="ConnectionHealth"/> of each connection, by its name. Left out, since it may hold host
-    /// names or the text of an exception: other data, and the description of a check that ended with an exception.
+    /// Data are the <see cref="ConnectionHealth"/> of each connection, by its name, and numbers and truths. Left out, since
+    /// it may hold host names or the text of an exception: other data, and the description of a check that ended with an
+    /// exception.
     /// </para>
     /// </remarks>
     public static Task WriteAsync(HttpContext context, HealthReport report)
@@ -41,7 +42,7 @@ public static class NeoCommonsHealthResponse
                     entry.Value.Status,
                     Description = entry.Value.Exception is null ? entry.Value.Description : "The check itself failed.",
                     DurationMilliseconds = Milliseconds(entry.Value.Duration),
-                    Data = Connections(entry.Value),
+                    Data = Shown(entry.Value),
                 },
                 StringComparer.Ordinal
             ),
@@ -49,12 +50,12 @@ public static class NeoCommonsHealthResponse
         return context.Response.WriteAsJsonAsync(answer, Json, context.RequestAborted);
     }
 
-    private static Dictionary<string, ConnectionHealth>? Connections(HealthReportEntry entry)
+    private static Dictionary<string, object>? Shown(HealthReportEntry entry)
     {
-        var connections = entry
-            .Data.Where(d => d.Value is ConnectionHealth)
-            .ToDictionary(d => d.Key, d => (ConnectionHealth)d.Value, StringComparer.Ordinal);
-        return connections.Count == 0 ? null : connections;
+        var shown = entry
+            .Data.Where(d => d.Value is ConnectionHealth or bool or int or long or double)
+            .ToDictionary(StringComparer.Ordinal);
+        return shown.Count == 0 ? null : shown;
     }
 
     private static double Milliseconds(TimeSpan duration) => Math.Round(duration.TotalMilliseconds, 2);

@@ -27,6 +27,8 @@ public sealed class NeoCommonsHealthResponseTests
                         Pool = new PoolMetrics { ConnectionName = "shop-us", Max = 20 },
                     },
                     ["server"] = Secret,
+                    ["ageSeconds"] = 1.5,
+                    ["listening"] = true,
                 }
             )
         );
@@ -41,6 +43,8 @@ public sealed class NeoCommonsHealthResponseTests
         Assert.Equal("Unreachable", connection.GetProperty("reason").GetString());
         Assert.Equal("Shared", connection.GetProperty("type").GetString());
         Assert.Equal(20, connection.GetProperty("pool").GetProperty("max").GetInt32());
+        Assert.Equal(1.5, check.GetProperty("data").GetProperty("ageSeconds").GetDouble());
+        Assert.True(check.GetProperty("data").GetProperty("listening").GetBoolean());
         Assert.DoesNotContain("internal.example", text, StringComparison.Ordinal);
     }
 
