@@ -186,17 +186,33 @@ internal sealed class TenantDoctor(
             .ToListAsync(ct)
             .ConfigureAwait(false);
         var deleting = await TenantAudit.FindDeletingAsync(context, ct).ConfigureAwait(false);
-        var newest = context.MigrationRuns.OrderByDescending(r => r.StartedAt).Select(r => r.Id).Take(1);
+        var newest = context.MigrationRuns.OrderByDescending(r => r.StartedAt).Take(1);
         var failures = await context
-            .TenantMigrations.Where(m => m.State == TenantMigrationState.Failed && newest.Contains(m.RunId))
-            .ToDictionaryAsync(m => m.TenantId, m => m.Error, ct)
+            .TenantMigrations.Where(m => m.State == TenantMigrationState.Failed)
+            .Join(
+                newest,
+                m => m.RunId,
+                r => r.Id,
+                (m, r) =>
+                    new
+                    {
+                        m.TenantId,
+                        m.Error,
+                        r.Target,
+                    }
+            )
+            .ToDictionaryAsync(m => m.TenantId, ct)
             .ConfigureAwait(false);
         return tenants.ToLookup(
             t => t.ConnectionName,
             t => new RegisteredTenant(
                 t.Tenant,
                 deleting.TryGetValue(t.Tenant.Id, out var since) ? since : null,
-                failures.GetValueOrDefault(t.Tenant.Id)
+                // What it was to reach then, it has reached since: by itself, or by hand.
+                failures.TryGetValue(t.Tenant.Id, out var failure)
+                && string.CompareOrdinal(t.Tenant.SchemaVersion, failure.Target) < 0
+                    ? failure.Error
+                    : null
             ),
             StringComparer.Ordinal
         );

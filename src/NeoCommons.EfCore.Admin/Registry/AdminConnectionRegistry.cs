@@ -12,6 +12,7 @@ namespace NeoCommons.EfCore.Admin;
 internal sealed class AdminConnectionRegistry(
     AdminReads reads,
     SharedCache shared,
+    TenantCache tenants,
     RecentChanges recent,
     ISecretProtector protector,
     RegistryMetrics metrics,
@@ -35,6 +36,9 @@ internal sealed class AdminConnectionRegistry(
     /// <summary>What decrypting the rows of the last load showed.</summary>
     public SecretAudit Audit { get; private set; }
 
+    /// <summary>Whether what is known is out of Redis.</summary>
+    public bool IsFromOthers { get; private set; }
+
     /// <summary>Whether passwords are missing that may be had the next time.</summary>
     public bool IsIncomplete => _passwords?.IsIncomplete == true;
 
@@ -54,7 +58,7 @@ internal sealed class AdminConnectionRegistry(
         await ReloadAsync(ct).ConfigureAwait(false);
 
     /// <summary>Loads all rows where nothing is known yet, from other processes' cache if it has them.</summary>
-    public Task LoadAsync(CancellationToken ct) => LoadAsync(force: false, null, ct);
+    public Task LoadAsync(CancellationToken ct) => LoadAsync(force: false, keepsAnswers: false, ct);
 
     /// <exception cref="SecretDecryptionException">No stored password was written with any of our keys.</exception>
     public void ThrowIfKeyIsWrong()
@@ -70,10 +74,10 @@ internal sealed class AdminConnectionRegistry(
     }
 
     /// <summary>Reads all rows and swaps the snapshot; a failure leaves the old one in force.</summary>
-    public Task ReloadAsync(CancellationToken ct) => LoadAsync(force: true, null, ct);
+    public Task ReloadAsync(CancellationToken ct) => LoadAsync(force: true, keepsAnswers: false, ct);
 
     /// <summary>The same, where nothing is known to have changed: passwords that were read are not asked for again.</summary>
-    public Task CompleteAsync(CancellationToken ct) => LoadAsync(force: true, _passwords, ct);
+    public Task CompleteAsync(CancellationToken ct) => LoadAsync(force: true, keepsAnswers: true, ct);
 
     // The container disposes it once per service type. There is nothing to free, only a load to stop.
     public void Dispose() => _disposing.Cancel();
@@ -89,7 +93,7 @@ internal sealed class AdminConnectionRegistry(
             if (_first is null || (_first.IsCompleted && time.GetElapsedTime(_firstEnded) >= FailureLasts))
             {
                 var stopping = _disposing.Token;
-                _first = Task.Run(() => LoadFirstAsync(stopping), CancellationToken.None);
+                _first = Task.Run(() => LoadFirstAsync(stopping), CancellationToken.None).LetGo();
             }
 
             return _first.WaitAsync(ct);
@@ -100,7 +104,7 @@ internal sealed class AdminConnectionRegistry(
     {
         try
         {
-            return await LoadAsync(force: false, null, stopping).ConfigureAwait(false);
+            return await LoadAsync(force: false, keepsAnswers: false, stopping).ConfigureAwait(false);
         }
         finally
         {
@@ -108,7 +112,7 @@ internal sealed class AdminConnectionRegistry(
         }
     }
 
-    private async Task<ConnectionSnapshot> LoadAsync(bool force, StoredPasswords? answered, CancellationToken ct)
+    private async Task<ConnectionSnapshot> LoadAsync(bool force, bool keepsAnswers, CancellationToken ct)
     {
         await _loading.WaitAsync(ct).ConfigureAwait(false);
         try
@@ -120,7 +124,9 @@ internal sealed class AdminConnectionRegistry(
             }
 
             var read = await ReadAsync(maySkip: before is null && !force, ct).ConfigureAwait(false);
-            var passwords = await StoredPasswords.OpenAsync(protector, answered, ct).ConfigureAwait(false);
+            var passwords = await StoredPasswords
+                .OpenAsync(protector, _passwords, keepsAnswers, time, ct)
+                .ConfigureAwait(false);
             var secrets = await passwords.ReadAllAsync(read, before, ct).ConfigureAwait(false);
             var rows = read.Zip(secrets)
                 .Select(pair =>
@@ -156,21 +162,25 @@ internal sealed class AdminConnectionRegistry(
             var found = await shared
                 .FindOrLoadAsync(
                     SharedKey,
-                    TenantCache.Longest,
+                    tenants.Duration,
                     (_, position) => recent.MayBeStale(position),
                     ReadAllAsync,
                     PositionOf,
                     ct
                 )
                 .ConfigureAwait(false);
+            IsFromOthers = found.IsShared;
             return found.Value ?? [];
         }
 
+        var began = time.GetUtcNow();
         var read = await ReadAllAsync(ct).ConfigureAwait(false);
         if (read is not null)
         {
-            shared.Keep(SharedKey, read, PositionOf(read));
+            shared.Keep(SharedKey, read, PositionOf(read), began);
         }
+
+        IsFromOthers = false;
 
         return read ?? [];
     }

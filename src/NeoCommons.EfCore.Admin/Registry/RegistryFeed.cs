@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -41,6 +42,8 @@ internal sealed class RegistryFeed(
     private readonly SemaphoreSlim _one = new(1);
     private RegistryPosition? _position;
     private bool _isMigrated = !options.Value.MigrateOnStart;
+    private Task _completing = Task.CompletedTask;
+    private long _completed = time.GetTimestamp();
     private long _reloaded;
     private long _pruned = time.GetTimestamp();
 
@@ -61,6 +64,7 @@ internal sealed class RegistryFeed(
             await EnsureMigratedAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (ConnectionUnavailableException e)
+            when (e.Reason is ConnectionUnavailableReason.Unreachable or ConnectionUnavailableReason.Refused)
         {
             away = e;
         }
@@ -77,6 +81,11 @@ internal sealed class RegistryFeed(
 
         if (away is not null)
         {
+            if (!connections.IsFromOthers)
+            {
+                ExceptionDispatchInfo.Throw(away);
+            }
+
             // Other processes have cached the registry, so it was there; it is brought up to date when it answers.
             AdminLogMessages.StartedFromSharedCache(log, away);
         }
@@ -94,14 +103,43 @@ internal sealed class RegistryFeed(
         }
     }
 
+    // What is there may be good enough, whatever keeps it from being brought up to date.
+    private async Task TryMigrateAsync(CancellationToken ct)
+    {
+        try
+        {
+            await EnsureMigratedAsync(ct).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            AdminLogMessages.RegistryNotRefreshed(log, e);
+        }
+    }
+
+    /// <summary>Asks for passwords that are missing, beside all else: who is asked may hang.</summary>
+    private void Complete(CancellationToken ct)
+    {
+        var interval = options.Value.RefreshInterval;
+        if (
+            connections.IsIncomplete
+            && _completing.IsCompleted
+            && time.GetElapsedTime(_completed) >= (interval < LongestAfterFailure ? interval : LongestAfterFailure)
+        )
+        {
+            _completed = time.GetTimestamp();
+            _completing = connections.CompleteAsync(ct).LetGo();
+        }
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                await EnsureMigratedAsync(stoppingToken).ConfigureAwait(false);
+                await TryMigrateAsync(stoppingToken).ConfigureAwait(false);
                 await CatchUpAsync(reload: false, stoppingToken).ConfigureAwait(false);
+                Complete(stoppingToken);
                 await PruneAsync(stoppingToken).ConfigureAwait(false);
                 await Task.Delay(Pause, time, stoppingToken).ConfigureAwait(false);
                 await _wakeUp.WaitAsync(options.Value.RefreshInterval, time, stoppingToken).ConfigureAwait(false);
@@ -175,10 +213,6 @@ internal sealed class RegistryFeed(
             {
                 await connections.ReloadAsync(ct).ConfigureAwait(false);
                 _reloaded = time.GetTimestamp();
-            }
-            else if (connections.IsIncomplete)
-            {
-                await connections.CompleteAsync(ct).ConfigureAwait(false);
             }
 
             _position = position;

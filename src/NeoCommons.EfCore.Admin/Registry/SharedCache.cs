@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -38,6 +39,9 @@ internal sealed class SharedCache : IDisposable
     private readonly ILogger<SharedCache> _log;
     private readonly ResiliencePipeline _asking;
     private readonly TimeSpan _longest;
+
+    // What is being read of which something is known, behind an answer or before it.
+    private readonly ConcurrentDictionary<string, bool> _late = new(StringComparer.Ordinal);
     private FernetKeys? _derived;
 
     public SharedCache(
@@ -93,44 +97,68 @@ internal sealed class SharedCache : IDisposable
             _metrics.AskedShared("hit");
             if (AgeOf(shared) < youngFor && AgeOf(shared) < TenantCache.Longest)
             {
-                return new(shared.Value, AgeOf(shared), IsLastKnown: false);
+                return new(shared.Value, AgeOf(shared), IsShared: true);
             }
         }
 
+        // Of a database that hangs each is asked for once, however often somebody looks.
+        if (shared is not null && !_late.TryAdd(key, true))
+        {
+            return LastKnown(shared);
+        }
+
+        var began = _time.GetUtcNow();
         try
         {
             var loading = LoadAsync().LetGo();
             var loaded = await (shared is null ? loading : loading.WaitAsync(Patience, _time, ct)).ConfigureAwait(
                 false
             );
-            return new(loaded, TimeSpan.Zero, IsLastKnown: false);
+            return new(loaded, (_time.GetUtcNow() - began).Duration());
         }
         catch (Exception)
             when (shared is not null && !mayBeStale(shared.Value, shared.Position) && !ct.IsCancellationRequested)
         {
-            return new(shared.Value, AgeOf(shared), IsLastKnown: true);
+            return LastKnown(shared);
         }
 
         // An answer that nobody has waited for is there for the next who asks.
         async Task<T?> LoadAsync()
         {
-            var loaded = await load(ct).ConfigureAwait(false);
-            if (loaded is not null)
+            try
             {
-                Keep(key, loaded, positionOf(loaded));
-            }
+                var loaded = await load(ct).ConfigureAwait(false);
+                if (loaded is not null)
+                {
+                    Keep(key, loaded, positionOf(loaded), began);
+                }
 
-            return loaded;
+                return loaded;
+            }
+            finally
+            {
+                if (shared is not null)
+                {
+                    _late.TryRemove(key, out _);
+                }
+            }
         }
+
+        SharedAnswer<T> LastKnown(SharedValue<T> value) =>
+            new(value.Value, AgeOf(value), IsShared: true, IsLastKnown: true);
     }
 
     /// <summary>Keeps a value for all processes; nobody waits for it, and it may fail.</summary>
-    public void Keep<T>(string key, T value, RowPosition position)
+    /// <param name="key">Its key.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="position">What it knows.</param>
+    /// <param name="readAt">When the admin database was asked.</param>
+    public void Keep<T>(string key, T value, RowPosition position, DateTimeOffset readAt)
         where T : class
     {
         if (_cache is not null)
         {
-            _ = KeepAsync(_cache, new SharedValue<T>(key, position, _time.GetUtcNow(), value));
+            _ = KeepAsync(_cache, new SharedValue<T>(key, position, readAt, value));
         }
     }
 

@@ -14,16 +14,14 @@ internal sealed class StoredPasswords
     private readonly FernetSecrets? _ours;
     private readonly bool _acceptsUnbound;
     private readonly ConcurrentDictionary<(string Token, SecretTarget Target), Secret> _answers = [];
-    private StoredPasswords? _before;
+    private readonly TimeProvider _time;
+    private readonly Dictionary<(string Token, SecretTarget Target), Secret> _known = [];
+    private volatile Unanswered? _unanswered;
     private volatile bool _hangs;
     private volatile bool _isIncomplete;
 
-    private StoredPasswords(
-        ISecretProtector protector,
-        FernetSecrets? ours,
-        bool acceptsUnbound,
-        StoredPasswords? before
-    ) => (_protector, _ours, _acceptsUnbound, _before) = (protector, ours, acceptsUnbound, before);
+    private StoredPasswords(ISecretProtector protector, FernetSecrets? ours, bool acceptsUnbound, TimeProvider time) =>
+        (_protector, _ours, _acceptsUnbound, _time) = (protector, ours, acceptsUnbound, time);
 
     /// <summary>What was read until now, of active connections.</summary>
     public SecretAudit Audit { get; private set; }
@@ -33,16 +31,31 @@ internal sealed class StoredPasswords
 
     /// <summary>Begins a load. Where the keys cannot be had, it is the load that fails, not each row.</summary>
     /// <param name="protector">Reads them.</param>
-    /// <param name="before">A load whose answers still hold: what it has not got is asked for, one after the other if it hung.</param>
+    /// <param name="before">The load before.</param>
+    /// <param name="keepsAnswers">Whether its answers still hold, so that only what it has not got is asked for.</param>
+    /// <param name="time">Measures how long a question has not been answered.</param>
     /// <param name="ct">Cancels.</param>
     public static async Task<StoredPasswords> OpenAsync(
         ISecretProtector protector,
         StoredPasswords? before,
+        bool keepsAnswers,
+        TimeProvider time,
         CancellationToken ct
-    ) =>
-        protector is FernetSecretProtector fernet
-            ? new(protector, await fernet.OpenAsync(ct).ConfigureAwait(false), fernet.AcceptsUnbound, null)
-            : new(protector, null, true, before);
+    )
+    {
+        if (protector is FernetSecretProtector fernet)
+        {
+            return new(protector, await fernet.OpenAsync(ct).ConfigureAwait(false), fernet.AcceptsUnbound, time);
+        }
+
+        var load = new StoredPasswords(protector, null, true, time) { _unanswered = before?._unanswered };
+        foreach (var (question, answer) in keepsAnswers && before is not null ? before._answers : [])
+        {
+            load._known[question] = answer;
+        }
+
+        return load;
+    }
 
     /// <summary>The passwords of rows, in their order; one that cannot be read says why when it is revealed.</summary>
     /// <param name="rows">The rows.</param>
@@ -71,7 +84,7 @@ internal sealed class StoredPasswords
                 secrets.Length,
                 new ParallelOptions
                 {
-                    MaxDegreeOfParallelism = _before is { _hangs: true } ? 1 : AskedAtOnce,
+                    MaxDegreeOfParallelism = _unanswered is null ? AskedAtOnce : 1,
                     CancellationToken = ct,
                 },
                 async (i, token) =>
@@ -79,7 +92,7 @@ internal sealed class StoredPasswords
                         .ConfigureAwait(false)
             )
             .ConfigureAwait(false);
-        _before = null;
+        _known.Clear();
         return secrets;
     }
 
@@ -95,15 +108,16 @@ internal sealed class StoredPasswords
     private async Task<Secret> AskAsync(ConnectionRow row, DatabaseConnection? known, CancellationToken ct)
     {
         var question = (row.EncryptedPassword, row.Target);
-        if (_before?._answers.TryGetValue(question, out var answered) == true)
+        if (_known.TryGetValue(question, out var answered))
         {
             return _answers[question] = answered;
         }
 
         try
         {
-            // One that hangs is not asked for the rest: this is waited for by all who want to know what changed.
-            if (_hangs)
+            // One that hangs is not asked for the rest: this is waited for by all who want to know what changed. Nor is it
+            // while a question of before is unanswered: it may hold a thread.
+            if (_hangs || _unanswered?.IsYoung(_time) == true)
             {
                 return NotAnswered(row, known, nameof(TimeoutException));
             }
@@ -114,8 +128,17 @@ internal sealed class StoredPasswords
                 () => _protector.UnprotectAsync(row.EncryptedPassword, row.Target, limit.Token).AsTask(),
                 ct
             );
-            var text = await asking.LetGo().WaitAsync(Patience, ct).ConfigureAwait(false);
-            return _answers[question] = Secret.FromText(text);
+            try
+            {
+                var text = await asking.LetGo().WaitAsync(Patience, ct).ConfigureAwait(false);
+                _unanswered = null;
+                return _answers[question] = Secret.FromText(text);
+            }
+            catch when (!asking.IsCompleted)
+            {
+                _unanswered = new Unanswered(asking, _time.GetTimestamp());
+                throw;
+            }
         }
         catch (SecretDecryptionException e)
         {
@@ -137,5 +160,14 @@ internal sealed class StoredPasswords
             : Secret.Unreadable(
                 $"{_protector.GetType().Name} failed ({failure}). It is asked again within NeoCommons:AdminDatabase:RefreshInterval."
             );
+    }
+
+    /// <summary>A question that was given up.</summary>
+    private sealed record Unanswered(Task Question, long Since)
+    {
+        /// <summary>How long nothing else is asked. Not for ever: it may have been lost.</summary>
+        private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+
+        public bool IsYoung(TimeProvider time) => !Question.IsCompleted && time.GetElapsedTime(Since) < Pause;
     }
 }

@@ -104,7 +104,7 @@ internal sealed class TenantCache : IDisposable
             },
             token: CancellationToken.None
         );
-        return finding.IsCompletedSuccessfully ? finding : new(finding.AsTask().WaitAsync(ct));
+        return finding.IsCompletedSuccessfully ? finding : new(finding.AsTask().LetGo().WaitAsync(ct));
     }
 
     /// <summary>Forgets all, of which any may have changed; it is still served while it cannot be asked for.</summary>
@@ -150,10 +150,11 @@ internal sealed class TenantCache : IDisposable
         lock (_forgetting)
         {
             var isCurrent = seen == _changes;
-            options.Duration = Shorter(
-                isCurrent && tenant is not null && !found.IsLastKnown ? Longest : Briefly,
-                Duration
-            );
+            var left = Shorter(Longest, Duration) - found.Age;
+            options.Duration =
+                isCurrent && tenant is not null && !found.IsLastKnown && left > TimeSpan.Zero
+                    ? left
+                    : Shorter(Briefly, Duration);
             options.FailSafeMaxDuration = _options.LastKnownGoodFor - found.Age;
 
             // What may have changed is not brought back while the admin database is away.

@@ -30,8 +30,9 @@ public sealed class ReplayedValueTests(TestServers servers)
             ConnectionName = "db1",
             Status = "active",
         };
+        var started = (DateTime)(await app.AdminAsync("SELECT pg_postmaster_start_time()"))!;
         var text = JsonSerializer.Serialize(
-            new SharedValue<TenantRow>("acme", new(default, long.MaxValue), DateTimeOffset.UtcNow, globex)
+            new SharedValue<TenantRow>("acme", new(started, long.MaxValue), DateTimeOffset.UtcNow, globex)
         );
 
         // Whoever may choose a password has the registry's own key encrypt what he likes.

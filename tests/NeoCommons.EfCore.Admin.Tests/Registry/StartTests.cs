@@ -29,6 +29,22 @@ public sealed class StartTests(TestServers servers)
     }
 
     [Fact]
+    public async Task An_admin_database_that_cannot_be_migrated_stops_the_start_where_nothing_is_known()
+    {
+        using var host = TestApp.BuildHost(
+            servers.Postgres,
+            "unused",
+            new Dictionary<string, string?>
+            {
+                ["ADMIN_DATABASE_URL"] = "Host=127.0.0.1;Port=1;Username=u;Password=p;Database=d",
+                ["NeoCommons:AdminDatabase:MigrateOnStart"] = "true",
+            }
+        );
+
+        await Assert.ThrowsAsync<ConnectionUnavailableException>(() => host.StartAsync(Ct));
+    }
+
+    [Fact]
     public async Task A_row_that_is_switched_off_is_no_proof_of_a_wrong_key()
     {
         var admin = await servers.Postgres.CreateDatabaseAsync(ct: Ct);

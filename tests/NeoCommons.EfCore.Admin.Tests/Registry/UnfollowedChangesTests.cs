@@ -29,6 +29,23 @@ public sealed class UnfollowedChangesTests(TestServers servers)
     }
 
     [Fact]
+    public async Task One_without_a_host_does_not_take_a_connection_from_Redis_that_may_have_changed()
+    {
+        await using var redis = await RedisServer.StartAsync(ct: Ct);
+        await using var app = await StartAsync(redis);
+        var acme = (await app.AdoptAsync("acme"))[0];
+        await WarmAsync(app, redis, acme.Id);
+        await app.Host.StopAsync(Ct);
+        await app.AdminAsync("UPDATE admin.database_connections SET pool_max_size = 7");
+        await Task.Delay(TimeSpan.FromSeconds(1), Ct);
+        using var tool = Build(app.AdminConnectionString, redis);
+
+        var found = await tool.Services.GetRequiredService<IConnectionRegistry>().FindAsync("db1", Ct);
+
+        Assert.Equal(7, found!.MaxPoolSize);
+    }
+
+    [Fact]
     public async Task One_that_cannot_read_the_log_does_not_serve_from_Redis_what_has_changed()
     {
         await using var redis = await RedisServer.StartAsync(ct: Ct);
@@ -95,6 +112,16 @@ public sealed class UnfollowedChangesTests(TestServers servers)
 
         Assert.NotNull(await tenant.AsTask().WaitAsync(TimeSpan.FromMinutes(1), Ct));
         Assert.NotNull(await connection.AsTask().WaitAsync(TimeSpan.FromMinutes(1), Ct));
+
+        // It is asked once for each, however often somebody looks.
+        var asked = proxy.Counters.Connections;
+        for (var i = 0; i < 5; i++)
+        {
+            other.Services.GetRequiredService<TenantCache>().DropAll();
+            Assert.NotNull(await other.Services.GetRequiredService<ITenantStore>().FindAsync(acme.Id, Ct));
+        }
+
+        Assert.Equal(asked, proxy.Counters.Connections);
 
         // When it answers at last, its answer is there for whoever asks next.
         var before = await redis.ReadAllAsync();

@@ -135,6 +135,7 @@ public sealed class ReplacedProtectorTests(TestServers servers)
     {
         private readonly Vault _vault = new();
         private readonly ManualResetEventSlim _answers = new(true);
+        private readonly TaskCompletionSource _answered = new();
 
         public void Hang() => _answers.Reset();
 
@@ -149,13 +150,17 @@ public sealed class ReplacedProtectorTests(TestServers servers)
             }
             else if (!_answers.IsSet)
             {
-                await Task.Delay(Timeout.Infinite, CancellationToken.None);
+                await _answered.Task;
             }
 
             return await _vault.UnprotectAsync(token, target, ct);
         }
 
-        public void Answer() => _answers.Set();
+        public void Answer()
+        {
+            _answers.Set();
+            _answered.TrySetResult();
+        }
 
         public void Dispose() => Answer();
     }
