@@ -197,22 +197,18 @@ internal sealed class TenantDoctor(
                     new
                     {
                         m.TenantId,
-                        m.Error,
                         r.Target,
+                        m.Error,
                     }
             )
-            .ToDictionaryAsync(m => m.TenantId, ct)
+            .ToDictionaryAsync(m => m.TenantId, m => new FailedMigration(m.Target, m.Error), ct)
             .ConfigureAwait(false);
         return tenants.ToLookup(
             t => t.ConnectionName,
             t => new RegisteredTenant(
                 t.Tenant,
                 deleting.TryGetValue(t.Tenant.Id, out var since) ? since : null,
-                // What it was to reach then, it has reached since: by itself, or by hand.
-                failures.TryGetValue(t.Tenant.Id, out var failure)
-                && string.CompareOrdinal(t.Tenant.SchemaVersion, failure.Target) < 0
-                    ? failure.Error
-                    : null
+                failures.GetValueOrDefault(t.Tenant.Id)
             ),
             StringComparer.Ordinal
         );
@@ -220,6 +216,10 @@ internal sealed class TenantDoctor(
 
     /// <param name="Tenant">The row.</param>
     /// <param name="DeletingSince">When its deletion was begun, where that has not ended.</param>
-    /// <param name="Failure">Why the newest run failed there, if it did.</param>
-    private sealed record RegisteredTenant(TenantEntity Tenant, DateTimeOffset? DeletingSince, string? Failure);
+    /// <param name="Failure">That the newest run failed there, if it did.</param>
+    private sealed record RegisteredTenant(
+        TenantEntity Tenant,
+        DateTimeOffset? DeletingSince,
+        FailedMigration? Failure
+    );
 }

@@ -64,13 +64,13 @@ internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
     /// <param name="tenant">Its row.</param>
     /// <param name="schemas">What is there.</param>
     /// <param name="plan">What it lacks.</param>
-    /// <param name="failure">Why the newest run failed there, if it did.</param>
+    /// <param name="failure">That the newest run failed there, if it did.</param>
     public static TenantFinding? Find(
         string connectionName,
         TenantEntity tenant,
         IReadOnlyDictionary<string, SchemaListing> schemas,
         PlannedTenant? plan,
-        string? failure
+        FailedMigration? failure
     )
     {
         if (tenant.Status == TenantStatus.Provisioning)
@@ -115,6 +115,8 @@ internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
             );
         }
 
+        // What it was to reach then, it may have reached since.
+        var why = string.CompareOrdinal(plan?.Version, failure?.Target) < 0 ? failure?.Error : null;
         return plan switch
         {
             { State: PlannedTenantState.Unknown, Error: { } error } => Of(
@@ -129,8 +131,8 @@ internal sealed class TenantFaults(IOptions<SchemaNaming> naming)
                 connectionName,
                 tenant,
                 $"{plan.PendingMigrations} pending {(plan.PendingMigrations == 1 ? "migration" : "migrations")}; it is at {plan.Version ?? "none"}."
-                    + (failure is null ? "" : $" The newest run failed there: {failure}"),
-                (failure is null ? "" : "Mend what the message says; then: ") + $"tenants migrate {tenant.Slug}",
+                    + (why is null ? "" : $" The newest run failed there: {why}"),
+                (why is null ? "" : "Mend what the message says; then: ") + $"tenants migrate {tenant.Slug}",
                 canBeMended: true
             ),
             _ => null,

@@ -8,7 +8,6 @@ using Microsoft.Extensions.Caching.StackExchangeRedis;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Polly;
-using Polly.CircuitBreaker;
 using StackExchange.Redis;
 
 namespace NeoCommons.EfCore.Admin;
@@ -57,7 +56,7 @@ internal sealed class SharedCache : IDisposable
         (_keys, _metrics, _time, _log, _database) = (keys, metrics, time, log, database);
         _cache = options.Value.ConnectionString is null ? null : new RedisCache(RedisAddress.Configure(options.Value));
         _longest = admin.Value.LastKnownGoodFor < MostLasting ? admin.Value.LastKnownGoodFor : MostLasting;
-        _asking = Guard(options.Value, time, log);
+        _asking = SharedCacheGuard.Build(options.Value, time, log);
     }
 
     /// <summary>Half of what the log of changes keeps, by which a value is told to be out of date.</summary>
@@ -277,26 +276,6 @@ internal sealed class SharedCache : IDisposable
                 Encoding.UTF8.GetBytes($"{_database.Row.Host}\n{_database.Row.Port}\n{_database.Row.Database}\n{key}")
             )[..16]
         );
-
-    private static ResiliencePipeline Guard(RegistryCacheOptions options, TimeProvider time, ILogger log) =>
-        new ResiliencePipelineBuilder { TimeProvider = time }
-            .AddCircuitBreaker(
-                new CircuitBreakerStrategyOptions
-                {
-                    // The first two that fail open it, a lookup and what it would have kept: it takes no fewer.
-                    MinimumThroughput = 2,
-                    FailureRatio = 0.5,
-                    SamplingDuration = options.BreakDuration,
-                    BreakDuration = options.BreakDuration,
-                    OnOpened = opened =>
-                    {
-                        RegistryLogMessages.SharedCacheAway(log, opened.Outcome.Exception, opened.BreakDuration);
-                        return default;
-                    },
-                }
-            )
-            .AddTimeout(options.Timeout)
-            .Build();
 
     private static (SharedValue<T>? Value, string? Fault) Open<T>(FernetKeys keys, string key, byte[] token)
     {

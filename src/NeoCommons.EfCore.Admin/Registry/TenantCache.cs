@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Options;
 using ZiggyCreatures.Caching.Fusion;
@@ -87,11 +89,12 @@ internal sealed class TenantCache : IDisposable
         CancellationToken ct
     )
     {
+        var began = Stopwatch.GetTimestamp();
         var finding = _cache.GetOrSetAsync<Tenant?>(
             key,
             async (entry, token) =>
             {
-                var (found, seen) = await find(token).ConfigureAwait(false);
+                var (found, seen) = await FindOnceAsync(key, began, find, token).ConfigureAwait(false);
                 var tenant = found.Value?.ToTenant();
                 if (found.IsLastKnown)
                 {
@@ -138,6 +141,37 @@ internal sealed class TenantCache : IDisposable
         Memory.Dispose();
     }
 
+    /// <summary>
+    /// A failure is that of all who were waiting: each of them would have one timeout after the other.
+    /// </summary>
+    private async Task<(SharedAnswer<TenantRow> Found, long Seen)> FindOnceAsync(
+        string key,
+        long began,
+        Func<CancellationToken, Task<(SharedAnswer<TenantRow> Found, long Seen)>> find,
+        CancellationToken ct
+    )
+    {
+        if (Memory.TryGetValue(new FailureOf(key), out Failure? failure) && failure!.At >= began)
+        {
+            failure.Cause.Throw();
+        }
+
+        try
+        {
+            return await find(ct).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            var options = new MemoryCacheEntryOptions { Size = 1, Priority = CacheItemPriority.Low };
+            Memory.Set(
+                new FailureOf(key),
+                new Failure(ExceptionDispatchInfo.Capture(e), Stopwatch.GetTimestamp()),
+                options.SetAbsoluteExpiration(Briefly)
+            );
+            throw;
+        }
+    }
+
     // The cache itself would write it later, after a change that was heard of by then.
     private void Keep(
         string key,
@@ -170,4 +204,8 @@ internal sealed class TenantCache : IDisposable
     }
 
     private static TimeSpan Shorter(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    private sealed record FailureOf(string Key);
+
+    private sealed record Failure(ExceptionDispatchInfo Cause, long At);
 }

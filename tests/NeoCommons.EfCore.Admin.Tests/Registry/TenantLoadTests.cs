@@ -75,6 +75,33 @@ public sealed class TenantLoadTests(TestServers servers)
     }
 
     [Fact]
+    public async Task Those_who_ask_for_the_same_tenant_of_a_database_that_hangs_wait_for_one_answer()
+    {
+        await using var app = await StartAsync();
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        var address = proxy.GetConnectionString(app.AdminConnectionString) + ";Timeout=1;Command Timeout=1";
+        using var other = await StartOtherAsync(app, proxy, ("ADMIN_DATABASE_URL", address));
+        var store = other.Services.GetRequiredService<ITenantStore>();
+        await other.StopAsync(Ct);
+        proxy.Blackhole();
+        proxy.Cut();
+        var before = proxy.Counters.Connections;
+
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, 20)
+                .Select(_ =>
+                    Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+                        await store.FindBySlugAsync("globex", Ct)
+                    )
+                )
+        );
+
+        // A lookup tries more than once.
+        Assert.InRange(proxy.Counters.Connections - before, 1, 6);
+    }
+
+    [Fact]
     public async Task What_was_known_last_is_not_served_for_ever()
     {
         await using var app = await StartAsync();
