@@ -8,18 +8,13 @@ namespace NeoCommons.EfCore.Admin;
 /// Never worse than degraded: what is known stays in force, and a process that is taken out of service because the admin
 /// database is away serves nobody at all.
 /// </remarks>
-internal sealed class RegistryHealthCheck(
-    RegistryMetrics metrics,
-    IOptions<AdminDatabaseOptions> options,
-    TimeProvider time
-) : IHealthCheck
+internal sealed class RegistryHealthCheck(RegistryMetrics metrics, IOptions<AdminDatabaseOptions> options)
+    : IHealthCheck
 {
     public const string Name = "neocommons-registry";
 
     /// <summary>What a reading may take on top of the interval.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
-
-    private readonly long _started = time.GetTimestamp();
 
     public Task<HealthCheckResult> CheckHealthAsync(
         HealthCheckContext context,
@@ -27,7 +22,7 @@ internal sealed class RegistryHealthCheck(
     )
     {
         var age = metrics.Age;
-        var since = age ?? time.GetElapsedTime(_started);
+        var since = age ?? metrics.Uptime;
         var data = new Dictionary<string, object> { ["listening"] = metrics.IsListening };
         if (age is { } known)
         {

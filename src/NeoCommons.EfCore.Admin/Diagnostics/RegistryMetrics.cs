@@ -8,6 +8,7 @@ internal sealed class RegistryMetrics : IDisposable
     public const string MeterName = "NeoCommons.EfCore.Admin";
 
     private readonly TimeProvider _time;
+    private readonly long _started;
     private readonly Counter<long> _changes;
     private readonly Counter<long> _lastKnown;
     private readonly Counter<long> _shared;
@@ -18,6 +19,7 @@ internal sealed class RegistryMetrics : IDisposable
     public RegistryMetrics(TimeProvider time)
     {
         _time = time;
+        _started = time.GetTimestamp();
         _changes = Meter.CreateCounter<long>(
             "neocommons.registry.changes",
             "{change}",
@@ -52,6 +54,9 @@ internal sealed class RegistryMetrics : IDisposable
 
     /// <summary>How long ago the changes were read; null before the first time.</summary>
     public TimeSpan? Age => Interlocked.Read(ref _caughtUp) is not 0 and var at ? _time.GetElapsedTime(at) : null;
+
+    /// <summary>How long this process has had a registry.</summary>
+    public TimeSpan Uptime => _time.GetElapsedTime(_started);
 
     public Meter Meter { get; } = new(MeterName);
 

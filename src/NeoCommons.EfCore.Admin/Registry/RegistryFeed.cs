@@ -38,6 +38,9 @@ internal sealed class RegistryFeed(
             ? recent.Window / 2
             : TenantCache.Longest;
 
+    private TimeSpan RetryInterval =>
+        options.Value.RefreshInterval < LongestAfterFailure ? options.Value.RefreshInterval : LongestAfterFailure;
+
     private readonly WakeUp _wakeUp = new();
     private readonly SemaphoreSlim _one = new(1);
     private RegistryPosition? _position;
@@ -119,12 +122,7 @@ internal sealed class RegistryFeed(
     /// <summary>Asks for passwords that are missing, beside all else: who is asked may hang.</summary>
     private void Complete(CancellationToken ct)
     {
-        var interval = options.Value.RefreshInterval;
-        if (
-            connections.IsIncomplete
-            && _completing.IsCompleted
-            && time.GetElapsedTime(_completed) >= (interval < LongestAfterFailure ? interval : LongestAfterFailure)
-        )
+        if (connections.IsIncomplete && _completing.IsCompleted && time.GetElapsedTime(_completed) >= RetryInterval)
         {
             _completed = time.GetTimestamp();
             _completing = connections.CompleteAsync(ct).LetGo();
@@ -167,10 +165,7 @@ internal sealed class RegistryFeed(
     private async Task WaitAfterFailureAsync(CancellationToken ct)
     {
         await Task.Delay(Pause, time, ct).ConfigureAwait(false);
-        var interval = options.Value.RefreshInterval;
-        await _wakeUp
-            .WaitAsync(interval < LongestAfterFailure ? interval : LongestAfterFailure, time, ct)
-            .ConfigureAwait(false);
+        await _wakeUp.WaitAsync(RetryInterval, time, ct).ConfigureAwait(false);
     }
 
     /// <summary>Takes in what changed since the last time; where that fails, the next time begins where this one did.</summary>

@@ -181,7 +181,6 @@ internal sealed class SharedCache : IDisposable
                     async limit =>
                     {
                         var keys = await KeysAsync(limit).ConfigureAwait(false);
-
                         return (keys, await ReadAsync(_cache, NameOf(keys, key), limit).ConfigureAwait(false));
                     },
                     ct

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
 using NeoCommons.EfCore.Testing;
 
 namespace NeoCommons.EfCore.Admin.Tests.Registry;
@@ -30,29 +31,44 @@ public sealed class RegistryHealthTests(TestServers servers)
         await app.AdminAsync("UPDATE admin.database_connections SET is_active = false");
         await host.StartAsync(Ct);
         await Eventually.TrueAsync(async () =>
-            await CheckAsync() is { Status: HealthStatus.Healthy } entry
+            await CheckAsync(host) is { Status: HealthStatus.Healthy } entry
             && entry.Data["listening"] is true
             && entry.Data.ContainsKey("ageSeconds")
         );
 
         proxy.RefuseConnections();
         proxy.Cut();
-        await Eventually.TrueAsync(async () => (await CheckAsync()).Data["listening"] is false);
+        await Eventually.TrueAsync(async () => (await CheckAsync(host)).Data["listening"] is false);
         _time.PutForward(TimeSpan.FromSeconds(12));
 
-        var degraded = await CheckAsync();
+        var degraded = await CheckAsync(host);
         Assert.Equal(HealthStatus.Degraded, degraded.Status);
         Assert.Contains("what is known stays in force", degraded.Description, StringComparison.Ordinal);
         Assert.Contains("ready", degraded.Tags);
         proxy.Restore();
-        await Eventually.TrueAsync(async () => (await CheckAsync()).Status == HealthStatus.Healthy);
+        await Eventually.TrueAsync(async () => (await CheckAsync(host)).Status == HealthStatus.Healthy);
         await host.StopAsync(Ct);
-
-        async Task<HealthReportEntry> CheckAsync() =>
-            (
-                await host
-                    .Services.GetRequiredService<HealthCheckService>()
-                    .CheckHealthAsync(check => check.Name == RegistryHealthCheck.Name, Ct)
-            ).Entries[RegistryHealthCheck.Name];
     }
+
+    [Fact]
+    public async Task It_is_degraded_where_they_have_never_been_read()
+    {
+        using var host = TestApp.BuildHost(
+            servers.Postgres,
+            "unused",
+            configure: b => b.Services.AddSingleton<TimeProvider>(_time)
+        );
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
+
+        _time.PutForward(TimeSpan.FromSeconds(16));
+
+        Assert.Equal(HealthStatus.Degraded, (await CheckAsync(host)).Status);
+    }
+
+    private static async Task<HealthReportEntry> CheckAsync(IHost host) =>
+        (
+            await host
+                .Services.GetRequiredService<HealthCheckService>()
+                .CheckHealthAsync(check => check.Name == RegistryHealthCheck.Name, Ct)
+        ).Entries[RegistryHealthCheck.Name];
 }
