@@ -57,7 +57,8 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
                 "This cannot be a tenant's slug",
                 $"Choose another one: {TenantSlug.Rule}. A few names are reserved."
             ),
-            ConnectionUnavailableException or ConnectionNotFoundException or SecretDecryptionException => Unavailable,
+            ConnectionUnavailableException e => Unavailable with { RetryAfter = e.RetryAfter },
+            ConnectionNotFoundException or SecretDecryptionException => Unavailable,
             TenantIsolationException => new(
                 StatusCodes.Status500InternalServerError,
                 TypePrefix + "tenant-isolation",

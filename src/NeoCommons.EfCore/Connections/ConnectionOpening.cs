@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using System.Transactions;
 using Npgsql;
@@ -225,10 +226,16 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     }
 
     /// <summary>Notes that a connection goes back to the pool.</summary>
-    /// <param name="physical">The physical connection.</param>
+    /// <param name="connection">The connection, which is closed by now.</param>
+    /// <param name="physical">The physical connection that it had.</param>
     /// <param name="source">Its pool.</param>
-    public void EndUse(PhysicalConnection physical, PooledDataSource source)
+    public void EndUse(NpgsqlConnection connection, PhysicalConnection physical, PooledDataSource source)
     {
+        if (connection.FullState == ConnectionState.Broken)
+        {
+            source.Breaker.Suspect();
+        }
+
         // Within a TransactionScope the driver leaves its reset out.
         if (physical.Scope is null && CurrentScope is not null)
         {

@@ -50,6 +50,9 @@ public sealed class ConnectionOptions
     /// </summary>
     public TimeSpan RefusedPasswordBackOff { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>When callers are refused at once because a connection is out of order.</summary>
+    public ConnectionBreakerOptions Breaker { get; } = new();
+
     /// <summary>
     /// Schemas that follow the tenant's on every tenant's search path, for data and extensions that all tenants of a
     /// database share. <value>Default: none.</value> Never <c>public</c>: whatever lies there would stand in for a table
@@ -167,6 +170,11 @@ public sealed class ConnectionOptions
         {
             yield return $"NeoCommons:Connections:SharedSchemas holds '{schema}', which cannot be on a tenant's search path; "
                 + "remove it, and move what tenants share to a schema of its own.";
+        }
+
+        foreach (var fault in Breaker.FindFaults())
+        {
+            yield return fault;
         }
 
         foreach (var rule in AllowedHosts.Where(rule => !HostRules.IsRule(rule)))

@@ -8,16 +8,19 @@ public sealed class ConnectionUnavailableException : NeoCommonsException
     /// <param name="reason">The kind of obstacle.</param>
     /// <param name="message">What stands in the way, with the current values, and what to do; never a secret.</param>
     /// <param name="innerException">The driver's exception, if any.</param>
+    /// <param name="retryAfter">When it may be worth trying again; null where nobody knows.</param>
     public ConnectionUnavailableException(
         string connectionName,
         ConnectionUnavailableReason reason,
         string message,
-        Exception? innerException = null
+        Exception? innerException = null,
+        TimeSpan? retryAfter = null
     )
         : base(message, innerException)
     {
         ConnectionName = connectionName;
         Reason = reason;
+        RetryAfter = retryAfter;
     }
 
     /// <summary>The connection's name.</summary>
@@ -25,4 +28,7 @@ public sealed class ConnectionUnavailableException : NeoCommonsException
 
     /// <summary>The kind of obstacle.</summary>
     public ConnectionUnavailableReason Reason { get; }
+
+    /// <summary>When it may be worth trying again; null where nobody knows.</summary>
+    public TimeSpan? RetryAfter { get; }
 }

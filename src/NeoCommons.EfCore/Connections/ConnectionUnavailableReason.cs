@@ -28,4 +28,10 @@ public enum ConnectionUnavailableReason
     /// The row has changed, and the pool of this context or lease has been closed since: ask for a new one.
     /// </summary>
     Replaced,
+
+    /// <summary>
+    /// Opens have failed lately, and callers are not let near the server until it answers a probe
+    /// (<see cref="ConnectionBreakerOptions"/>). The inner exception is the last failure.
+    /// </summary>
+    CircuitOpen,
 }

@@ -23,6 +23,7 @@ internal sealed class DatabaseConnections(
             try
             {
                 // Nobody sees the opens of a source that is given away.
+                source.Breaker.ThrowIfOpen();
                 if (!source.IsProbed)
                 {
                     await using var _ = (
@@ -181,7 +182,7 @@ internal sealed class DatabaseConnections(
             physical.NeedsReset |= source.OwnsReset;
             try
             {
-                opening.EndUse(physical, source);
+                opening.EndUse(connection, physical, source);
             }
             finally
             {

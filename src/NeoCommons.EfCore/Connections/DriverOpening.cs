@@ -46,10 +46,13 @@ internal static class DriverOpening
                     )
                     : null;
             var token = either?.Token ?? ct;
+            source.Breaker.ThrowIfOpen();
+            var started = source.Breaker.Timestamp;
             try
             {
                 await OpenAsync(connection, async, token).ConfigureAwait(false);
                 passwords.Accepted(connection);
+                source.Breaker.Succeeded();
                 if (!source.IsClosed)
                 {
                     return;
@@ -79,9 +82,19 @@ internal static class DriverOpening
             {
                 passwords.Ended(async, token);
 
+                var explained = Explain(e, source, token);
+                if (explained is not null && OpenFailure.IsOutage(explained, source.Row))
+                {
+                    source.Breaker.Failed(explained);
+                }
+                else
+                {
+                    source.Breaker.GivenUp(started);
+                }
+
                 // The driver may notice its timeout before the cancellation that the caller waits for.
                 ct.ThrowIfCancellationRequested();
-                if (Explain(e, source, token) is { } explained)
+                if (explained is not null)
                 {
                     throw explained;
                 }

@@ -76,6 +76,50 @@ internal static class OpenFailure
             e
         );
 
+    /// <summary>The server has said nothing.</summary>
+    public static ConnectionUnavailableException Silent(DatabaseConnection row, TimeSpan timeout, Exception e) =>
+        new(
+            row.Name,
+            ConnectionUnavailableReason.Unreachable,
+            $"Connection '{row.Name}' is unavailable: {row.Host}:{row.Port} did not answer for {timeout.TotalSeconds:0.###} s. Check "
+                + "that the server runs and that the network leads there.",
+            e
+        );
+
+    /// <summary>Others have failed lately, and the server is not asked for this caller.</summary>
+    public static ConnectionUnavailableException CircuitOpen(
+        string connectionName,
+        ConnectionUnavailableException cause,
+        TimeSpan retryAfter
+    ) =>
+        new(
+            connectionName,
+            ConnectionUnavailableReason.CircuitOpen,
+            $"Connection '{connectionName}' is out of order, and is being asked every {retryAfter.TotalSeconds:0.###} s whether it works "
+                + $"again. The last failure ({cause.Reason}): {cause.Message}",
+            cause,
+            retryAfter
+        );
+
+    /// <summary>Whether the server is not to be had at the moment; a refusal of this login or database is none of it.</summary>
+    public static bool IsOutage(ConnectionUnavailableException failure, DatabaseConnection row) =>
+        failure switch
+        {
+            { Reason: ConnectionUnavailableReason.Unreachable } => true,
+            {
+                Reason: ConnectionUnavailableReason.Refused,
+                InnerException: PostgresException { SqlState: var state }
+            } => state switch
+            {
+                // A pooler's word for a server that is away.
+                ['0', '8', ..] => row.Pooler != PoolerMode.None,
+                // No slot or memory left, shut down or starting, an error of the system.
+                ['5', '3', ..] or ['5', '8', ..] or "57P01" or "57P02" or "57P03" or "57P05" => true,
+                _ => false,
+            },
+            _ => false,
+        };
+
     /// <summary>The lease is of a pool that is no more.</summary>
     public static ConnectionUnavailableException Replaced(DatabaseConnection row, Exception? e = null) =>
         new(

@@ -45,6 +45,19 @@ internal sealed class PooledDataSource : IDisposable
         _hasIdle = hasIdle;
         (Retiring, Closing) = (_retiring.Token, _closing.Token);
         Passwords = new(options.RefusedPasswordBackOff, time);
+        Breaker = new(options.Breaker, time, loggers.CreateLogger<ConnectionBreaker>(), Closing)
+        {
+            ConnectionName = row.Name,
+            Probe = ct => ProbeAsync(options.Breaker.ProbeTimeout, ct),
+            Opened = () => Source!.Clear(),
+            Closed = outage =>
+            {
+                if (outage >= options.Breaker.RebuildAfter)
+                {
+                    Outlived?.Invoke(this);
+                }
+            },
+        };
         Source = DataSourceBuilding.Build(row, AskPasswordAsync, options, loggers, pooled: true, ownsReset);
         _unpooled = new(() => DataSourceBuilding.Build(Row, AskPasswordAsync, options, loggers, pooled: false));
     }
@@ -55,6 +68,12 @@ internal sealed class PooledDataSource : IDisposable
 
     /// <summary>What the connections of this source log in with.</summary>
     public PasswordGate Passwords { get; }
+
+    /// <summary>Refuses callers while the server does not answer.</summary>
+    public ConnectionBreaker Breaker { get; }
+
+    /// <summary>Told when the server answers again after so long that it may be another one.</summary>
+    public Action<PooledDataSource>? Outlived { get; init; }
 
     /// <summary>
     /// Reads the row again, and takes over its password; false where the pool does not serve what the row says now. Null
@@ -109,6 +128,25 @@ internal sealed class PooledDataSource : IDisposable
         {
             Passwords.Ended(async: true, ct);
             throw;
+        }
+    }
+
+    private async ValueTask<ConnectionUnavailableException?> ProbeAsync(TimeSpan timeout, CancellationToken ct)
+    {
+        using var late = new CancellationTokenSource(timeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);
+        try
+        {
+            var session = await OpenUnpooledAsync(either.Token).ConfigureAwait(false);
+            await session.DisposeAsync().ConfigureAwait(false);
+            return null;
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            var failure = late.IsCancellationRequested
+                ? OpenFailure.Silent(Row, timeout, e)
+                : OpenFailure.Explain(e, Row);
+            return failure is not null && OpenFailure.IsOutage(failure, Row) ? failure : null;
         }
     }
 

@@ -170,6 +170,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             var built = new PooledDataSource(row, _options, _loggers, _time, ownsReset, HasIdle)
             {
                 Refresh = RefreshAsync,
+                Outlived = Rebuild,
             };
             var won = source is null ? _current.TryAdd(row.Name, built) : _current.TryUpdate(row.Name, built, source);
             if (!won)
@@ -256,6 +257,15 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 
     // Of a replaced pool too, which has the same name: then the driver is asked, and asks for the password.
     private bool HasIdle(DatabaseConnection row) => Meter.Read(row.Name) is { Max: 0 } or { Idle: > 0 };
+
+    private void Rebuild(PooledDataSource source)
+    {
+        if (_current.TryRemove(KeyValuePair.Create(source.Row.Name, source)))
+        {
+            LogMessages.PoolRebuilt(_log, source.Row.Name);
+            _ = Drain(source);
+        }
+    }
 
     private void Retire(string name)
     {

@@ -284,7 +284,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
 
         _isUnbound = false;
-        opening.EndUse(physical, _source!);
+        opening.EndUse(Connection!, physical, _source!);
     }
 
     private void MarkPhysical()

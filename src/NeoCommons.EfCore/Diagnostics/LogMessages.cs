@@ -28,4 +28,24 @@ internal static partial class LogMessages
         "The pool of connection {Connection} could not be compared with its row, which has changed; the next lease compares them"
     )]
     public static partial void ChangeNotFollowed(ILogger logger, Exception exception, string connection);
+
+    [LoggerMessage(
+        1005,
+        LogLevel.Warning,
+        "Connection {Connection} is out of order, and callers are refused until it answers: {Reason}"
+    )]
+    public static partial void BreakerOpened(ILogger logger, string connection, string? reason);
+
+    [LoggerMessage(1006, LogLevel.Information, "Connection {Connection} answers again, after {Seconds:0.0} s")]
+    public static partial void BreakerClosed(ILogger logger, string connection, double seconds);
+
+    [LoggerMessage(1007, LogLevel.Error, "Connection {Connection} could not be looked at")]
+    public static partial void BreakerFailed(ILogger logger, Exception exception, string connection);
+
+    [LoggerMessage(
+        1008,
+        LogLevel.Information,
+        "Connection {Connection} was out of order for long: new leases use a new pool, the old one drains"
+    )]
+    public static partial void PoolRebuilt(ILogger logger, string connection);
 }

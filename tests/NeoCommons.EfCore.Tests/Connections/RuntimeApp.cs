@@ -79,7 +79,10 @@ internal sealed class RuntimeApp : IAsyncDisposable
         };
 
     /// <summary>Creates a schema whose table <c>items</c> holds one row with the tenant's slug, and the tenant.</summary>
-    public async Task<Tenant> AddTenantAsync(DatabaseConnection row, string slug)
+    /// <param name="row">The database.</param>
+    /// <param name="slug">The tenant's slug.</param>
+    /// <param name="connectionName">The connection that the tenant has, where that is another row of the same database.</param>
+    public async Task<Tenant> AddTenantAsync(DatabaseConnection row, string slug, string? connectionName = null)
     {
         var tenant = new Tenant
         {
@@ -87,7 +90,7 @@ internal sealed class RuntimeApp : IAsyncDisposable
             Slug = slug,
             Name = slug,
             Schema = SchemaName.Parse("tenant_" + slug),
-            ConnectionName = row.Name,
+            ConnectionName = connectionName ?? row.Name,
         };
         await DirectAsync(
             row,
@@ -96,6 +99,14 @@ internal sealed class RuntimeApp : IAsyncDisposable
         );
         Tenants.Set(tenant);
         return tenant;
+    }
+
+    /// <summary>The pool of a connection.</summary>
+    public async Task<PooledDataSource> AcquireAsync(string name)
+    {
+        var source = await _services.GetRequiredService<TenantDataSources>().AcquireAsync(name, Ct);
+        source.Release();
+        return source;
     }
 
     /// <summary>Executes SQL in the row's database as the superuser, beside the library.</summary>

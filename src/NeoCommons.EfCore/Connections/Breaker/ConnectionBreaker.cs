@@ -1,0 +1,242 @@
+using Microsoft.Extensions.Logging;
+using Polly;
+using Polly.CircuitBreaker;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Answers for a server that does not: callers are refused at once, while one connection looks for its return.</summary>
+/// <remarks>
+/// <para>
+/// One for each pool. In good times an open costs it the look at a flag. From the first failed open, or the first connection
+/// that breaks in use, it asks the server itself, in a session beside the pool, until that works; how many fail meanwhile,
+/// its own and the callers', decides whether callers are refused. No caller is ever the one who tries.
+/// </para>
+/// <para>All times are differences of a clock that only goes forward.</para>
+/// </remarks>
+internal sealed class ConnectionBreaker
+{
+    // A port that nobody listens on answers in no time.
+    private static readonly TimeSpan ProbeInterval = TimeSpan.FromMilliseconds(100);
+
+    // Who cancels sooner may have cancelled anything.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    private readonly ConnectionBreakerOptions _options;
+    private readonly CircuitBreakerStateProvider _state = new();
+    private readonly ResiliencePipeline _pipeline;
+    private readonly TimeProvider _time;
+    private readonly CancellationToken _closing;
+    private readonly ILogger _log;
+    private ConnectionUnavailableException? _cause;
+    private long _openedAt;
+    private volatile bool _isOpen;
+    private int _isWatching;
+
+    public ConnectionBreaker(
+        ConnectionBreakerOptions options,
+        TimeProvider time,
+        ILogger log,
+        CancellationToken closing
+    )
+    {
+        _options = options;
+        _time = time;
+        _log = log;
+        _closing = closing;
+        _pipeline = new ResiliencePipelineBuilder { TimeProvider = new MonotonicTime(time) }
+            .AddCircuitBreaker(
+                new CircuitBreakerStrategyOptions
+                {
+                    FailureRatio = options.FailureRatio,
+                    MinimumThroughput = options.MinimumThroughput,
+                    SamplingDuration = options.SamplingDuration,
+                    BreakDuration = options.BreakDuration,
+                    ShouldHandle = static outcome => new(outcome.Outcome.Exception is ConnectionUnavailableException),
+                    StateProvider = _state,
+                }
+            )
+            .Build();
+    }
+
+    /// <summary>
+    /// Opens a connection beside the pool and closes it. Returns why that failed, or null where the server answered, be it with
+    /// a refusal.
+    /// </summary>
+    public required Func<CancellationToken, ValueTask<ConnectionUnavailableException?>> Probe { get; init; }
+
+    /// <summary>The name of the connection.</summary>
+    public required string ConnectionName { get; init; }
+
+    /// <summary>Told when callers are refused from now on.</summary>
+    public Action? Opened { get; init; }
+
+    /// <summary>Told when the server answers again, with the length of the outage.</summary>
+    public Action<TimeSpan>? Closed { get; init; }
+
+    public long Timestamp => _time.GetTimestamp();
+
+    /// <summary>Whether callers are refused.</summary>
+    public bool IsOpen => _isOpen;
+
+    /// <summary>Whether the server is being asked; it is not in good times.</summary>
+    public bool IsWatching => Volatile.Read(ref _isWatching) != 0;
+
+    /// <exception cref="ConnectionUnavailableException">The server did not answer lately.</exception>
+    public void ThrowIfOpen()
+    {
+        if (_isOpen && Volatile.Read(ref _cause) is { } cause)
+        {
+            throw OpenFailure.CircuitOpen(ConnectionName, cause, _options.BreakDuration);
+        }
+    }
+
+    /// <summary>Notes that a connection was opened.</summary>
+    public void Succeeded()
+    {
+        if (IsWatching)
+        {
+            Record(null);
+        }
+    }
+
+    /// <summary>Notes that a connection could not be opened.</summary>
+    public void Failed(ConnectionUnavailableException cause)
+    {
+        Record(cause);
+        Suspect();
+    }
+
+    /// <summary>Notes that somebody has waited for a connection and got none, with no word of the server.</summary>
+    /// <param name="started">The <see cref="Timestamp"/> of when he began.</param>
+    public void GivenUp(long started)
+    {
+        if (_time.GetElapsedTime(started) >= Patience)
+        {
+            Suspect();
+        }
+    }
+
+    /// <summary>Has the server asked, since a connection broke in use.</summary>
+    public void Suspect()
+    {
+        if (!_closing.IsCancellationRequested && Interlocked.CompareExchange(ref _isWatching, 1, 0) == 0)
+        {
+            // Without the caller's context: neither his transaction nor his trace.
+            ThreadPool.UnsafeQueueUserWorkItem(static breaker => _ = breaker.WatchAsync(), this, preferLocal: false);
+        }
+    }
+
+    private async Task WatchAsync()
+    {
+        try
+        {
+            while (await AskAsync().ConfigureAwait(false) is not null)
+            {
+                await Task.Delay(_isOpen ? _options.BreakDuration : ProbeInterval, _time, _closing)
+                    .ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The pool is no more.
+            return;
+        }
+        catch (Exception e)
+        {
+            LogMessages.BreakerFailed(_log, e, ConnectionName);
+        }
+
+        Interlocked.Exchange(ref _isWatching, 0);
+
+        // Somebody's failure may have been the decisive one just now, and he saw that the server was being asked.
+        if (_isOpen)
+        {
+            Suspect();
+        }
+    }
+
+    /// <summary>Asks the server once; returns why it cannot be used, or null.</summary>
+    private async ValueTask<Exception?> AskAsync()
+    {
+        var context = ResilienceContextPool.Shared.Get(_closing);
+        try
+        {
+            var outcome = await _pipeline
+                .ExecuteOutcomeAsync(
+                    static async (context, breaker) =>
+                    {
+                        var failure = await breaker.Probe(context.CancellationToken).ConfigureAwait(false);
+                        if (failure is null)
+                        {
+                            return Outcome.FromResult(true);
+                        }
+
+                        Volatile.Write(ref breaker._cause, failure);
+                        return Outcome.FromException<bool>(failure);
+                    },
+                    context,
+                    this
+                )
+                .ConfigureAwait(false);
+            Follow();
+            _closing.ThrowIfCancellationRequested();
+            return outcome.Exception;
+        }
+        finally
+        {
+            ResilienceContextPool.Shared.Return(context);
+        }
+    }
+
+    private void Record(ConnectionUnavailableException? failure)
+    {
+        if (failure is not null)
+        {
+            Volatile.Write(ref _cause, failure);
+        }
+
+        var context = ResilienceContextPool.Shared.Get(CancellationToken.None);
+
+        // Not async: there is nothing in it that waits.
+        _ = _pipeline
+            .ExecuteOutcomeAsync<bool, ConnectionUnavailableException?>(
+                static (_, failure) =>
+                    new(failure is null ? Outcome.FromResult(true) : Outcome.FromException<bool>(failure)),
+                context,
+                failure
+            )
+            .AsTask()
+            .GetAwaiter()
+            .GetResult();
+        ResilienceContextPool.Shared.Return(context);
+        Follow();
+    }
+
+    private void Follow()
+    {
+        bool isOpen;
+        lock (_state)
+        {
+            isOpen = _state.CircuitState != CircuitState.Closed;
+            if (isOpen == _isOpen)
+            {
+                return;
+            }
+
+            _isOpen = isOpen;
+        }
+
+        if (isOpen)
+        {
+            Volatile.Write(ref _openedAt, _time.GetTimestamp());
+            LogMessages.BreakerOpened(_log, ConnectionName, Volatile.Read(ref _cause)?.Message);
+            Opened?.Invoke();
+        }
+        else
+        {
+            var outage = _time.GetElapsedTime(Volatile.Read(ref _openedAt));
+            LogMessages.BreakerClosed(_log, ConnectionName, outage.TotalSeconds);
+            Closed?.Invoke(outage);
+        }
+    }
+}

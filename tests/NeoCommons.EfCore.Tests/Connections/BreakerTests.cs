@@ -1,0 +1,274 @@
+using Microsoft.EntityFrameworkCore;
+using NeoCommons.EfCore.Testing;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.Connections;
+
+/// <summary>A server that does not answer costs its callers nothing, the others nothing, and nobody anything when it is back.</summary>
+public sealed class BreakerTests(TestServers servers)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Callers_of_a_silent_server_are_refused_without_a_try()
+    {
+        await using var proxied = await ProxiedAsync(row => row with { PoolTimeout = TimeSpan.FromSeconds(1) });
+        proxied.Proxy.Blackhole();
+        proxied.Proxy.Cut();
+        await proxied.FailUntilOpenAsync();
+        proxied.Proxy.ResetCounters();
+
+        var refusals = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => proxied.RefusalAsync()));
+
+        Assert.All(
+            refusals,
+            refusal =>
+            {
+                Assert.Equal(ConnectionUnavailableReason.CircuitOpen, refusal.Reason);
+                Assert.Equal(TimeSpan.FromMilliseconds(500), refusal.RetryAfter);
+                Assert.IsType<ConnectionUnavailableException>(refusal.InnerException);
+                Assert.Contains(proxied.Row.Name, refusal.Message, StringComparison.Ordinal);
+            }
+        );
+
+        // None of theirs: one of those that look for the server.
+        Assert.InRange(proxied.Proxy.Counters.Connections, 0, 2);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_tenants_context_is_refused_too_and_works_again_when_the_server_is_back(bool async)
+    {
+        await using var proxied = await ProxiedAsync();
+        var tenant = await proxied.App.AddTenantAsync(proxied.Direct, "acme", proxied.Row.Name);
+        await using var context = await proxied.App.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        Assert.Equal("acme", (await context.Items.SingleAsync(Ct)).Owner);
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+
+        var refusal = async
+            ? await Record.ExceptionAsync(() => context.Items.SingleAsync(Ct))
+            : Record.Exception(() => context.Items.Single());
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+
+        var unavailable = Assert.IsType<ConnectionUnavailableException>(refusal);
+        Assert.Equal(ConnectionUnavailableReason.CircuitOpen, unavailable.Reason);
+        Assert.Equal("acme", async ? (await context.Items.SingleAsync(Ct)).Owner : context.Items.Single().Owner);
+    }
+
+    [Fact]
+    public async Task Other_connections_do_not_notice()
+    {
+        await using var proxied = await ProxiedAsync();
+        var other = await proxied.App.AddDatabaseAsync();
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+
+        await using var connection = await proxied.App.Connections.OpenConnectionAsync(other.Name, Ct);
+
+        Assert.True(await RuntimeApp.PidAsync(connection) > 0);
+    }
+
+    [Fact]
+    public async Task Nobody_has_to_ask_for_the_server_to_be_found_again_and_then_nothing_asks_any_more()
+    {
+        await using var proxied = await ProxiedAsync();
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+
+        proxied.Proxy.Restore();
+
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen && !proxied.Breaker.IsWatching);
+        await using var connection = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
+        Assert.True(await RuntimeApp.PidAsync(connection) > 0);
+    }
+
+    [Fact]
+    public async Task A_silent_server_is_noticed_where_connections_break_in_use()
+    {
+        await using var proxied = await ProxiedAsync(row => row with { PoolTimeout = TimeSpan.FromSeconds(1) });
+        await using var connection = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
+        proxied.Proxy.Blackhole();
+
+        await using (var command = new NpgsqlCommand("SELECT 1", connection) { CommandTimeout = 1 })
+        {
+            await Assert.ThrowsAnyAsync<NpgsqlException>(() => command.ExecuteNonQueryAsync(Ct));
+        }
+
+        // Nobody opens one: what broke was enough for it to be looked at.
+        await Eventually.TrueAsync(() => proxied.Breaker.IsOpen);
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+    }
+
+    [Fact]
+    public async Task Killed_backends_open_nothing_where_the_server_takes_connections()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var breaker = (await app.AcquireAsync(row.Name)).Breaker;
+        for (var round = 0; round < 5; round++)
+        {
+            var open = await Task.WhenAll(
+                Enumerable.Range(0, 10).Select(_ => app.Connections.OpenConnectionAsync(row.Name, Ct).AsTask())
+            );
+            await app.KillBackendsAsync(row);
+            foreach (var connection in open)
+            {
+                await Assert.ThrowsAnyAsync<NpgsqlException>(() => RuntimeApp.PidAsync(connection));
+                await connection.DisposeAsync();
+                Assert.False(breaker.IsOpen);
+            }
+        }
+
+        await Eventually.TrueAsync(() => !breaker.IsWatching);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_refused_login_or_database_is_no_outage(bool wrongPassword)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row =>
+            wrongPassword
+                ? row with
+                {
+                    Password = Secret.FromText("wrong"),
+                }
+                : row with
+                {
+                    Database = "no_such_database",
+                }
+        );
+        for (var i = 0; i < 20; i++)
+        {
+            var refusal = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+                await app.Connections.OpenConnectionAsync(row.Name, Ct)
+            );
+            Assert.NotEqual(ConnectionUnavailableReason.CircuitOpen, refusal.Reason);
+        }
+    }
+
+    [Fact]
+    public async Task A_pool_that_is_used_up_is_no_outage()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row =>
+            row with
+            {
+                MaxPoolSize = 1,
+                PoolTimeout = TimeSpan.FromSeconds(1),
+            }
+        );
+        await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+
+        var refusals = await Task.WhenAll(
+            Enumerable
+                .Range(0, 20)
+                .Select(_ =>
+                    Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+                        await app.Connections.OpenConnectionAsync(row.Name, Ct)
+                    )
+                )
+        );
+
+        Assert.All(refusals, refusal => Assert.Equal(ConnectionUnavailableReason.PoolExhausted, refusal.Reason));
+        Assert.False((await app.AcquireAsync(row.Name)).Breaker.IsOpen);
+    }
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(3600, false)]
+    public async Task After_a_long_outage_the_pool_is_built_anew(int rebuildAfterSeconds, bool isRebuilt)
+    {
+        await using var proxied = await ProxiedAsync(
+            settings: new()
+            {
+                ["NeoCommons:Connections:Breaker:RebuildAfter"] = $"{TimeSpan.FromSeconds(rebuildAfterSeconds)}",
+            }
+        );
+        var before = await proxied.App.AcquireAsync(proxied.Row.Name);
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !before.Breaker.IsOpen);
+
+        var after = await proxied.App.AcquireAsync(proxied.Row.Name);
+
+        Assert.Equal(isRebuilt, !ReferenceEquals(before, after));
+    }
+
+    [Fact]
+    public async Task A_closed_pool_asks_no_more()
+    {
+        await using var proxied = await ProxiedAsync();
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+        await proxied.App.Connections.CloseAllAsync();
+        proxied.Proxy.Restore();
+        proxied.Proxy.ResetCounters();
+
+        await Task.Delay(TimeSpan.FromSeconds(1.5), Ct);
+
+        Assert.Equal(0, proxied.Proxy.Counters.Connections);
+    }
+
+    private async Task<Proxied> ProxiedAsync(
+        Func<DatabaseConnection, DatabaseConnection>? change = null,
+        Dictionary<string, string?>? settings = null
+    )
+    {
+        var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        var app = new RuntimeApp(servers.Postgres, settings);
+        var direct = await app.NewDatabaseAsync();
+        var row = direct with { Host = proxy.Host, Port = proxy.Port };
+        row = change is null ? row : change(row);
+        app.Registry.Set(row);
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        return new Proxied(app, proxy, row, direct, (await app.AcquireAsync(row.Name)).Breaker);
+    }
+
+    private sealed record Proxied(
+        RuntimeApp App,
+        TcpFaultProxy Proxy,
+        DatabaseConnection Row,
+        DatabaseConnection Direct,
+        ConnectionBreaker Breaker
+    ) : IAsyncDisposable
+    {
+        public Task<ConnectionUnavailableException> RefusalAsync() =>
+            Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+                await App.Connections.OpenConnectionAsync(Row.Name, Ct)
+            );
+
+        /// <summary>As a server does that is stopped.</summary>
+        public void Stop()
+        {
+            Proxy.RefuseConnections();
+            Proxy.Cut();
+        }
+
+        /// <summary>Uses connections until callers are refused; one that was idle and is dead is handed out at first.</summary>
+        public Task FailUntilOpenAsync() =>
+            Eventually.TrueAsync(async () =>
+            {
+                try
+                {
+                    await using var connection = await App.Connections.OpenConnectionAsync(Row.Name, Ct);
+                    await RuntimeApp.PidAsync(connection);
+                }
+                catch (Exception e) when (e is ConnectionUnavailableException or NpgsqlException) { }
+
+                return Breaker.IsOpen;
+            });
+
+        public async ValueTask DisposeAsync()
+        {
+            await App.DisposeAsync();
+            await Proxy.DisposeAsync();
+        }
+    }
+}
