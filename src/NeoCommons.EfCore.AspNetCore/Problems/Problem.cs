@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
 using Npgsql;
 
 namespace NeoCommons.EfCore.AspNetCore;
@@ -85,7 +86,8 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
         {
             PostgresException { SqlState: "57P01" or "57P02" or "57P03" } => true,
             NpgsqlException e => e.IsTransient,
-            InvalidOperationException or DbUpdateException => exception.InnerException is { } inner
+            InvalidOperationException or DbUpdateException or RetryLimitExceededException => exception.InnerException
+                is { } inner
                 && IsLostDatabase(inner),
             _ => false,
         };

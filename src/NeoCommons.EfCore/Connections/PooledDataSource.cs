@@ -124,8 +124,13 @@ internal sealed class PooledDataSource : IDisposable
             Passwords.Accepted(connection);
             return connection;
         }
-        catch
+        catch (Exception e)
         {
+            if (e is PostgresException { SqlState: ['2', '8', ..] } refusal)
+            {
+                Passwords.Refuse(Passwords.Given(async: true, ct) ?? Row.Password, refusal);
+            }
+
             Passwords.Ended(async: true, ct);
             throw;
         }

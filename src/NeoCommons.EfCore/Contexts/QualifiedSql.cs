@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Data.Common;
 using System.Text;
 
 namespace NeoCommons.EfCore;
@@ -43,6 +44,16 @@ internal static class QualifiedSql
         }
 
         return known.Result;
+    }
+
+    /// <summary>Gives a command the tenant's schema, and puts what is to be said first before it.</summary>
+    public static void Apply(DbCommand command, SchemaName schema, string? prefix)
+    {
+        var sql = prefix + For(command.CommandText, schema);
+        if (!ReferenceEquals(sql, command.CommandText))
+        {
+            command.CommandText = sql;
+        }
     }
 
     private static string Qualify(string sql, string schema)

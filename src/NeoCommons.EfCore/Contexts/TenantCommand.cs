@@ -34,7 +34,12 @@ internal sealed class TenantCommand(RelationalCommandBuilderDependencies depende
         try
         {
             var command = base.CreateDbCommand(parameterObject, commandId, commandMethod);
-            lease.Pass(command, IsForeign(parameterObject.CommandSource));
+            var isForeign = IsForeign(parameterObject.CommandSource);
+            lease.Pass(
+                command,
+                isForeign,
+                isQuery: !isForeign && parameterObject.CommandSource == CommandSource.LinqQuery
+            );
             return command;
         }
         catch when (commandMethod == DbCommandMethod.ExecuteReader)

@@ -35,6 +35,9 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     public bool IsReadOnly => _binding is { IsReadOnly: true };
 
+    /// <summary>Whether anything but a query has been sent since this was set to false.</summary>
+    public bool MayHaveWritten { get; set; }
+
     /// <summary>Gives the context its tenant and its connection, and takes over the source's lease.</summary>
     /// <exception cref="TenantIsolationException">The connection's pooler keeps no search path.</exception>
     public void Begin(
@@ -166,9 +169,12 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     /// <summary>Lets EF execute a command, with the tenant's schema in its SQL.</summary>
     /// <param name="command">The command.</param>
     /// <param name="isForeign">Whether its SQL is not EF's own.</param>
+    /// <param name="isQuery">Whether it only reads.</param>
     /// <exception cref="TenantIsolationException">It is not on the connection that this lease binds.</exception>
-    public void Pass(DbCommand command, bool isForeign)
+    public void Pass(DbCommand command, bool isForeign, bool isQuery)
     {
+        MayHaveWritten |= !isQuery;
+
         // A connection that is closed is opened by EF next, and bound.
         if (
             !ReferenceEquals(command.Connection, Connection)
@@ -215,19 +221,8 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
     }
 
-    private void Qualify(DbCommand command, bool isForeign)
-    {
-        var sql = QualifiedSql.For(command.CommandText, Tenant!.Schema);
-        if (isForeign || IsReadOnly)
-        {
-            sql = _binding!.Prefix + sql;
-        }
-
-        if (!ReferenceEquals(sql, command.CommandText))
-        {
-            command.CommandText = sql;
-        }
-    }
+    private void Qualify(DbCommand command, bool isForeign) =>
+        QualifiedSql.Apply(command, Tenant!.Schema, isForeign || IsReadOnly ? _binding!.Prefix : null);
 
     public void ResetState()
     {

@@ -146,7 +146,9 @@ public static class TenantDbContextBuilderExtensions
     {
         var connections = provider.GetRequiredService<IOptions<ConnectionOptions>>().Value;
         var options = new DbContextOptionsBuilder<TContext>();
-        options.UseApplicationServiceProvider(provider).UseNpgsql();
+        options
+            .UseApplicationServiceProvider(provider)
+            .UseNpgsql(npgsql => npgsql.ExecutionStrategy(d => new TenantExecutionStrategy(d)));
         ((IDbContextOptionsBuilderInfrastructure)options).AddOrUpdateExtension(
             new TenantOptionsExtension(new TenantContextSettings { SharedSchemas = [.. connections.AllSharedSchemas] })
         );

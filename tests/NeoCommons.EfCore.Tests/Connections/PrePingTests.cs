@@ -68,7 +68,7 @@ public sealed class PrePingTests(TestServers servers)
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Without_pre_ping_a_context_fails_on_a_dead_connection(bool async)
+    public async Task Without_pre_ping_a_context_meets_the_dead_connection_with_what_it_cannot_repeat(bool async)
     {
         var (app, row, time) = await WithDeadIdleConnectionsAsync(prePing: false);
         await using var _ = app;
@@ -77,8 +77,8 @@ public sealed class PrePingTests(TestServers servers)
 
         await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
         var failure = async
-            ? await Record.ExceptionAsync(() => context.Items.SingleAsync(Ct))
-            : Record.Exception(() => context.Items.Single());
+            ? await Record.ExceptionAsync(() => context.Database.ExecuteSqlAsync($"DELETE FROM items", Ct))
+            : Record.Exception(() => context.Database.ExecuteSql($"DELETE FROM items"));
 
         Assert.NotNull(failure);
         Assert.Contains(Chain(failure), e => e is NpgsqlException);

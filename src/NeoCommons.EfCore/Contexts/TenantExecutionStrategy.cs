@@ -1,0 +1,93 @@
+using System.Transactions;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Storage;
+using Npgsql;
+using Npgsql.EntityFrameworkCore.PostgreSQL;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Tries again, after a fault that passes, what certainly did not happen.</summary>
+/// <remarks>
+/// <para>
+/// A query, always; what writes, only where the server has said that it was rolled back: when a connection breaks under a
+/// commit, nobody knows whether it was one, and doing it again might do it twice. Never within a transaction of the
+/// application, which has to begin again as a whole. A server that cannot be reached is <see cref="ConnectionBreaker"/>'s.
+/// </para>
+/// <para>
+/// Unlike Npgsql's, it is silent about it to EF, which would read every result into memory before it hands out the first
+/// row, and would refuse transactions of the application. What breaks while rows are being read is therefore not repeated.
+/// </para>
+/// </remarks>
+internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies dependencies)
+    : NpgsqlRetryingExecutionStrategy(dependencies, Retries, LongestDelay, errorCodesToAdd: null)
+{
+    // And the two tries that need none: what is Execute's here, and the base class's first.
+    private const int Retries = 2;
+
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromMilliseconds(500);
+
+    public override bool RetriesOnFailure => false;
+
+    private DbContext Context => Dependencies.CurrentContext.Context;
+
+    /// <summary>The first try is made without what EF needs for more: it costs an operation nothing.</summary>
+    public override TResult Execute<TState, TResult>(
+        TState state,
+        Func<DbContext, TState, TResult> operation,
+        Func<DbContext, TState, ExecutionResult<TResult>>? verifySucceeded
+    )
+    {
+        if (Current is null)
+        {
+            try
+            {
+                Begin();
+                return operation(Context, state);
+            }
+            catch (Exception e) when (CallOnWrappedException(e, ShouldRetryOn))
+            {
+                // The next try is the strategy's.
+            }
+        }
+
+        return base.Execute(state, operation, verifySucceeded);
+    }
+
+    public override async Task<TResult> ExecuteAsync<TState, TResult>(
+        TState state,
+        Func<DbContext, TState, CancellationToken, Task<TResult>> operation,
+        Func<DbContext, TState, CancellationToken, Task<ExecutionResult<TResult>>>? verifySucceeded,
+        CancellationToken cancellationToken = default
+    )
+    {
+        if (Current is null)
+        {
+            try
+            {
+                Begin();
+                return await operation(Context, state, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e)
+                when (!cancellationToken.IsCancellationRequested && CallOnWrappedException(e, ShouldRetryOn))
+            {
+                // The next try is the strategy's.
+            }
+        }
+
+        return await base.ExecuteAsync(state, operation, verifySucceeded, cancellationToken).ConfigureAwait(false);
+    }
+
+    protected override bool ShouldRetryOn(Exception? exception) =>
+        exception is not null
+        && base.ShouldRetryOn(exception)
+        && Transaction.Current is null
+        && Context.GetService<IRelationalConnection>().CurrentTransaction is null
+        && (IsRolledBack(exception) || !Context.GetService<TenantLease>().MayHaveWritten);
+
+    private void Begin() => Context.GetService<TenantLease>().MayHaveWritten = false;
+
+    // 40003, "statement completion unknown", is of the class too. A server that ends a session (57P01) may have committed.
+    private static bool IsRolledBack(Exception e) =>
+        e is PostgresException { SqlState: not "40003" and (['4', '0', ..] or ['5', '3', ..] or ['5', '5', ..]) };
+}
