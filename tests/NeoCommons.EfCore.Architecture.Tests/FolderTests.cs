@@ -50,7 +50,7 @@ public sealed class FolderTests
         // Uses that exist and point the right way: were they not seen, a wrong one would not be either.
         var uses = Uses(Repository.Core).ToHashSet();
 
-        Assert.Contains(new Use("ConnectionProbe", "HealthChecks", "ConnectionUnavailableReason", "Connections"), uses);
+        Assert.Contains(new Use("ConnectionsHealthCheck", "HealthChecks", "ConnectionMonitor", "Connections"), uses);
         Assert.Contains(new Use("TenantDataSources", "Connections", "LogMessages", "Diagnostics"), uses);
         Assert.Contains(new Use("TenantDbContextFactory", "Contexts", "SearchPath", "Connections"), uses);
         Assert.Contains(new Use("CurrentTenantDbContextFactory", "Contexts", "Tenant", "Tenants"), uses);

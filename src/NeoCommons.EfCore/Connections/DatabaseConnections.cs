@@ -9,7 +9,9 @@ internal sealed class DatabaseConnections(
     TenantDataSources sources,
     ITenantStore tenants,
     SearchPath searchPath,
-    ConnectionOpening opening
+    ConnectionOpening opening,
+    IConnectionRegistry registry,
+    ConnectionMonitor monitor
 ) : IDatabaseConnections
 {
     /// <summary>However often a row changes while a caller waits for its pool.</summary>
@@ -75,6 +77,19 @@ internal sealed class DatabaseConnections(
         ArgumentException.ThrowIfNullOrEmpty(connectionName);
         return sources.Meter.Read(connectionName);
     }
+
+    public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> CheckAsync(
+        string? connectionName = null,
+        CancellationToken ct = default
+    ) =>
+        await monitor
+            .LookAsync(
+                connectionName is null ? await registry.ListAsync(ct).ConfigureAwait(false)
+                    : await registry.FindAsync(connectionName, ct).ConfigureAwait(false) is { } row ? [row]
+                    : throw new ConnectionNotFoundException(connectionName),
+                ct
+            )
+            .ConfigureAwait(false);
 
     public Task CloseAsync(string connectionName)
     {

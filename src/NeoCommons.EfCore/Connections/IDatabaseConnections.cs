@@ -49,6 +49,19 @@ public interface IDatabaseConnections
     PoolMetrics GetPoolMetrics(string connectionName);
 
     /// <summary>
+    /// Looks at a connection now, or at all, as the health checks do in the background: a session of the pool, or one beside it
+    /// where none is idle. A connection that this process has not used is not looked at.
+    /// </summary>
+    /// <param name="connectionName">The connection; null: all of them.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <returns>How each is, by name. One that cannot be used is an answer, no exception.</returns>
+    /// <exception cref="ConnectionNotFoundException">No connection of this name is registered.</exception>
+    ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> CheckAsync(
+        string? connectionName = null,
+        CancellationToken ct = default
+    );
+
+    /// <summary>
     /// Closes the pool of a connection: idle connections at once, leased ones when they come back, at the latest after
     /// <see cref="ConnectionOptions.DrainTimeout"/>. The next use builds a new pool. A name without a pool is no error.
     /// </summary>

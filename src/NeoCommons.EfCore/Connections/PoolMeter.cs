@@ -32,23 +32,44 @@ internal sealed class PoolMeter : IDisposable
         _listener.Start();
     }
 
+    /// <summary>The pool of one connection.</summary>
     public PoolMetrics Read(string connectionName)
     {
         lock (_reading)
         {
-            _observed = new(StringComparer.Ordinal);
-            _listener.RecordObservableInstruments();
-            _observed.TryGetValue(connectionName, out var now);
-            _pending.TryGetValue(connectionName, out var waiting);
-            return new PoolMetrics
-            {
-                ConnectionName = connectionName,
-                Idle = now?.Idle ?? 0,
-                Active = now?.Active ?? 0,
-                Max = now?.Max ?? 0,
-                Pending = waiting?.Pending ?? 0,
-            };
+            Observe();
+            return Of(connectionName);
         }
+    }
+
+    /// <summary>The pools of all connections, in one look.</summary>
+    public IReadOnlyDictionary<string, PoolMetrics> ReadAll()
+    {
+        lock (_reading)
+        {
+            Observe();
+            return _observed.Keys.ToDictionary(name => name, Of, StringComparer.Ordinal);
+        }
+    }
+
+    private void Observe()
+    {
+        _observed = new(StringComparer.Ordinal);
+        _listener.RecordObservableInstruments();
+    }
+
+    private PoolMetrics Of(string connectionName)
+    {
+        _observed.TryGetValue(connectionName, out var now);
+        _pending.TryGetValue(connectionName, out var waiting);
+        return new PoolMetrics
+        {
+            ConnectionName = connectionName,
+            Idle = now?.Idle ?? 0,
+            Active = now?.Active ?? 0,
+            Max = now?.Max ?? 0,
+            Pending = waiting?.Pending ?? 0,
+        };
     }
 
     public void Dispose() => _listener.Dispose();

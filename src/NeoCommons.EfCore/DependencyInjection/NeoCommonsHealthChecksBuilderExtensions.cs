@@ -1,6 +1,4 @@
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Options;
 using NeoCommons.EfCore;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -9,10 +7,15 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class NeoCommonsHealthChecksBuilderExtensions
 {
     /// <summary>
-    /// Adds <c>neocommons-connections</c>, which asks each database that is in use <c>SELECT 1</c>, and
-    /// <c>neocommons-pools</c>, which reads the pools of this process. Both are tagged <c>ready</c> and carry a
-    /// <see cref="ConnectionHealth"/> per connection in their data.
+    /// Adds <c>neocommons-connections</c>, how each database that is in use answers and how large its catalog is, and
+    /// <c>neocommons-pools</c>, how full the pools of this process are. Both are tagged <c>ready</c> and carry a
+    /// <see cref="ConnectionHealth"/> per connection in their data. And <c>neocommons-live</c>, tagged <c>live</c>, which is
+    /// healthy while the process answers: a database that is away is no reason to restart it.
     /// </summary>
+    /// <remarks>
+    /// They answer from memory: a monitor looks at the connections in the background, every
+    /// <see cref="ConnectionHealthOptions.Interval"/>, while the host runs.
+    /// </remarks>
     /// <param name="builder">The builder.</param>
     /// <param name="configure">Thresholds; validated at start.</param>
     /// <param name="failureStatus">The status when nothing works. <value>Default: <see cref="HealthStatus.Unhealthy"/>.</value></param>
@@ -23,13 +26,10 @@ public static class NeoCommonsHealthChecksBuilderExtensions
     )
     {
         ArgumentNullException.ThrowIfNull(builder);
-        builder.Services.TryAddSingleton<ConnectionProbe>();
-        builder.Services.AddOptions<ConnectionHealthOptions>().Configure(configure ?? (_ => { })).ValidateOnStart();
-        builder.Services.TryAddEnumerable(
-            ServiceDescriptor.Singleton<IValidateOptions<ConnectionHealthOptions>, ConnectionHealthOptionsValidation>()
-        );
+        builder.Services.AddOptions<ConnectionHealthOptions>().Configure(configure ?? (_ => { }));
         return builder
             .AddCheck<ConnectionsHealthCheck>("neocommons-connections", failureStatus, ["ready"])
-            .AddCheck<PoolsHealthCheck>("neocommons-pools", failureStatus, ["ready"]);
+            .AddCheck<PoolsHealthCheck>("neocommons-pools", failureStatus, ["ready"])
+            .AddCheck("neocommons-live", () => HealthCheckResult.Healthy("The process answers."), ["live"]);
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using NeoCommons.EfCore;
 
@@ -9,8 +10,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class NeoCommonsServiceCollectionExtensions
 {
     /// <summary>
-    /// Adds the runtime: pools, current tenant, raw connections. Options come from sections
-    /// <c>NeoCommons:Connections</c> and <c>NeoCommons:Naming</c> and are validated at start, all faults at once.
+    /// Adds the runtime: pools, current tenant, raw connections, and a monitor that looks at the connections in use. Options come
+    /// from sections <c>NeoCommons:Connections</c>, <c>NeoCommons:Health</c> and <c>NeoCommons:Naming</c> and are validated at start, all faults at once.
     /// </summary>
     /// <remarks>
     /// Tenants and connections come from <see cref="ITenantStore"/> and <see cref="IConnectionRegistry"/>: call
@@ -31,6 +32,10 @@ public static class NeoCommonsServiceCollectionExtensions
                 .AddOptions<ConnectionOptions>()
                 .Bind(configuration.GetSection("NeoCommons:Connections"))
                 .ValidateOnStart();
+            services
+                .AddOptions<ConnectionHealthOptions>()
+                .Bind(configuration.GetSection("NeoCommons:Health"))
+                .ValidateOnStart();
             services.AddOptions<SchemaNaming>().Bind(configuration.GetSection("NeoCommons:Naming")).ValidateOnStart();
         }
 
@@ -39,6 +44,9 @@ public static class NeoCommonsServiceCollectionExtensions
         );
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IValidateOptions<SchemaNaming>, SchemaNamingValidation>()
+        );
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<ConnectionHealthOptions>, ConnectionHealthOptionsValidation>()
         );
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IPostConfigureOptions<ConnectionOptions>, ApplicationNameDefault>()
@@ -54,6 +62,14 @@ public static class NeoCommonsServiceCollectionExtensions
             s.GetRequiredService<IOptions<ConnectionOptions>>().Value,
             s.GetRequiredService<TimeProvider>()
         ));
+        services.TryAddSingleton<CatalogPressures>();
+        services.TryAddSingleton<ConnectionProbe>();
+        services.TryAddSingleton<ConnectionMonitor>();
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IHostedService, ConnectionMonitor>(s =>
+                s.GetRequiredService<ConnectionMonitor>()
+            )
+        );
         services.TryAddSingleton<IDatabaseConnections, DatabaseConnections>();
         services.TryAddScoped<ITenantContext, TenantContext>();
         return new NeoCommonsBuilder(services, configuration);

@@ -48,4 +48,11 @@ internal static partial class LogMessages
         "Connection {Connection} was out of order for long: new leases use a new pool, the old one drains"
     )]
     public static partial void PoolRebuilt(ILogger logger, string connection);
+
+    [LoggerMessage(
+        3001,
+        LogLevel.Warning,
+        "The connections could not be looked at; health checks report what was seen before"
+    )]
+    public static partial void ConnectionsNotLookedAt(ILogger logger, Exception exception);
 }

@@ -1,29 +1,23 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Options;
 
 namespace NeoCommons.EfCore;
 
-/// <summary>Reports which registered databases can be reached, one entry each.</summary>
+/// <summary>Reports which registered databases can be reached, one entry each; talks to none while the monitor runs.</summary>
 /// <remarks>
 /// Degraded where some cannot: the tenants of the others go on, and an orchestrator that took the process away would
 /// stop them too. The registration's failure status where none can.
 /// </remarks>
-internal sealed class ConnectionsHealthCheck(
-    IConnectionRegistry registry,
-    ConnectionProbe probe,
-    IOptions<ConnectionHealthOptions> options
-) : IHealthCheck
+internal sealed class ConnectionsHealthCheck(ConnectionMonitor monitor) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(
         HealthCheckContext context,
         CancellationToken cancellationToken = default
     )
     {
-        IReadOnlyList<DatabaseConnection> rows;
         try
         {
-            rows = await registry.ListAsync(cancellationToken).ConfigureAwait(false);
+            var found = await monitor.ReadAsync(cancellationToken).ConfigureAwait(false);
+            return ConnectionsReport.Make(found, context, "can be used");
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -32,20 +26,5 @@ internal sealed class ConnectionsHealthCheck(
                 "The registry of connections cannot be read."
             );
         }
-
-        var found = new ConcurrentDictionary<string, ConnectionHealth>(StringComparer.Ordinal);
-        var parallel = new ParallelOptions
-        {
-            MaxDegreeOfParallelism = options.Value.Parallelism,
-            CancellationToken = cancellationToken,
-        };
-        await Parallel
-            .ForEachAsync(
-                rows,
-                parallel,
-                async (row, ct) => found[row.Name] = await probe.LookAsync(row, ct).ConfigureAwait(false)
-            )
-            .ConfigureAwait(false);
-        return ConnectionsReport.Make(found, context, "can be used");
     }
 }

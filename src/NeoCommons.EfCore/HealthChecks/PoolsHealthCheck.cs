@@ -3,7 +3,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace NeoCommons.EfCore;
 
 /// <summary>Reports how full the pools of this process are; talks to no database.</summary>
-internal sealed class PoolsHealthCheck(IConnectionRegistry registry, ConnectionProbe probe) : IHealthCheck
+internal sealed class PoolsHealthCheck(ConnectionMonitor monitor) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(
         HealthCheckContext context,
@@ -12,12 +12,8 @@ internal sealed class PoolsHealthCheck(IConnectionRegistry registry, ConnectionP
     {
         try
         {
-            var rows = await registry.ListAsync(cancellationToken).ConfigureAwait(false);
-            return ConnectionsReport.Make(
-                rows.ToDictionary(r => r.Name, probe.LookAtPool, StringComparer.Ordinal),
-                context,
-                "have room"
-            );
+            var found = await monitor.ReadPoolsAsync(cancellationToken).ConfigureAwait(false);
+            return ConnectionsReport.Make(found, context, "have room");
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

@@ -8,7 +8,7 @@ public sealed record ConnectionHealth
 
     /// <summary>
     /// Why, where it is not healthy: <c>inactive</c>, <c>not used yet</c>, <c>slow</c>, <c>saturated</c>, <c>timeout</c>,
-    /// what is wrong with its secret, such as <c>secret is for another database</c>, or the name of a
+    /// <c>catalog pressure</c>, <c>not looked at yet</c>, the name of a check of the application, what is wrong with its secret, such as <c>secret is for another database</c>, or the name of a
     /// <see cref="ConnectionUnavailableReason"/>; with <c>InvalidConfiguration</c> what is wrong in its row: <c>host, port</c>.
     /// </summary>
     public string? Reason { get; init; }
@@ -21,6 +21,12 @@ public sealed record ConnectionHealth
 
     /// <summary>How long leasing a connection and <c>SELECT 1</c> took together, in milliseconds; null where not tried.</summary>
     public double? ResponseMilliseconds { get; init; }
+
+    /// <summary>How long ago the server was asked, in seconds; null where this is an answer of now.</summary>
+    public double? AgeSeconds { get; init; }
+
+    /// <summary>How large the database's catalog is; null where it was not counted yet.</summary>
+    public CatalogPressure? Catalog { get; init; }
 
     /// <summary>The pool in this process.</summary>
     public required PoolMetrics Pool { get; init; }

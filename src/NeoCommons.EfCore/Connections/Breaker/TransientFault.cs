@@ -1,0 +1,33 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Which faults pass by themselves.</summary>
+internal static class TransientFault
+{
+    /// <summary>Whether the same work may succeed a moment later.</summary>
+    public static bool Is(Exception? e) =>
+        e switch
+        {
+            // The session was ended by an administrator: another one works.
+            PostgresException { SqlState: "57P01" or "57P05" } => true,
+            NpgsqlException npgsql => npgsql.IsTransient,
+            ConnectionUnavailableException unavailable => unavailable.Reason
+                is ConnectionUnavailableReason.CircuitOpen
+                    or ConnectionUnavailableReason.Unreachable
+                    or ConnectionUnavailableReason.PoolExhausted
+                    or ConnectionUnavailableReason.Replaced
+                || (unavailable.Reason == ConnectionUnavailableReason.Refused && Is(unavailable.InnerException)),
+            TenantUnavailableException { RetryAfter: not null } => true,
+            _ => false,
+        };
+
+    /// <summary>How long whoever threw it says to wait; null where he does not say.</summary>
+    public static TimeSpan? RetryAfter(Exception? e) =>
+        e switch
+        {
+            ConnectionUnavailableException unavailable => unavailable.RetryAfter,
+            TenantUnavailableException tenant => tenant.RetryAfter,
+            _ => null,
+        };
+}

@@ -1,0 +1,62 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>What is known of the catalogs of the databases in use: looked at now and then, since counting takes a while.</summary>
+internal sealed class CatalogPressures(IOptions<ConnectionHealthOptions> options, TimeProvider time)
+{
+    private const string Count = """
+        SELECT (SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+            (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384),
+            pg_catalog.pg_total_relation_size('pg_catalog.pg_class') + pg_catalog.pg_total_relation_size('pg_catalog.pg_attribute')
+        """;
+
+    private readonly ConcurrentDictionary<string, Seen> _seen = new(StringComparer.Ordinal);
+
+    /// <summary>What was counted last; null where nothing was.</summary>
+    public CatalogPressure? Find(string connectionName) => _seen.GetValueOrDefault(connectionName)?.Pressure;
+
+    /// <summary>All that was counted, by connection.</summary>
+    public IEnumerable<KeyValuePair<string, CatalogPressure>> All =>
+        _seen.Select(seen => KeyValuePair.Create(seen.Key, seen.Value.Pressure));
+
+    /// <summary>Counts, where the last count is old.</summary>
+    public async ValueTask LookAsync(string connectionName, NpgsqlConnection connection, CancellationToken ct)
+    {
+        if (
+            _seen.TryGetValue(connectionName, out var last)
+            && time.GetElapsedTime(last.At) < options.Value.CatalogInterval
+        )
+        {
+            return;
+        }
+
+        var command = new NpgsqlCommand(Count, connection);
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        await reader.ReadAsync(ct).ConfigureAwait(false);
+        _seen[connectionName] = new Seen(
+            new CatalogPressure
+            {
+                Schemas = reader.GetInt64(0),
+                Relations = reader.GetInt64(1),
+                CatalogBytes = reader.GetInt64(2),
+            },
+            time.GetTimestamp()
+        );
+    }
+
+    /// <summary>Forgets the databases of connections that are no more.</summary>
+    public void Keep(IReadOnlySet<string> connectionNames)
+    {
+        foreach (var name in _seen.Keys.Where(name => !connectionNames.Contains(name)))
+        {
+            _seen.TryRemove(name, out _);
+        }
+    }
+
+    private sealed record Seen(CatalogPressure Pressure, long At);
+}

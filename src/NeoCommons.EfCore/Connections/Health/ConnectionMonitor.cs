@@ -1,0 +1,147 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Looks at each connection in use in the background, so that whoever asks how they are gets an answer from memory.</summary>
+/// <remarks>
+/// It runs with the host. Without one, or before it starts, each question is a look. It never makes a pool: what was not
+/// used is not looked at; and it waits for a free connection as anybody does, so that a pool does not grow by it.
+/// </remarks>
+internal sealed class ConnectionMonitor(
+    IConnectionRegistry registry,
+    TenantDataSources sources,
+    ConnectionProbe probe,
+    CatalogPressures catalogs,
+    IOptions<ConnectionHealthOptions> options,
+    TimeProvider time,
+    ILogger<ConnectionMonitor> log
+) : BackgroundService
+{
+    // Three looks that were left out: something is wrong with the monitor itself.
+    private const int LooksOfPatience = 3;
+
+    private readonly ConcurrentDictionary<string, Seen> _seen = new(StringComparer.Ordinal);
+    private volatile bool _isRunning;
+
+    /// <summary>How a connection is, or all are: from memory while the monitor runs, else by a look now.</summary>
+    public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> ReadAsync(CancellationToken ct)
+    {
+        if (!_isRunning)
+        {
+            return await LookAsync(await registry.ListAsync(ct).ConfigureAwait(false), ct).ConfigureAwait(false);
+        }
+
+        var rows = await registry.ListAsync(ct).ConfigureAwait(false);
+        var pools = sources.Meter.ReadAll();
+        var all = new Dictionary<string, ConnectionHealth>(rows.Count, StringComparer.Ordinal);
+        foreach (var row in rows)
+        {
+            all[row.Name] = Remembered(row, pools);
+        }
+
+        return all;
+    }
+
+    /// <summary>How full the pools of this process are.</summary>
+    public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> ReadPoolsAsync(CancellationToken ct)
+    {
+        var rows = await registry.ListAsync(ct).ConfigureAwait(false);
+        var pools = sources.Meter.ReadAll();
+        return rows.ToDictionary(
+            row => row.Name,
+            row => probe.LookAtPool(row, pools.GetValueOrDefault(row.Name)),
+            StringComparer.Ordinal
+        );
+    }
+
+    /// <summary>Looks at connections now.</summary>
+    public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> LookAsync(
+        IReadOnlyList<DatabaseConnection> rows,
+        CancellationToken ct
+    )
+    {
+        var found = new ConcurrentDictionary<string, ConnectionHealth>(StringComparer.Ordinal);
+        var parallel = new ParallelOptions
+        {
+            MaxDegreeOfParallelism = options.Value.Parallelism,
+            CancellationToken = ct,
+        };
+        await Parallel
+            .ForEachAsync(
+                rows,
+                parallel,
+                async (row, ct) =>
+                {
+                    var health = await probe.LookAsync(row, ct).ConfigureAwait(false);
+                    found[row.Name] = probe.Judge(health);
+                    _seen[row.Name] = new Seen(health, time.GetTimestamp());
+                }
+            )
+            .ConfigureAwait(false);
+        return found;
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        // What is asked first has an answer of the first look.
+        using var timer = new PeriodicTimer(options.Value.Interval, time);
+        try
+        {
+            do
+            {
+                await LookAtUsedAsync(stoppingToken).ConfigureAwait(false);
+                _isRunning = true;
+            } while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The host stops.
+        }
+        finally
+        {
+            _isRunning = false;
+        }
+    }
+
+    private async Task LookAtUsedAsync(CancellationToken ct)
+    {
+        try
+        {
+            var rows = await registry.ListAsync(ct).ConfigureAwait(false);
+            await LookAsync([.. rows.Where(row => sources.IsInUse(row.Name))], ct).ConfigureAwait(false);
+            var names = rows.Select(row => row.Name).ToHashSet(StringComparer.Ordinal);
+            catalogs.Keep(names);
+            foreach (var name in _seen.Keys.Where(name => !names.Contains(name)))
+            {
+                _seen.TryRemove(name, out _);
+            }
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            LogMessages.ConnectionsNotLookedAt(log, e);
+        }
+    }
+
+    private ConnectionHealth Remembered(DatabaseConnection row, IReadOnlyDictionary<string, PoolMetrics> pools)
+    {
+        var pool = pools.GetValueOrDefault(row.Name) ?? new PoolMetrics { ConnectionName = row.Name };
+        if (probe.LookFromOutside(row) is { } known)
+        {
+            return known with { Pool = pool };
+        }
+
+        if (!_seen.TryGetValue(row.Name, out var seen) || time.GetElapsedTime(seen.At) is var age && age > Oldest)
+        {
+            return probe.Unknown(row, "not looked at yet") with { Pool = pool };
+        }
+
+        return probe.Judge(seen.Health with { Pool = pool, AgeSeconds = Math.Round(age.TotalSeconds, 1) });
+    }
+
+    private TimeSpan Oldest => (options.Value.Interval + options.Value.Timeout) * LooksOfPatience;
+
+    private sealed record Seen(ConnectionHealth Health, long At);
+}

@@ -1,0 +1,202 @@
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Looks at one connection, through the application's own pool where that has one idle.</summary>
+internal sealed class ConnectionProbe(
+    TenantDataSources sources,
+    ConnectionOpening opening,
+    CatalogPressures catalogs,
+    IOptions<ConnectionHealthOptions> options,
+    IOptions<ConnectionOptions> connections,
+    TimeProvider time
+)
+{
+    /// <summary>Asks the server, if the connection is in use; <see cref="Judge"/> what is seen.</summary>
+    public async Task<ConnectionHealth> LookAsync(DatabaseConnection row, CancellationToken ct)
+    {
+        if (LookFromOutside(row) is { } known)
+        {
+            return known;
+        }
+
+        var pool = sources.Meter.Read(row.Name);
+        if (pool.IsFull)
+        {
+            // It is in use, so it is not waited for. Busy is not down: whoever takes such a process away makes the others busier.
+            return Health(row, ConnectionHealthStatus.Healthy, null) with { Pool = pool };
+        }
+
+        var started = time.GetTimestamp();
+        var (status, reason) = await TryAsync(row, pool.Idle > 0, ct).ConfigureAwait(false);
+        return Health(row, status, reason) with
+        {
+            ResponseMilliseconds = Math.Round(time.GetElapsedTime(started).TotalMilliseconds, 2),
+            Pool = sources.Meter.Read(row.Name),
+        };
+    }
+
+    /// <summary>The pool of a connection, without the server.</summary>
+    public ConnectionHealth LookAtPool(DatabaseConnection row, PoolMetrics? pool) =>
+        pool is null or { Max: 0 } ? Unknown(row, "not used yet")
+        : pool.Saturation >= options.Value.SaturatedFrom
+            ? Health(row, ConnectionHealthStatus.Degraded, "saturated") with
+            {
+                Pool = pool,
+            }
+        : Health(row, ConnectionHealthStatus.Healthy, null) with { Pool = pool };
+
+    /// <summary>What is known of a connection without the server; null where that has to be asked.</summary>
+    public ConnectionHealth? LookFromOutside(DatabaseConnection row)
+    {
+        if (!row.IsActive)
+        {
+            return Unknown(row, "inactive");
+        }
+
+        if (row.Password.FaultKind is { } fault)
+        {
+            return Health(row, ConnectionHealthStatus.Unhealthy, fault);
+        }
+
+        if (RowValidation.FindFaults(row, connections.Value) is { Count: > 0 } faults)
+        {
+            var what = string.Join(", ", faults.Select(f => f.What));
+            return Health(
+                row,
+                ConnectionHealthStatus.Unhealthy,
+                $"{nameof(ConnectionUnavailableReason.InvalidConfiguration)}: {what}"
+            );
+        }
+
+        // A pool exists only after its first use, and looking is not a use.
+        return !sources.IsInUse(row.Name) ? Unknown(row, "not used yet")
+            : sources.IsOutOfOrder(row.Name)
+                ? Health(row, ConnectionHealthStatus.Unhealthy, nameof(ConnectionUnavailableReason.CircuitOpen))
+            : null;
+    }
+
+    /// <summary>A connection that nothing is known of.</summary>
+    public ConnectionHealth Unknown(DatabaseConnection row, string reason) =>
+        Health(row, ConnectionHealthStatus.Unknown, reason);
+
+    /// <summary>Holds what was seen against the thresholds.</summary>
+    public ConnectionHealth Judge(ConnectionHealth seen)
+    {
+        seen = seen with { Catalog = catalogs.Find(seen.Pool.ConnectionName) };
+        var reason =
+            seen.Status != ConnectionHealthStatus.Healthy ? seen.Reason
+            : seen.Pool.Saturation >= options.Value.SaturatedFrom ? "saturated"
+            : seen.ResponseMilliseconds >= options.Value.SlowAfter.TotalMilliseconds ? "slow"
+            : seen.Catalog is { } catalog && options.Value.IsTooLarge(catalog) ? "catalog pressure"
+            : null;
+        return reason == seen.Reason ? seen : seen with { Status = ConnectionHealthStatus.Degraded, Reason = reason };
+    }
+
+    private ConnectionHealth Health(DatabaseConnection row, ConnectionHealthStatus status, string? reason) =>
+        new()
+        {
+            Status = status,
+            Reason = reason,
+            Type = row.Type,
+            RegionId = row.RegionId,
+            Pool = new PoolMetrics { ConnectionName = row.Name },
+        };
+
+    private async Task<(ConnectionHealthStatus Status, string? Reason)> TryAsync(
+        DatabaseConnection row,
+        bool pooled,
+        CancellationToken ct
+    )
+    {
+        var asking = AskAsync(row, pooled, ct);
+        try
+        {
+            // Not until it ends: to cancel a command the driver opens another connection, which takes as long as any.
+            return await asking.WaitAsync(options.Value.Timeout, time, ct).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            _ = asking.ContinueWith(
+                static ended => ended.Exception,
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnFaulted,
+                TaskScheduler.Default
+            );
+            return (ConnectionHealthStatus.Unhealthy, "timeout");
+        }
+        catch (ConnectionUnavailableException e)
+        {
+            // Others were faster.
+            return e.Reason == ConnectionUnavailableReason.PoolExhausted
+                ? (ConnectionHealthStatus.Degraded, "saturated")
+                : (ConnectionHealthStatus.Unhealthy, e.Reason.ToString());
+        }
+        catch (Exception) when (!ct.IsCancellationRequested)
+        {
+            // Whatever it is, its text may name hosts and users, and the other connections have an answer.
+            return (ConnectionHealthStatus.Unhealthy, nameof(ConnectionUnavailableReason.Unreachable));
+        }
+    }
+
+    private async Task<(ConnectionHealthStatus Status, string? Reason)> AskAsync(
+        DatabaseConnection row,
+        bool pooled,
+        CancellationToken ct
+    )
+    {
+        using var timeout = new CancellationTokenSource(options.Value.Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
+        var source = await sources.AcquireAsync(row.Name, either.Token).ConfigureAwait(false);
+        try
+        {
+            var connection = await opening.OpenNewAsync(source, pooled, either.Token).ConfigureAwait(false);
+            await using var _ = connection.ConfigureAwait(false);
+            var command = connection.CreateCommand();
+            await using var __ = command.ConfigureAwait(false);
+            command.CommandText = "SELECT 1";
+            await command.ExecuteNonQueryAsync(either.Token).ConfigureAwait(false);
+            var checkedOnes = await CheckAsync(row.Name, connection, either.Token).ConfigureAwait(false);
+            await catalogs.LookAsync(row.Name, connection, either.Token).ConfigureAwait(false);
+            return checkedOnes;
+        }
+        catch (Exception e) when (timeout.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+            throw new TimeoutException(null, e);
+        }
+        finally
+        {
+            source.Release();
+        }
+    }
+
+    /// <summary>The worst of what the application's own checks say.</summary>
+    private async ValueTask<(ConnectionHealthStatus Status, string? Reason)> CheckAsync(
+        string name,
+        NpgsqlConnection connection,
+        CancellationToken ct
+    )
+    {
+        (ConnectionHealthStatus Status, string? Reason) worst = (ConnectionHealthStatus.Healthy, null);
+        foreach (var check in options.Value.Checks.Where(c => c.ConnectionName is null || c.ConnectionName == name))
+        {
+            ConnectionHealthStatus status;
+            try
+            {
+                status = await check.Check(connection, ct).ConfigureAwait(false);
+            }
+            catch (Exception) when (!ct.IsCancellationRequested)
+            {
+                status = ConnectionHealthStatus.Unhealthy;
+            }
+
+            if (status > worst.Status)
+            {
+                worst = (status, check.Name);
+            }
+        }
+
+        return worst;
+    }
+}

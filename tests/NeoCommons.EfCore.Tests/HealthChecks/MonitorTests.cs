@@ -1,0 +1,262 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Time.Testing;
+using NeoCommons.EfCore.Testing;
+using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.HealthChecks;
+
+/// <summary>While the host runs, health is looked at in the background, and who asks gets an answer from memory.</summary>
+public sealed class MonitorTests(TestServers servers)
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_check_asks_no_server_and_makes_no_pool_grow()
+    {
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await using var watched = await WatchAsync(proxy);
+        await watched.LookAsync();
+        var before = proxy.ResetCounters();
+
+        for (var i = 0; i < 50; i++)
+        {
+            Assert.Equal(ConnectionHealthStatus.Healthy, (await watched.HealthAsync()).Status);
+        }
+
+        Assert.Equal(0, proxy.Counters.RoundTrips);
+        Assert.Equal(before.OpenConnections, proxy.Counters.OpenConnections);
+        await watched.LookAsync();
+        Assert.True(proxy.Counters.RoundTrips > 0);
+        Assert.Equal(before.OpenConnections, proxy.Counters.OpenConnections);
+    }
+
+    [Fact]
+    public async Task It_tells_how_old_the_answer_is_and_nothing_at_all_when_it_is_too_old()
+    {
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await using var watched = await WatchAsync(proxy);
+        await watched.LookAsync();
+        Assert.Equal(0, (await watched.HealthAsync()).AgeSeconds);
+
+        // The next looks do not come to an end.
+        proxy.Blackhole();
+        watched.Time.Advance(TimeSpan.FromSeconds(4));
+        Assert.Equal(4, (await watched.HealthAsync()).AgeSeconds);
+        watched.Time.Advance(TimeSpan.FromMinutes(1));
+
+        // Unless the timeout of a look has come first.
+        var health = await watched.HealthAsync();
+        Assert.NotEqual(ConnectionHealthStatus.Healthy, health.Status);
+    }
+
+    [Fact]
+    public async Task A_server_that_has_gone_is_seen_by_the_next_look_and_its_return_too()
+    {
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await using var watched = await WatchAsync(proxy);
+        await watched.LookAsync();
+        proxy.RefuseConnections();
+        proxy.Cut();
+
+        await watched.LookAsync(ConnectionHealthStatus.Unhealthy);
+        Assert.Equal(HealthStatus.Unhealthy, (await watched.ReportAsync()).Entries["neocommons-connections"].Status);
+        Assert.Equal(HealthStatus.Healthy, (await watched.ReportAsync()).Entries["neocommons-live"].Status);
+
+        proxy.Restore();
+        await watched.LookAsync(ConnectionHealthStatus.Healthy);
+    }
+
+    [Fact]
+    public async Task A_pool_that_has_filled_up_since_the_last_look_is_saturated_now()
+    {
+        await using var watched = await WatchAsync(null, row => row with { MaxPoolSize = 2 });
+        await watched.LookAsync();
+        await using var first = await watched.App.Connections.OpenConnectionAsync(watched.Row.Name, Ct);
+        await using (await watched.App.Connections.OpenConnectionAsync(watched.Row.Name, Ct))
+        {
+            var full = await watched.HealthAsync();
+            Assert.Equal((ConnectionHealthStatus.Degraded, "saturated"), (full.Status, full.Reason));
+        }
+
+        Assert.Equal(ConnectionHealthStatus.Healthy, (await watched.HealthAsync()).Status);
+    }
+
+    [Fact]
+    public async Task Where_all_connections_are_in_use_a_look_is_made_beside_the_pool()
+    {
+        await using var watched = await WatchAsync(null, row => row with { MaxPoolSize = 10 });
+        await using var used = await watched.App.Connections.OpenConnectionAsync(watched.Row.Name, Ct);
+
+        for (var i = 0; i < 5; i++)
+        {
+            var health = (await watched.App.Connections.CheckAsync(watched.Row.Name, Ct))[watched.Row.Name];
+            Assert.Equal(ConnectionHealthStatus.Healthy, health.Status);
+            Assert.NotNull(health.ResponseMilliseconds);
+        }
+
+        Assert.Equal(1, watched.App.Connections.GetPoolMetrics(watched.Row.Name).Total);
+    }
+
+    [Fact]
+    public async Task A_thousand_connections_are_one_look_at_the_meter()
+    {
+        await using var watched = await WatchAsync(null);
+        for (var i = 0; i < 1_000; i++)
+        {
+            watched.App.Registry.Set(watched.Row with { Name = $"{watched.Row.Name}-{i}" });
+        }
+
+        await watched.LookAsync();
+        var report = await watched.ReportAsync();
+
+        Assert.Equal(1_001, report.Entries["neocommons-connections"].Data.Count);
+        Assert.StartsWith("1 of 1", report.Entries["neocommons-connections"].Description, StringComparison.Ordinal);
+        Assert.Single(watched.App.Services.GetRequiredService<TenantDataSources>().InUse);
+    }
+
+    [Fact]
+    public async Task Checks_of_the_application_say_how_a_connection_is()
+    {
+        var status = ConnectionHealthStatus.Healthy;
+        await using var watched = await WatchAsync(
+            null,
+            configure: options =>
+            {
+                options.AddCheck(
+                    "queue",
+                    async (connection, ct) =>
+                    {
+                        await using var command = new NpgsqlCommand("SELECT current_user", connection);
+                        Assert.NotNull(await command.ExecuteScalarAsync(ct));
+                        return status;
+                    }
+                );
+                options.AddCheck("other", (_, _) => throw new InvalidOperationException("not for this one"), "other");
+            }
+        );
+        Assert.Equal(ConnectionHealthStatus.Healthy, await CheckAsync());
+
+        status = ConnectionHealthStatus.Degraded;
+        Assert.Equal(ConnectionHealthStatus.Degraded, await CheckAsync());
+        Assert.Equal("queue", (await watched.App.Connections.CheckAsync(ct: Ct))[watched.Row.Name].Reason);
+
+        async Task<ConnectionHealthStatus> CheckAsync() =>
+            (await watched.App.Connections.CheckAsync(ct: Ct))[watched.Row.Name].Status;
+    }
+
+    [Fact]
+    public async Task A_check_that_throws_is_unhealthy_and_its_text_is_shown_to_nobody()
+    {
+        await using var watched = await WatchAsync(
+            null,
+            configure: options =>
+                options.AddCheck("backup", (_, _) => throw new InvalidOperationException("canary at secret-host"))
+        );
+
+        var health = (await watched.App.Connections.CheckAsync(watched.Row.Name, Ct))[watched.Row.Name];
+
+        Assert.Equal((ConnectionHealthStatus.Unhealthy, "backup"), (health.Status, health.Reason));
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_not_registered_is_not_looked_at()
+    {
+        await using var watched = await WatchAsync(null);
+
+        await Assert.ThrowsAsync<ConnectionNotFoundException>(async () =>
+            await watched.App.Connections.CheckAsync("no-such", Ct)
+        );
+    }
+
+    [Fact]
+    public async Task A_database_with_too_many_schemas_is_degraded()
+    {
+        await using var watched = await WatchAsync(
+            null,
+            configure: options =>
+            {
+                options.MaxSchemas = 3;
+                options.CatalogInterval = TimeSpan.Zero;
+            }
+        );
+        foreach (var slug in new[] { "a1", "a2" })
+        {
+            await watched.App.AddTenantAsync(watched.Row, slug);
+        }
+
+        var health = (await watched.App.Connections.CheckAsync(watched.Row.Name, Ct))[watched.Row.Name];
+
+        Assert.Equal((ConnectionHealthStatus.Degraded, "catalog pressure"), (health.Status, health.Reason));
+
+        // public, and the two; a table and its index in each.
+        Assert.Equal((3, 4), (health.Catalog!.Schemas, health.Catalog.Relations));
+        Assert.True(health.Catalog.CatalogBytes > 0);
+    }
+
+    private async Task<Watched> WatchAsync(
+        TcpFaultProxy? proxy,
+        Func<DatabaseConnection, DatabaseConnection>? change = null,
+        Action<ConnectionHealthOptions>? configure = null
+    )
+    {
+        var time = new FakeTimeProvider();
+        var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?>
+            {
+                ["NeoCommons:Connections:DrainTimeout"] = "00:00:00",
+                ["NeoCommons:Health:Interval"] = $"{Interval}",
+            },
+            time,
+            services => services.AddHealthChecks().AddNeoCommons(configure)
+        );
+        var row = await app.AddDatabaseAsync(row =>
+        {
+            row = proxy is null ? row : row with { Host = proxy.Host, Port = proxy.Port };
+            return change is null ? row : change(row);
+        });
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        var watched = new Watched(app, row, time);
+        foreach (var service in app.Services.GetServices<IHostedService>())
+        {
+            await service.StartAsync(Ct);
+        }
+
+        await Eventually.TrueAsync(async () => (await watched.HealthAsync()).AgeSeconds is not null);
+        return watched;
+    }
+
+    private sealed record Watched(RuntimeApp App, DatabaseConnection Row, FakeTimeProvider Time) : IAsyncDisposable
+    {
+        /// <summary>Lets the monitor look, until what is remembered is as it should be.</summary>
+        public Task LookAsync(ConnectionHealthStatus status = ConnectionHealthStatus.Healthy) =>
+            Eventually.TrueAsync(async () =>
+            {
+                Time.Advance(Interval);
+                await Task.Delay(50, Ct);
+                var health = await HealthAsync();
+                return health.Status == status && health.AgeSeconds is null or 0;
+            });
+
+        public async Task<ConnectionHealth> HealthAsync() =>
+            Assert.IsType<ConnectionHealth>((await ReportAsync()).Entries["neocommons-connections"].Data[Row.Name]);
+
+        public Task<HealthReport> ReportAsync() =>
+            App.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Ct);
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var service in App.Services.GetServices<IHostedService>())
+            {
+                await service.StopAsync(CancellationToken.None);
+            }
+
+            await App.DisposeAsync();
+        }
+    }
+}
