@@ -77,6 +77,11 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 }
 
                 var physical = PhysicalConnection.Of(connection);
+                if (source is not null)
+                {
+                    physical.Begin(source, connection, time);
+                }
+
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
                 var statement = Prepare(physical, bind);
                 if (
@@ -93,15 +98,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             }
             catch (Exception e)
             {
-                if (async)
-                {
-                    await connection.CloseAsync().ConfigureAwait(false);
-                }
-                else
-                {
-                    connection.Close();
-                }
-
+                await CloseAsync(connection, async).ConfigureAwait(false);
                 if (!tried || attemptsLeft == 0 || !IsDead(e))
                 {
                     throw;
@@ -169,6 +166,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
 
         var physical = PhysicalConnection.Of(open);
+        physical.Begin(source, open, time);
         if (Prepare(physical, bind) is { } statement && !TryPrepend(open, statement))
         {
             using var command = open.CreateCommand();
@@ -179,6 +177,15 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
 
         physical.MarkUsed(time);
         return physical;
+    }
+
+    /// <summary>Notes the schema that a lease's connection is for.</summary>
+    public void Visit(PhysicalConnection physical, PooledDataSource source, SchemaName schema)
+    {
+        if (source.Row.Pooler == PoolerMode.None)
+        {
+            physical.Visit(schema, options.MaxSchemasPerConnection);
+        }
     }
 
     /// <summary>Says a bind once more, in a round trip of its own.</summary>
@@ -236,6 +243,11 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             source.Breaker.Suspect();
         }
 
+        if (physical.IsWorn)
+        {
+            source.Renew(physical.Since);
+        }
+
         // Within a TransactionScope the driver leaves its reset out.
         if (physical.Scope is null && CurrentScope is not null)
         {
@@ -289,6 +301,17 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         {
             command.ExecuteNonQuery();
         }
+    }
+
+    private static Task CloseAsync(NpgsqlConnection connection, bool async)
+    {
+        if (async)
+        {
+            return connection.CloseAsync();
+        }
+
+        connection.Close();
+        return Task.CompletedTask;
     }
 
     // 57P01-03: the server ended the session; without a SQLSTATE: the network did.

@@ -34,4 +34,7 @@ public enum ConnectionUnavailableReason
     /// (<see cref="ConnectionBreakerOptions"/>). The inner exception is the last failure.
     /// </summary>
     CircuitOpen,
+
+    /// <summary>The process shuts down: what has a connection goes on to the end, and nothing new begins.</summary>
+    ShuttingDown,
 }

@@ -68,7 +68,13 @@ internal sealed class DatabaseConnections(
         }
 
         var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
-        return await OpenAsync(found.ConnectionName, searchPath.To(found).Statement(inTransaction: false), tenant, ct)
+        return await OpenAsync(
+                found.ConnectionName,
+                searchPath.To(found).Statement(inTransaction: false),
+                tenant,
+                ct,
+                found.Schema
+            )
             .ConfigureAwait(false);
     }
 
@@ -118,7 +124,8 @@ internal sealed class DatabaseConnections(
         string connectionName,
         SessionStatement? bind,
         TenantId? tenant,
-        CancellationToken ct
+        CancellationToken ct,
+        SchemaName? schema = null
     )
     {
         for (var movesLeft = MostMoves; ; movesLeft--)
@@ -128,6 +135,11 @@ internal sealed class DatabaseConnections(
             {
                 ThrowIfUnbindable(source, tenant);
                 var (connection, physical) = await OpenUnleasedAsync(source, bind, ct).ConfigureAwait(false);
+                if (schema is not null)
+                {
+                    opening.Visit(physical, source, schema);
+                }
+
                 EndLeaseWith(connection, physical, source);
                 return connection;
             }

@@ -14,6 +14,9 @@ internal sealed class PhysicalConnection
     private static readonly ConditionalWeakTable<object, PhysicalConnection> Known = [];
 
     private long _lastUsed;
+    private PooledDataSource? _pool;
+    private int _processId;
+    private HashSet<SchemaName>? _visited;
 
     /// <summary>
     /// The <c>TransactionScope</c> that it was last opened in, or null where it has been reset since: the driver gives it
@@ -31,6 +34,38 @@ internal sealed class PhysicalConnection
 
     /// <summary>The physical connection under an open connection.</summary>
     public static PhysicalConnection Of(NpgsqlConnection open) => Known.GetOrCreateValue(open.PostgresParameters);
+
+    /// <summary>The server processes that the connections of a pool have: all that are open now, and a few that were.</summary>
+    public static int[] ProcessesOf(PooledDataSource pool) =>
+        [.. Known.Select(known => known.Value).Where(c => ReferenceEquals(c._pool, pool)).Select(c => c._processId)];
+
+    /// <summary>Notes whose connection it is, when it is new.</summary>
+    public void Begin(PooledDataSource pool, NpgsqlConnection open, TimeProvider time)
+    {
+        if (IsNew)
+        {
+            (_pool, _processId, Since) = (pool, open.ProcessID, time.GetTimestamp());
+        }
+    }
+
+    /// <summary>When it was opened.</summary>
+    public long Since { get; private set; }
+
+    /// <summary>
+    /// Whether it has been in as many schemas as it may: the server process keeps what it has learned of each until it ends.
+    /// </summary>
+    public bool IsWorn { get; private set; }
+
+    /// <summary>Notes that a lease goes to a schema.</summary>
+    /// <param name="schema">The schema.</param>
+    /// <param name="most">How many there may be; 0: any number.</param>
+    public void Visit(SchemaName schema, int most)
+    {
+        if (most > 0 && (_visited ??= []).Add(schema))
+        {
+            IsWorn = _visited.Count >= most;
+        }
+    }
 
     /// <summary>Notes that nothing of an earlier lease is left.</summary>
     public void HasBeenReset(bool isBound) => (NeedsReset, IsBound) = (false, isBound);

@@ -19,6 +19,7 @@ internal sealed class PooledDataSource : IDisposable
     private readonly CancellationTokenSource _closing = new();
     private readonly Lazy<NpgsqlDataSource> _unpooled;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _cutShort = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _graceEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DatabaseConnection _row;
@@ -26,6 +27,8 @@ internal sealed class PooledDataSource : IDisposable
     private volatile bool _isProbed;
     private volatile bool _isClosed;
     private volatile bool _isInScopes;
+
+    private long _renewedAt = long.MinValue;
 
     // The number of leases; the sign bit says that the data source is retired. One word, so that a lease takes no lock.
     private int _leases;
@@ -213,6 +216,21 @@ internal sealed class PooledDataSource : IDisposable
         }
     }
 
+    /// <summary>Has the pool replace its connections, each when it is not in use, unless it has since one was opened.</summary>
+    /// <remarks>
+    /// All of them: the driver has no door to a single one, and breaking it would clear the pool too. They serve the same
+    /// tenants, so when one has seen enough the others nearly have.
+    /// </remarks>
+    /// <param name="since">When the one that has seen enough was opened.</param>
+    public void Renew(long since)
+    {
+        var last = Interlocked.Read(ref _renewedAt);
+        if (since >= last && Interlocked.CompareExchange(ref _renewedAt, _time.GetTimestamp(), last) == last)
+        {
+            Source.Clear();
+        }
+    }
+
     /// <summary>Refuses what would join a <c>TransactionScope</c> without the driver's reset.</summary>
     /// <exception cref="TenantIsolationException">There is a scope, and the reset is ours.</exception>
     public void ThrowIfInScope(TenantId? tenant)
@@ -238,11 +256,16 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>Lets a retired data source that was handed out be disposed before the deadline, when no lease is left.</summary>
     public void EndGrace() => _graceEnded.TrySetResult();
 
+    /// <summary>Ends the drain now, and with it the sessions of those who still have one.</summary>
+    public void CutShort() => _cutShort.TrySetResult();
+
     /// <summary>
     /// Takes no more leases, waits for the last one to end or for the deadline, and disposes. One that was handed out
     /// lives until the deadline: who has it may be about to open a connection.
     /// </summary>
-    public async Task RetireAsync(TimeSpan deadline)
+    /// <param name="deadline">How long it waits.</param>
+    /// <param name="endSessions">Whether to end, after that, the sessions of leases that have not ended.</param>
+    public async Task RetireAsync(TimeSpan deadline, Func<bool>? endSessions = null)
     {
         if ((Interlocked.Or(ref _leases, Retired) & ~Retired) == 0)
         {
@@ -258,15 +281,20 @@ internal sealed class PooledDataSource : IDisposable
             Source.Clear();
             using var waiting = new CancellationTokenSource();
             var expired = Task.Delay(deadline, _time, waiting.Token);
-            await Task.WhenAny(_drained.Task, expired).ConfigureAwait(false);
+            await Task.WhenAny(_drained.Task, expired, _cutShort.Task).ConfigureAwait(false);
             if (_handedOut)
             {
-                await Task.WhenAny(_graceEnded.Task, expired).ConfigureAwait(false);
+                await Task.WhenAny(_graceEnded.Task, expired, _cutShort.Task).ConfigureAwait(false);
             }
 
             await waiting.CancelAsync().ConfigureAwait(false);
             _isClosed = true;
             await _closing.CancelAsync().ConfigureAwait(false);
+            if (endSessions?.Invoke() is true && !_drained.Task.IsCompleted)
+            {
+                await SessionEnd.OfAsync(this, _time).ConfigureAwait(false);
+            }
+
             await Source.DisposeAsync().ConfigureAwait(false);
             if (_unpooled.IsValueCreated)
             {

@@ -25,6 +25,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     private readonly TimeProvider _time;
     private readonly IDisposable _following;
     private volatile bool _disposed;
+    private volatile bool _isShutDown;
 
     public TenantDataSources(
         IConnectionRegistry registry,
@@ -70,6 +71,15 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_isShutDown)
+        {
+            throw new ConnectionUnavailableException(
+                name,
+                ConnectionUnavailableReason.ShuttingDown,
+                $"Connection '{name}' is unavailable: the application shuts down. Ask another instance."
+            );
+        }
+
         var row = await _registry.FindAsync(name, ct).ConfigureAwait(false);
         if (
             row is not null
@@ -138,6 +148,24 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         }
 
         return Task.WhenAll([.. _current.Keys.Select(CloseAsync), .. _draining.Values]);
+    }
+
+    /// <summary>
+    /// Begins no more leases, waits for those that there are, for <see cref="ConnectionOptions.DrainTimeout"/> or until it is
+    /// cancelled, and then ends their sessions: none is left on a server.
+    /// </summary>
+    public async Task ShutDownAsync(CancellationToken ct)
+    {
+        _isShutDown = true;
+        var closing = CloseAllAsync();
+        using var _ = ct.Register(() =>
+        {
+            foreach (var source in _draining.Keys)
+            {
+                source.CutShort();
+            }
+        });
+        await closing.ConfigureAwait(false);
     }
 
     /// <summary>For a container that is disposed synchronously; the host disposes asynchronously.</summary>
@@ -289,7 +317,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     {
         try
         {
-            await source.RetireAsync(_options.DrainTimeout).ConfigureAwait(false);
+            await source.RetireAsync(_options.DrainTimeout, endSessions: () => _isShutDown).ConfigureAwait(false);
         }
         catch (Exception e)
         {

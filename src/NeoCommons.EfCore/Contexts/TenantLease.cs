@@ -107,6 +107,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         try
         {
             _physical = await _opening!.OpenAsync(Connection!, _source!, Bind, async, ct).ConfigureAwait(false);
+            _opening.Visit(_physical, _source!, Tenant!.Schema);
             if (_isTouched)
             {
                 MarkPhysical();
@@ -261,6 +262,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             // Opened by the application, or by Dapper for it.
             _source!.ThrowIfInScope(Tenant!.Id);
             _physical = opening.Bind(Connection!, _source!, Bind);
+            opening.Visit(_physical, _source!, Tenant!.Schema);
             Touch();
         }
     }

@@ -70,6 +70,7 @@ public static class NeoCommonsServiceCollectionExtensions
                 s.GetRequiredService<ConnectionMonitor>()
             )
         );
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, PoolShutdown>());
         services.TryAddSingleton<IDatabaseConnections, DatabaseConnections>();
         services.TryAddScoped<ITenantContext, TenantContext>();
         return new NeoCommonsBuilder(services, configuration);

@@ -1,0 +1,39 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Has the server end the sessions of a pool that are still in use when nobody may wait for them any more.</summary>
+/// <remarks>
+/// A command that runs cannot be reached through the driver but by who has it, and closing the socket would let the server
+/// work on. From another session it is one statement.
+/// </remarks>
+internal static class SessionEnd
+{
+    // By its name and user too: a number may be another session's by now, of this application at worst.
+    private const string Terminate = """
+        SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
+        WHERE pid = ANY ($1) AND pid <> pg_catalog.pg_backend_pid()
+            AND usename = current_user AND application_name = pg_catalog.current_setting('application_name')
+        """;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Ends them; a server that does not answer in time is left alone.</summary>
+    public static async Task OfAsync(PooledDataSource source, TimeProvider time)
+    {
+        using var timeout = new CancellationTokenSource(Patience, time);
+        try
+        {
+            var session = await source.OpenUnpooledAsync(timeout.Token).ConfigureAwait(false);
+            await using var _ = session.ConfigureAwait(false);
+            var command = new NpgsqlCommand(Terminate, session);
+            await using var __ = command.ConfigureAwait(false);
+            command.Parameters.Add(new() { Value = PhysicalConnection.ProcessesOf(source) });
+            await command.ExecuteNonQueryAsync(timeout.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is NpgsqlException or OperationCanceledException or ConnectionUnavailableException)
+        {
+            // The process ends, and its sockets with it.
+        }
+    }
+}

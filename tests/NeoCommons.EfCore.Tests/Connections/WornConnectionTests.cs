@@ -1,0 +1,91 @@
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.Connections;
+
+/// <summary>A connection that has served many schemas is replaced: its server process forgets nothing.</summary>
+public sealed class WornConnectionTests(TestServers servers)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task It_is_replaced_after_so_many_schemas(bool async)
+    {
+        await using var app = App(3);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 1 });
+        var tenants = new List<Tenant>();
+        for (var i = 0; i < 7; i++)
+        {
+            tenants.Add(await app.AddTenantAsync(row, $"t{i}"));
+        }
+
+        var pids = new List<int>();
+        foreach (var tenant in tenants)
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            context.Database.OpenConnection();
+            pids.Add((await app.BackendsAsync(row)).Single().Pid);
+            var item = async ? await context.Items.SingleAsync(Ct) : context.Items.Single();
+            Assert.Equal(tenant.Slug, item.Owner);
+        }
+
+        Assert.Equal([3, 3, 1], pids.GroupBy(pid => pid).Select(group => group.Count()));
+    }
+
+    [Fact]
+    public async Task A_schema_counts_once_and_those_that_were_opened_since_stay()
+    {
+        await using var app = App(2);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 3 });
+        var (first, second) = (await app.AddTenantAsync(row, "t0"), await app.AddTenantAsync(row, "t1"));
+        var old = new List<NpgsqlConnection>();
+        for (var i = 0; i < 2; i++)
+        {
+            old.Add(await app.Connections.OpenTenantConnectionAsync(first.Id, Ct));
+        }
+
+        var before = (await app.BackendsAsync(row)).Select(backend => backend.Pid).ToList();
+        foreach (var tenant in new[] { first, first, second })
+        {
+            // Each takes both, so both are worn in the end.
+            old.ForEach(connection => connection.Dispose());
+            old.Clear();
+            old.Add(await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct));
+            old.Add(await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct));
+            Assert.Equal(before, (await app.BackendsAsync(row)).Select(backend => backend.Pid));
+        }
+
+        await old[0].DisposeAsync();
+        await using var fresh = await app.Connections.OpenTenantConnectionAsync(first.Id, Ct);
+        var pid = await RuntimeApp.PidAsync(fresh);
+        Assert.DoesNotContain(pid, before);
+        await fresh.DisposeAsync();
+        await old[1].DisposeAsync();
+
+        await Eventually.EqualAsync(pid, async () => (await app.BackendsAsync(row)).Single().Pid);
+    }
+
+    [Fact]
+    public async Task It_stays_where_there_is_no_limit()
+    {
+        await using var app = App(0);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 1 });
+        var pids = new HashSet<int>();
+        for (var i = 0; i < 5; i++)
+        {
+            var tenant = await app.AddTenantAsync(row, $"t{i}");
+            await using var connection = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+            pids.Add(await RuntimeApp.PidAsync(connection));
+        }
+
+        Assert.Single(pids);
+    }
+
+    private RuntimeApp App(int most) =>
+        new(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:MaxSchemasPerConnection"] = $"{most}" }
+        );
+}
