@@ -1,4 +1,6 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
 using NeoCommons.EfCore;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -26,7 +28,10 @@ public static class NeoCommonsHealthChecksBuilderExtensions
     )
     {
         ArgumentNullException.ThrowIfNull(builder);
-        builder.Services.AddOptions<ConnectionHealthOptions>().Configure(configure ?? (_ => { }));
+        builder.Services.AddOptions<ConnectionHealthOptions>().Configure(configure ?? (_ => { })).ValidateOnStart();
+        builder.Services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<ConnectionHealthOptions>, ConnectionHealthOptionsValidation>()
+        );
         return builder
             .AddCheck<ConnectionsHealthCheck>("neocommons-connections", failureStatus, ["ready"])
             .AddCheck<PoolsHealthCheck>("neocommons-pools", failureStatus, ["ready"])
