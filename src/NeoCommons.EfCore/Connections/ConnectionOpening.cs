@@ -83,7 +83,11 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 )
                 {
                     await ExecuteAsync(connection, sql, tried, async, ct).ConfigureAwait(false);
-                    source?.Figures?.BoundApart();
+                    if (!tried)
+                    {
+                        source?.Figures?.BoundApart();
+                    }
+
                     physical.HasBeenReset(isBound: bind is not null);
                 }
 

@@ -272,6 +272,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             if (_current.TryGetValue(name, out var source) && !TakesOver(source, row))
             {
                 LogMessages.DataSourceReplaced(_log, name);
+                source.Figures?.Replaced();
                 Retire(name);
             }
         }
