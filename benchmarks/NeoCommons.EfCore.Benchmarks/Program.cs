@@ -1,6 +1,7 @@
 using NeoCommons.EfCore.Benchmarks.Create;
 using NeoCommons.EfCore.Benchmarks.Fleet;
 using NeoCommons.EfCore.Benchmarks.Lookup;
+using NeoCommons.EfCore.Benchmarks.Metrics;
 
 // bench.sh [name] [--quick]: the names are those of the folders here.
 var quick = args.Contains("--quick");
@@ -10,6 +11,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["fleet"] = FleetBenchmark.RunAsync,
     ["create"] = CreateBenchmark.RunAsync,
     ["lookup"] = LookupBenchmark.RunAsync,
+    ["metrics"] = MetricsBenchmark.RunAsync,
 };
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
 {

@@ -1,4 +1,7 @@
+using NeoCommons.EfCore;
 using NeoCommons.EfCore.AspNetCore;
+using Npgsql;
+using OpenTelemetry.Metrics;
 using WebSample.Demo;
 using WebSample.Endpoints;
 using WebSample.Shop;
@@ -15,6 +18,9 @@ builder
     .UseRedis(); // shares the registry between processes where REDIS_URL is set
 builder.Services.AddNeoCommonsProblemDetails();
 builder.Services.AddHealthChecks().AddNeoCommons();
+builder
+    .Services.AddOpenTelemetry()
+    .WithMetrics(m => m.AddMeter(NeoCommonsTelemetry.Meters).AddNpgsqlInstrumentation().AddPrometheusExporter());
 builder.Services.AddValidation();
 builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true); // to UnreadableRequests, which says why
 builder.Services.AddExceptionHandler<UnreadableRequests>();
@@ -32,6 +38,7 @@ app.MapReports();
 app.MapTenants();
 app.MapDemo(servers);
 app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync });
+app.MapPrometheusScrapingEndpoint("/metrics"); // shows host names of databases: for your own network
 app.MapShopOpenApi();
 
 return await app.RunNeoCommonsAsync(args); // "tenants list" and the like, or the shop

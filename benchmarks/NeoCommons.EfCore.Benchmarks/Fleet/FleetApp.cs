@@ -29,13 +29,16 @@ internal sealed class FleetApp : IAsyncDisposable
 
     public IConnectionRegistry Connections => _services.GetRequiredService<IConnectionRegistry>();
 
+    public IDatabaseConnections Databases => _services.GetRequiredService<IDatabaseConnections>();
+
     public ITenantProvisioner Provisioner => _services.GetRequiredService<ITenantProvisioner>();
 
     public static async Task<FleetApp> StartAsync(
         PostgresServer server,
         int tenants,
         int warm = 0,
-        TcpFaultProxy? adminProxy = null
+        TcpFaultProxy? adminProxy = null,
+        bool collectsCommands = true
     )
     {
         var admin = await server.CreateDatabaseAsync();
@@ -52,6 +55,7 @@ internal sealed class FleetApp : IAsyncDisposable
                                 adminProxy?.GetConnectionString(server.GetConnectionString(admin))
                                 ?? server.GetConnectionString(admin),
                             ["NeoCommons:WarmPool:Size"] = $"{warm}",
+                            ["NeoCommons:Connections:CollectCommandMetrics"] = $"{collectsCommands}",
                             ["DB_ENCRYPTION_KEY"] = Convert
                                 .ToBase64String(RandomNumberGenerator.GetBytes(32))
                                 .Replace('+', '-')

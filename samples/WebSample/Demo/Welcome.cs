@@ -26,6 +26,7 @@ internal sealed class Welcome(
             The shop is open at {url}
               API reference  {url}/scalar
               Health         {url}/health
+              Metrics        {url}/metrics
             """
         );
         if (servers is not null)

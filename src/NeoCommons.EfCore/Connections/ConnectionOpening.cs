@@ -18,19 +18,6 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     /// <summary>The <c>TransactionScope</c> that is open here, if one is.</summary>
     public static string? CurrentScope => Transaction.Current?.TransactionInformation.LocalIdentifier;
 
-    // What the driver sends itself when a connection is used again, and does not send after a TransactionScope.
-    private static readonly SessionStatement Reset = new(
-        "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
-            + "DISCARD SEQUENCES; DISCARD TEMP",
-        results: 8
-    );
-
-    // A transaction that a scope has begun keeps the read-only default that it began with, whatever is reset in it.
-    private static readonly SessionStatement ResetInScope = new SessionStatement(
-        "SET LOCAL transaction_read_only = off",
-        results: 1
-    ).Then(Reset);
-
     /// <summary>Opens the connection, and binds it if a bind is given: together with its first command, as a rule.</summary>
     /// <remarks>Completes synchronously where <c>async</c> is false: EF calls both ways, and one core serves them.</remarks>
     public ValueTask<PhysicalConnection> OpenAsync(
@@ -39,8 +26,14 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         SessionStatement? bind,
         bool async,
         CancellationToken ct,
+        TenantId? tenant = null,
         OpenUse use = OpenUse.Lease
-    ) => OpenAsync(connection, source.Row, source, bind, async, use, ct);
+    ) =>
+        use == OpenUse.Unpooled
+            ? OpenAsync(connection, source.Row, source, bind, async, use, ct)
+            : new Acquisition(source, tenant, time).EndAsync(
+                OpenAsync(connection, source.Row, source, bind, async, use, ct)
+            );
 
     /// <summary>Opens a connection of a database that no row describes, bound to nobody.</summary>
     public ValueTask<PhysicalConnection> OpenAsync(
@@ -83,13 +76,18 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 }
 
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
-                var statement = Prepare(physical, bind);
+                var statement = DueReset.Before(bind, physical);
                 if (
                     (tried || !TryPrepend(connection, statement))
                     && (statement?.Sql ?? (tried ? Ping : null)) is { } sql
                 )
                 {
                     await ExecuteAsync(connection, sql, tried, async, ct).ConfigureAwait(false);
+                    if (!tried)
+                    {
+                        source?.Figures?.BoundApart();
+                    }
+
                     physical.HasBeenReset(isBound: bind is not null);
                 }
 
@@ -144,7 +142,11 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         var connection = connections.CreateConnection();
         try
         {
-            await OpenAsync(connection, row, source, null, async: true, use, ct).ConfigureAwait(false);
+            await (
+                source is null
+                    ? OpenAsync(connection, row, null, null, async: true, use, ct)
+                    : OpenAsync(connection, source, null, async: true, ct, tenant: null, use)
+            ).ConfigureAwait(false);
             return connection;
         }
         catch
@@ -155,7 +157,12 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     }
 
     /// <summary>Binds a connection that somebody else has just opened; synchronously, since the driver's event is.</summary>
-    public PhysicalConnection Bind(NpgsqlConnection open, PooledDataSource source, SessionStatement? bind)
+    public PhysicalConnection Bind(
+        NpgsqlConnection open,
+        PooledDataSource source,
+        SessionStatement? bind,
+        TenantId? tenant = null
+    )
     {
         source.Passwords.Accepted(open);
 
@@ -167,14 +174,16 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
 
         var physical = PhysicalConnection.Of(open);
         physical.Begin(source, open, time);
-        if (Prepare(physical, bind) is { } statement && !TryPrepend(open, statement))
+        if (DueReset.Before(bind, physical) is { } statement && !TryPrepend(open, statement))
         {
             using var command = open.CreateCommand();
             command.CommandText = statement.Sql;
             command.ExecuteNonQuery();
+            source.Figures?.BoundApart();
             physical.HasBeenReset(isBound: bind is not null);
         }
 
+        physical.Tenant = tenant;
         physical.MarkUsed(time);
         return physical;
     }
@@ -260,21 +269,8 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             physical.HasBeenReset(isBound: false);
         }
 
+        source.Figures?.Returned(physical.SinceUse(time));
         physical.MarkUsed(time);
-    }
-
-    /// <summary>The bind, after a reset where one is due and the driver leaves it out.</summary>
-    private static SessionStatement? Prepare(PhysicalConnection physical, SessionStatement? bind)
-    {
-        var scope = CurrentScope;
-
-        // A mark stays until the reset has been answered: what was prepended is dropped if no command follows.
-        physical.NeedsReset |=
-            (physical.Scope is not null && physical.Scope != scope) || (bind is null && physical.IsBound);
-        var entersScope = scope is not null && physical.Scope != scope;
-        physical.Scope = scope;
-        physical.IsBound |= bind is not null;
-        return physical.NeedsReset ? (entersScope ? ResetInScope : Reset).Then(bind) : bind;
     }
 
     private async ValueTask ExecuteAsync(

@@ -123,6 +123,18 @@ public sealed class ConnectionOptions
     /// </summary>
     public int MaxPreparedStatements { get; set; }
 
+    /// <summary>
+    /// What the values of <see cref="PoolMetrics"/> that say so look back on. <value>Default: 1 min; 1 s to 1 h.</value> It
+    /// slides in steps of a sixth.
+    /// </summary>
+    public TimeSpan MetricsWindow { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// Whether the time of each command is taken, for <see cref="PoolMetrics.ResponseTime"/>. <value>Default: true.</value>
+    /// docs/metrics.md says what it costs.
+    /// </summary>
+    public bool CollectCommandMetrics { get; set; } = true;
+
     /// <summary>The name shown in <c>pg_stat_activity</c>. <value>Default: null, the name of the host environment's application.</value></summary>
     public string? ApplicationName { get; set; }
 
@@ -161,6 +173,11 @@ public sealed class ConnectionOptions
         if (RefusedPasswordBackOff < seconds || RefusedPasswordBackOff > Longest)
         {
             yield return $"NeoCommons:Connections:RefusedPasswordBackOff is {RefusedPasswordBackOff}; it must be between 1 second and 1 day.";
+        }
+
+        if (MetricsWindow < seconds || MetricsWindow > TimeSpan.FromHours(1))
+        {
+            yield return $"NeoCommons:Connections:MetricsWindow is {MetricsWindow}; it must be between 1 second and 1 hour.";
         }
 
         if (MaxPreparedStatements is < 0 or > MostPreparedStatements)

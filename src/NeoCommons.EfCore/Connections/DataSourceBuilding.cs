@@ -53,6 +53,7 @@ internal static class DataSourceBuilding
                 types.EnableTypeLoading(false);
             }
         });
+        builder.ConfigureTracing(CommandSpans.Configure);
         Configure(builder, row, options);
         return builder.Build();
     }

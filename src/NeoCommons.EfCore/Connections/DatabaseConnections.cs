@@ -29,7 +29,7 @@ internal sealed class DatabaseConnections(
                 if (!source.IsProbed)
                 {
                     await using var _ = (
-                        await OpenUnleasedAsync(source, null, ct).ConfigureAwait(false)
+                        await OpenUnleasedAsync(source, null, null, ct).ConfigureAwait(false)
                     ).Connection.ConfigureAwait(false);
                 }
 
@@ -134,7 +134,7 @@ internal sealed class DatabaseConnections(
             try
             {
                 ThrowIfUnbindable(source, tenant);
-                var (connection, physical) = await OpenUnleasedAsync(source, bind, ct).ConfigureAwait(false);
+                var (connection, physical) = await OpenUnleasedAsync(source, bind, tenant, ct).ConfigureAwait(false);
                 if (schema is not null)
                 {
                     opening.Visit(physical, source, schema);
@@ -170,6 +170,7 @@ internal sealed class DatabaseConnections(
     private async ValueTask<(NpgsqlConnection Connection, PhysicalConnection Physical)> OpenUnleasedAsync(
         PooledDataSource source,
         SessionStatement? bind,
+        TenantId? tenant,
         CancellationToken ct
     )
     {
@@ -179,7 +180,7 @@ internal sealed class DatabaseConnections(
             return (
                 connection,
                 await opening
-                    .OpenAsync(connection, source, bind, async: true, ct, OpenUse.Movable)
+                    .OpenAsync(connection, source, bind, async: true, ct, tenant, OpenUse.Movable)
                     .ConfigureAwait(false)
             );
         }

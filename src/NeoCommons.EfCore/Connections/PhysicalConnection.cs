@@ -67,11 +67,28 @@ internal sealed class PhysicalConnection
         }
     }
 
+    /// <summary>The physical connection under an open connection, if it was opened here.</summary>
+    public static PhysicalConnection? Find(NpgsqlConnection open) =>
+        Known.TryGetValue(open.PostgresParameters, out var known) ? known : null;
+
     /// <summary>Notes that nothing of an earlier lease is left.</summary>
     public void HasBeenReset(bool isBound) => (NeedsReset, IsBound) = (false, isBound);
 
+    /// <summary>Whether its lease is the first: it was opened for it.</summary>
+    public bool IsFirstLease { get; private set; }
+
+    /// <summary>Whom its lease is for, if for a tenant; for traces only.</summary>
+    public TenantId? Tenant { get; set; }
+
     /// <summary>Notes that a lease begins or ends now.</summary>
-    public void MarkUsed(TimeProvider time) => Volatile.Write(ref _lastUsed, time.GetTimestamp());
+    public void MarkUsed(TimeProvider time)
+    {
+        IsFirstLease = IsNew;
+        Volatile.Write(ref _lastUsed, time.GetTimestamp());
+    }
+
+    /// <summary>How long ago that was.</summary>
+    public TimeSpan SinceUse(TimeProvider time) => time.GetElapsedTime(Volatile.Read(ref _lastUsed));
 
     /// <summary>Whether it has not been used before.</summary>
     public bool IsNew => Volatile.Read(ref _lastUsed) == 0;

@@ -84,6 +84,9 @@ internal sealed class PooledDataSource : IDisposable
     /// </summary>
     public Func<PooledDataSource, CancellationToken, Task<bool>>? Refresh { get; init; }
 
+    /// <summary>Where is counted what its connections do; null where nobody asks.</summary>
+    public PoolFigures? Figures { get; init; }
+
     /// <summary>Whether the driver resets no connection of this pool, and those who open one do where it is due.</summary>
     public bool OwnsReset { get; }
 

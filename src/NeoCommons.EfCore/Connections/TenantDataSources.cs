@@ -202,15 +202,18 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             {
                 Refresh = RefreshAsync,
                 Outlived = Rebuild,
+                Figures = Meter.Track(row.Name),
             };
             var won = source is null ? _current.TryAdd(row.Name, built) : _current.TryUpdate(row.Name, built, source);
             if (!won)
             {
                 built.Dispose();
+                Meter.Forget(built.Figures);
             }
             else if (source is not null)
             {
                 LogMessages.DataSourceReplaced(_log, row.Name);
+                source.Figures?.Replaced();
                 _ = Drain(source);
             }
 
@@ -269,6 +272,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             if (_current.TryGetValue(name, out var source) && !TakesOver(source, row))
             {
                 LogMessages.DataSourceReplaced(_log, name);
+                source.Figures?.Replaced();
                 Retire(name);
             }
         }
@@ -325,6 +329,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         }
         finally
         {
+            Meter.Forget(source.Figures);
             _draining.TryRemove(source, out _);
         }
     }

@@ -106,7 +106,9 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _isOpening = true;
         try
         {
-            _physical = await _opening!.OpenAsync(Connection!, _source!, Bind, async, ct).ConfigureAwait(false);
+            _physical = await _opening!
+                .OpenAsync(Connection!, _source!, Bind, async, ct, Tenant.Id)
+                .ConfigureAwait(false);
             _opening.Visit(_physical, _source!, Tenant!.Schema);
             if (_isTouched)
             {
@@ -261,7 +263,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         {
             // Opened by the application, or by Dapper for it.
             _source!.ThrowIfInScope(Tenant!.Id);
-            _physical = opening.Bind(Connection!, _source!, Bind);
+            _physical = opening.Bind(Connection!, _source!, Bind, Tenant.Id);
             opening.Visit(_physical, _source!, Tenant!.Schema);
             Touch();
         }

@@ -53,6 +53,7 @@ public static class NeoCommonsServiceCollectionExtensions
         );
 
         services.TryAddSingleton<TenantDataSources>();
+        services.TryAddSingleton<ConnectionInstruments>();
         services.TryAddSingleton<PoolMeter>();
         services.TryAddSingleton(s => new SearchPath(
             s.GetRequiredService<IOptions<ConnectionOptions>>().Value,

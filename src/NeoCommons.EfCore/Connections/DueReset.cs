@@ -1,0 +1,32 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>What is sent before a bind, where the driver leaves its own reset out.</summary>
+internal static class DueReset
+{
+    // What the driver sends itself when a connection is used again, and does not send after a TransactionScope.
+    private static readonly SessionStatement Reset = new(
+        "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
+            + "DISCARD SEQUENCES; DISCARD TEMP",
+        results: 8
+    );
+
+    // A transaction that a scope has begun keeps the read-only default that it began with, whatever is reset in it.
+    private static readonly SessionStatement ResetInScope = new SessionStatement(
+        "SET LOCAL transaction_read_only = off",
+        results: 1
+    ).Then(Reset);
+
+    /// <summary>The bind, after a reset where one is due and the driver leaves it out.</summary>
+    public static SessionStatement? Before(SessionStatement? bind, PhysicalConnection physical)
+    {
+        var scope = ConnectionOpening.CurrentScope;
+
+        // A mark stays until the reset has been answered: what was prepended is dropped if no command follows.
+        physical.NeedsReset |=
+            (physical.Scope is not null && physical.Scope != scope) || (bind is null && physical.IsBound);
+        var entersScope = scope is not null && physical.Scope != scope;
+        physical.Scope = scope;
+        physical.IsBound |= bind is not null;
+        return physical.NeedsReset ? (entersScope ? ResetInScope : Reset).Then(bind) : bind;
+    }
+}

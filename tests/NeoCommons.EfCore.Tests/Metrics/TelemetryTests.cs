@@ -1,0 +1,210 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Microsoft.EntityFrameworkCore;
+using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.Metrics;
+
+/// <summary>What the meter and the spans tell of a connection, and that only spans name a tenant.</summary>
+public sealed class TelemetryTests(TestServers servers)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_meter_counts_by_connection_and_never_by_tenant()
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:BindWithFirstCommand"] = "false" }
+        );
+        var row = await app.AddDatabaseAsync(r => r with { MaxPoolSize = 1, PoolTimeout = TimeSpan.FromSeconds(1) });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        using var heard = new Heard(row.Name);
+
+        for (var i = 0; i < 3; i++)
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            await context.Items.AsNoTracking().SingleAsync(Ct);
+        }
+
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct))
+        {
+            await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+                await app.Connections.OpenConnectionAsync(row.Name, Ct)
+            );
+        }
+
+        app.Registry.Change(row.Name, r => r with { MaxPoolSize = 2 });
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+
+        Assert.Equal(5, heard.Count("db.client.connection.wait_time"));
+        Assert.Equal(5, heard.Count("db.client.connection.use_time"));
+        Assert.Equal(2, heard.Count("neocommons.connection.acquisitions", "neocommons.connection.created=True"));
+        Assert.Equal(3, heard.Count("neocommons.connection.acquisitions", "neocommons.connection.created=False"));
+        Assert.Equal(1, heard.Count("neocommons.connection.failures", "error.type=PoolExhausted"));
+        Assert.Equal(1, heard.Count("neocommons.pool.replacements"));
+        Assert.Equal(3, heard.Count("neocommons.bind.round_trips"));
+        heard.Observe();
+        Assert.Equal(1, heard.Count("neocommons.pool.health_score"));
+        Assert.DoesNotContain(
+            heard.All,
+            m =>
+                m.Contains(tenant.Slug, StringComparison.Ordinal)
+                || m.Contains(tenant.Id.ToString(), StringComparison.Ordinal)
+        );
+    }
+
+    [Fact]
+    public async Task A_bind_that_travels_with_the_first_command_is_no_round_trip_of_its_own()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var tenant = await app.AddTenantAsync(row, "acme");
+        using var heard = new Heard(row.Name);
+
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        await context.Items.AsNoTracking().SingleAsync(Ct);
+
+        Assert.Equal(1, heard.Count("db.client.connection.wait_time"));
+        Assert.Equal(0, heard.Count("neocommons.bind.round_trips"));
+    }
+
+    [Fact]
+    public async Task A_trace_shows_the_tenant_and_the_connection_where_a_connection_had_to_be_opened()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var tenant = await app.AddTenantAsync(row, "acme");
+        using var spans = new Spans();
+        using var request = new Activity("request").Start();
+
+        await using (var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct))
+        {
+            await context.Items.AsNoTracking().SingleAsync(Ct);
+        }
+
+        var opened = Assert.Single(spans.Of(NeoCommonsTelemetry.ActivitySource, request));
+        Assert.Equal(tenant.Id.ToString(), opened.GetTagItem(NeoCommonsTelemetry.TenantTag));
+        Assert.Equal(row.Name, opened.GetTagItem(NeoCommonsTelemetry.ConnectionTag));
+        Assert.Equal(true, opened.GetTagItem("neocommons.connection.created"));
+        Assert.Equal(request.SpanId, opened.ParentSpanId);
+        Assert.True(opened.Duration > TimeSpan.Zero);
+        Assert.Same(request, Activity.Current);
+    }
+
+    [Fact]
+    public async Task Each_command_of_the_driver_says_whose_it_is()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var tenants = new[] { await app.AddTenantAsync(row, "acme"), await app.AddTenantAsync(row, "globex") };
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        using var spans = new Spans();
+
+        foreach (var tenant in tenants)
+        {
+            using var request = new Activity("request").Start();
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            await context.Items.AsNoTracking().SingleAsync(Ct);
+            var command = Assert.Single(spans.Of("Npgsql", request));
+            Assert.Equal(tenant.Id.ToString(), command.GetTagItem(NeoCommonsTelemetry.TenantTag));
+        }
+
+        // The same physical connection, and nobody's.
+        using var unbound = new Activity("job").Start();
+        await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        await using var raw = new NpgsqlCommand("SELECT 1", connection);
+        await raw.ExecuteNonQueryAsync(Ct);
+        Assert.Null(Assert.Single(spans.Of("Npgsql", unbound)).GetTagItem(NeoCommonsTelemetry.TenantTag));
+    }
+
+    [Fact]
+    public async Task A_trace_shows_why_a_connection_could_not_be_had()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(r => r with { Port = 1 });
+        using var spans = new Spans();
+        using var request = new Activity("request").Start();
+
+        await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+            await app.Connections.OpenConnectionAsync(row.Name, Ct)
+        );
+
+        var failed = Assert.Single(spans.Of(NeoCommonsTelemetry.ActivitySource, request));
+        Assert.Equal(ActivityStatusCode.Error, failed.Status);
+        Assert.Equal("Unreachable", failed.GetTagItem("error.type"));
+        Assert.Null(failed.GetTagItem(NeoCommonsTelemetry.TenantTag));
+    }
+
+    private sealed class Heard : IDisposable
+    {
+        private readonly MeterListener _listener = new();
+        private readonly ConcurrentQueue<string> _all = new();
+        private readonly string _connection;
+
+        public Heard(string connection)
+        {
+            _connection = connection;
+            _listener.InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Meter.Name == NeoCommonsTelemetry.Meter)
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            };
+            _listener.SetMeasurementEventCallback<double>((i, _, tags, _) => Note(i, tags));
+            _listener.SetMeasurementEventCallback<long>((i, _, tags, _) => Note(i, tags));
+            _listener.SetMeasurementEventCallback<int>((i, _, tags, _) => Note(i, tags));
+            _listener.Start();
+        }
+
+        public IReadOnlyCollection<string> All => _all;
+
+        public void Observe() => _listener.RecordObservableInstruments();
+
+        public int Count(string instrument, string tag = "") =>
+            _all.Count(m =>
+                m.StartsWith(instrument + " ", StringComparison.Ordinal)
+                && m.Contains($"pool.name={_connection}", StringComparison.Ordinal)
+                && m.Contains(tag, StringComparison.Ordinal)
+            );
+
+        public void Dispose() => _listener.Dispose();
+
+        private void Note(Instrument instrument, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            var text = instrument.Name + " ";
+            foreach (var tag in tags)
+            {
+                text += $"{tag.Key}={tag.Value} ";
+            }
+
+            _all.Enqueue(text);
+        }
+    }
+
+    // Of the whole process: a test looks at those of its own request.
+    private sealed class Spans : IDisposable
+    {
+        private readonly ActivityListener _listener;
+        private readonly ConcurrentQueue<Activity> _all = new();
+
+        public Spans()
+        {
+            _listener = new()
+            {
+                ShouldListenTo = source => source.Name is NeoCommonsTelemetry.ActivitySource or "Npgsql",
+                Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+                ActivityStopped = _all.Enqueue,
+            };
+            ActivitySource.AddActivityListener(_listener);
+        }
+
+        public IEnumerable<Activity> Of(string source, Activity request) =>
+            _all.Where(a => a.Source.Name == source && a.TraceId == request.TraceId);
+
+        public void Dispose() => _listener.Dispose();
+    }
+}
