@@ -72,6 +72,18 @@ public class DatabaseConnectionEntity
     /// <summary>Whether new tenants may be placed here without naming the connection.</summary>
     public bool AcceptsTenants { get; set; } = true;
 
+    /// <summary>
+    /// Further servers of the same data, as <see cref="NeoCommons.EfCore.ReplicaHosts.Parse"/> reads them; null: none. The same
+    /// database, user and password.
+    /// </summary>
+    public string? ReplicaHosts { get; set; }
+
+    /// <summary>The name of a connection to the same data, without tenants of its own, that is used while this one fails; or null.</summary>
+    public string? FailoverConnection { get; set; }
+
+    /// <summary>Whether writes too go to the failover connection.</summary>
+    public bool FailoverWrites { get; set; }
+
     /// <summary>When the row was made. Set by the database.</summary>
     public DateTimeOffset CreatedAt { get; private set; }
 

@@ -71,6 +71,11 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
             .HasColumnName("accepts_tenants")
             .HasDefaultValue(true)
             .HasSentinel(true);
+        builder.Property(c => c.ReplicaHosts).HasColumnName("replica_hosts");
+
+        // The foreign key, which follows a connection's new name, and the triggers stand in the migration only.
+        builder.Property(c => c.FailoverConnection).HasColumnName("failover_connection");
+        builder.Property(c => c.FailoverWrites).HasColumnName("failover_writes").HasDefaultValue(false);
         builder.Property(c => c.CreatedAt).HasColumnName("created_at").HasDefaultValueSql("now()");
         builder
             .Property(c => c.UpdatedAt)
@@ -94,6 +99,9 @@ internal sealed class DatabaseConnectionMapping : IEntityTypeConfiguration<Datab
         Check("pool_recycle_seconds", "pool_recycle_seconds >= 0");
         Check("max_tenants", "max_tenants >= 0");
         Check("max_relations", "max_relations >= 0");
+        Check("replica_hosts", @"length(replica_hosts) BETWEEN 1 AND 4000 AND replica_hosts !~ '[/@]'");
+        Check("failover_connection", "failover_connection <> connection_name");
+        Check("failover_writes", "NOT failover_writes OR failover_connection IS NOT NULL");
         Check("pooler", "pooler IN ('none', 'session', 'transaction')");
 
         void Check(string name, string sql) => table.HasCheckConstraint("ck_database_connections_" + name, sql);

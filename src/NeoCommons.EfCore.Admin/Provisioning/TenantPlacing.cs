@@ -138,6 +138,7 @@ internal sealed class TenantPlacing(
             .Select(c => new
             {
                 c.AcceptsTenants,
+                IsFailover = context.DatabaseConnections.Any(o => o.FailoverConnection == c.ConnectionName),
                 Candidate = new PlacementCandidate
                 {
                     ConnectionName = c.ConnectionName,
@@ -149,9 +150,15 @@ internal sealed class TenantPlacing(
             .ToListAsync(ct)
             .ConfigureAwait(false);
         var found = new List<PlacementCandidate>();
-        foreach (var (accepts, candidate) in shared.Select(s => (s.AcceptsTenants, s.Candidate)))
+        foreach (
+            var (accepts, isFailover, candidate) in shared.Select(s => (s.AcceptsTenants, s.IsFailover, s.Candidate))
+        )
         {
-            if (!accepts)
+            if (isFailover)
+            {
+                faults.Add($"'{candidate.ConnectionName}': it is another's failover_connection.");
+            }
+            else if (!accepts)
             {
                 faults.Add($"'{candidate.ConnectionName}': accepts_tenants is false.");
             }

@@ -114,6 +114,15 @@ internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, Tim
             await context.SaveChangesAsync(ct).ConfigureAwait(false);
         }
         catch (DbUpdateException e)
+            when (e.InnerException is PostgresException { ConstraintName: "failover_has_no_tenants" })
+        {
+            throw new TenantConflictException(
+                tenant.Slug,
+                $"Connection '{tenant.ConnectionName}' is another's failover_connection, and takes no tenants. Name another connection.",
+                e
+            );
+        }
+        catch (DbUpdateException e)
             when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } p)
         {
             throw new TenantConflictException(

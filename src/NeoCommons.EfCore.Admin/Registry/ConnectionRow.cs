@@ -26,6 +26,9 @@ internal sealed class ConnectionRow
     public bool PoolPrePing { get; init; }
     public required string Pooler { get; init; }
     public bool IsActive { get; init; }
+    public string? ReplicaHosts { get; init; }
+    public string? FailoverConnection { get; init; }
+    public bool FailoverWrites { get; init; }
 
     /// <summary>Whom its password must have been written for.</summary>
     [JsonIgnore]
@@ -50,7 +53,8 @@ internal sealed class ConnectionRow
                 encrypted_password AS "EncryptedPassword", ssl_mode AS "SslMode", pool_min_size AS "PoolMinSize",
                 pool_max_size AS "PoolMaxSize", pool_timeout_seconds AS "PoolTimeoutSeconds",
                 pool_recycle_seconds AS "PoolRecycleSeconds", pool_pre_ping AS "PoolPrePing", pooler AS "Pooler",
-                is_active AS "IsActive", pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Transaction",
+                is_active AS "IsActive", replica_hosts AS "ReplicaHosts", failover_connection AS "FailoverConnection",
+                failover_writes AS "FailoverWrites", pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Transaction",
                 pg_postmaster_start_time() AS "ServerStartedAt"
             FROM admin.database_connections
             """
@@ -76,5 +80,8 @@ internal sealed class ConnectionRow
             PrePing = PoolPrePing,
             Pooler = DatabaseConnectionMapping.PoolerWords.ConvertFromProviderTyped(Pooler),
             IsActive = IsActive,
+            ReplicaHosts = NeoCommons.EfCore.ReplicaHosts.Parse(ReplicaHosts),
+            FailoverConnection = FailoverConnection,
+            FailoverWrites = FailoverWrites,
         };
 }

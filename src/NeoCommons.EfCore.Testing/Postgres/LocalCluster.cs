@@ -8,10 +8,20 @@ namespace NeoCommons.EfCore.Testing;
 internal sealed class LocalCluster : IAsyncDisposable
 {
     private readonly OwnServer _server;
+    private readonly PostgresBinaries _binaries;
+    private readonly PostgresServerOptions _options;
 
-    private LocalCluster(OwnServer server, string dataDirectory, NpgsqlConnectionStringBuilder connection)
+    private LocalCluster(
+        OwnServer server,
+        PostgresBinaries binaries,
+        PostgresServerOptions options,
+        string dataDirectory,
+        NpgsqlConnectionStringBuilder connection
+    )
     {
         _server = server;
+        _binaries = binaries;
+        _options = options;
         DataDirectory = dataDirectory;
         Connection = connection;
     }
@@ -33,15 +43,7 @@ internal sealed class LocalCluster : IAsyncDisposable
         {
             var data = directory.Combine("data");
             await template.CopyToAsync(data, user, ct).ConfigureAwait(false);
-            var recipe = new ServerRecipe(
-                $"PostgreSQL ({binaries.Postgres})",
-                user,
-                Signal.Quit,
-                options.StartTimeout,
-                Command(binaries, data, options),
-                (_, process) => IsReady(data, process)
-            );
-            var server = await OwnServer.StartAsync(directory, recipe, ct).ConfigureAwait(false);
+            var server = await StartAsync(directory, binaries, user, options, data, ct).ConfigureAwait(false);
             try
             {
                 var connection = new NpgsqlConnectionStringBuilder
@@ -55,7 +57,7 @@ internal sealed class LocalCluster : IAsyncDisposable
                     GssEncryptionMode = GssEncryptionMode.Disable,
                 };
                 connection.Password = await ChangePasswordAsync(connection, options.Password, ct).ConfigureAwait(false);
-                return new LocalCluster(server, data, connection);
+                return new LocalCluster(server, binaries, options, data, connection);
             }
             catch
             {
@@ -70,12 +72,67 @@ internal sealed class LocalCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>Starts a server that replicates this one: a copy of its data, and its WAL from then on.</summary>
+    public async Task<LocalCluster> CreateStandbyAsync(CancellationToken ct)
+    {
+        var user = ServerUser.ForCurrentProcess();
+        var directory = InstanceDirectory.Create(user);
+        try
+        {
+            // Not on a command line, which every user of the machine can read; the standby needs it as long as it lives.
+            directory.WriteFile("passfile", $"*:*:*:*:{Connection.Password}\n", user);
+            var data = directory.Combine("data");
+            await Tool.RunAsync(
+                    user,
+                    directory.Path,
+                    ct,
+                    _binaries.BaseBackup,
+                    $"--dbname=host=127.0.0.1 port={Connection.Port} user={Connection.Username} sslmode=disable passfile={directory.Combine("passfile")}",
+                    $"--pgdata={data}",
+                    "--write-recovery-conf",
+                    "--wal-method=stream",
+                    "--checkpoint=fast",
+                    "--no-sync"
+                )
+                .ConfigureAwait(false);
+            var server = await StartAsync(directory, _binaries, user, _options, data, ct).ConfigureAwait(false);
+            var connection = new NpgsqlConnectionStringBuilder(Connection.ConnectionString) { Port = server.Port };
+            return new LocalCluster(server, _binaries, _options, data, connection);
+        }
+        catch
+        {
+            directory.Dispose();
+            throw;
+        }
+    }
+
     public Task StartAgainAsync(CancellationToken ct) => _server.StartAgainAsync(ct);
 
     public Task StopAsync(bool immediate, CancellationToken ct) =>
         _server.StopAsync(immediate ? Signal.Quit : Signal.Interrupt, ct);
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private static Task<OwnServer> StartAsync(
+        InstanceDirectory directory,
+        PostgresBinaries binaries,
+        ServerUser? user,
+        PostgresServerOptions options,
+        string data,
+        CancellationToken ct
+    ) =>
+        OwnServer.StartAsync(
+            directory,
+            new ServerRecipe(
+                $"PostgreSQL ({binaries.Postgres})",
+                user,
+                Signal.Quit,
+                options.StartTimeout,
+                Command(binaries, data, options),
+                (_, process) => IsReady(data, process)
+            ),
+            ct
+        );
 
     private static Func<InstanceDirectory, int, IEnumerable<string>> Command(
         PostgresBinaries binaries,

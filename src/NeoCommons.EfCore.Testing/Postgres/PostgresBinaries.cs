@@ -20,6 +20,17 @@ internal sealed record PostgresBinaries(string Folder)
 
     public string Postgres => Path.Combine(Folder, "postgres");
 
+    /// <summary>Comes with the clients on some systems, and not with the server.</summary>
+    public string BaseBackup =>
+        Path.Combine(Folder, "pg_basebackup") is var beside && File.Exists(beside)
+            ? beside
+            : Executables.Find("pg_basebackup")
+                ?? throw new ServerNotFoundException(
+                    "pg_basebackup",
+                    [$"'pg_basebackup' in '{Folder}' and on PATH"],
+                    "Install PostgreSQL's client programs (Debian, Ubuntu: apt-get install postgresql-client)."
+                );
+
     private bool IsComplete => File.Exists(InitDb) && File.Exists(Postgres);
 
     /// <summary>Finds binaries, or adds to <paramref name="lookedFor"/> why there are none.</summary>

@@ -177,6 +177,31 @@ public sealed class PostgresServer : IAsyncDisposable
     }
 
     /// <summary>
+    /// Starts a standby of a server of our own: a server with a copy of its data that follows it by streaming replication, with the
+    /// same user, password and settings, on a port of its own.
+    /// </summary>
+    /// <remarks>
+    /// It takes some seconds and needs <c>pg_basebackup</c>. Replication is asynchronous unless <c>ALTER SYSTEM SET
+    /// synchronous_standby_names = '*'</c> and a reload say otherwise on this server. Dispose the standby too.
+    /// </remarks>
+    /// <param name="ct">Gives up the start; what was started by then is stopped.</param>
+    /// <exception cref="NotSupportedException">The server is external or a container.</exception>
+    /// <exception cref="ServerNotFoundException">There is no <c>pg_basebackup</c>.</exception>
+    /// <exception cref="ServerStartException">The data could not be copied, or the standby did not start.</exception>
+    public async Task<PostgresServer> StartStandbyAsync(CancellationToken ct = default)
+    {
+        var standby = await Own("replicated").CreateStandbyAsync(ct).ConfigureAwait(false);
+        return new PostgresServer(ServerSource.Binaries, standby.Connection, standby) { MajorVersion = MajorVersion };
+    }
+
+    /// <summary>Makes a standby a primary, on a timeline of its own, and waits until it is one.</summary>
+    /// <remarks>The server that it followed is not told: stop it before, unless two primaries are what you want to test.</remarks>
+    /// <param name="ct">Cancels the command.</param>
+    /// <exception cref="PostgresException">The server is no standby (55000).</exception>
+    public Task PromoteAsync(CancellationToken ct = default) =>
+        Maintenance.ExecuteAsync(ConnectionString, "SELECT pg_promote(true, 60)", ct);
+
+    /// <summary>
     /// Stops a server of our own at once and deletes its data; removes a container; leaves an external server running
     /// and drops the databases that were created on it here.
     /// </summary>

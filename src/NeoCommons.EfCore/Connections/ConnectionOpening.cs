@@ -64,12 +64,13 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             var tried = false;
             try
             {
-                if (source is { IsProbed: false })
+                var physical = PhysicalConnection.Of(connection);
+                source?.Hosts?.ThrowIfRefused(physical);
+                if (source is not null && !source.IsProbedAt(physical))
                 {
                     await PoolerProbe.CheckAsync(connection, source, time, async, ct).ConfigureAwait(false);
                 }
 
-                var physical = PhysicalConnection.Of(connection);
                 if (source is not null)
                 {
                     physical.Begin(source, connection, time);
@@ -97,7 +98,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             catch (Exception e)
             {
                 await CloseAsync(connection, async).ConfigureAwait(false);
-                if (!tried || attemptsLeft == 0 || !IsDead(e))
+                if (attemptsLeft == 0 || !(IsRefusedHost(e) || (tried && IsDead(e))))
                 {
                     throw;
                 }
@@ -165,14 +166,15 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     )
     {
         source.Passwords.Accepted(open);
+        var physical = PhysicalConnection.Of(open);
+        source.Hosts?.CloseIfRefused(open, physical);
 
         // Not async: the task has completed, and its exception is rethrown.
-        if (!source.IsProbed)
+        if (!source.IsProbedAt(physical))
         {
             PoolerProbe.CheckAsync(open, source, time, async: false, CancellationToken.None).GetAwaiter().GetResult();
         }
 
-        var physical = PhysicalConnection.Of(open);
         physical.Begin(source, open, time);
         if (DueReset.Before(bind, physical) is { } statement && !TryPrepend(open, statement))
         {
@@ -223,9 +225,9 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     }
 
     /// <summary>Does the same where the connection was closed already, within a <c>TransactionScope</c> that goes on.</summary>
-    public void UnbindHandedOn(PooledDataSource source, SessionStatement nobody)
+    public void UnbindHandedOn(NpgsqlDataSource pool, SessionStatement nobody)
     {
-        using var same = source.Source.CreateConnection();
+        using var same = pool.CreateConnection();
         try
         {
             // The driver gives the scope's connection to whoever opens one in it.
@@ -309,6 +311,10 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         connection.Close();
         return Task.CompletedTask;
     }
+
+    // The next open meets another: the pool was cleared before this one was refused.
+    private static bool IsRefusedHost(Exception e) =>
+        e is ConnectionUnavailableException { Reason: ConnectionUnavailableReason.NoHost };
 
     // 57P01-03: the server ended the session; without a SQLSTATE: the network did.
     private static bool IsDead(Exception e) =>

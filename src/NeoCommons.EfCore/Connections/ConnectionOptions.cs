@@ -6,6 +6,7 @@ public sealed class ConnectionOptions
     private const int MostPreparedStatements = 10_000;
 
     private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
+    private static readonly TimeSpan LongestLag = TimeSpan.FromHours(1);
 
     /// <summary>
     /// The authentication methods that a server may ask for while its certificate is not verified, as in Npgsql's
@@ -59,6 +60,18 @@ public sealed class ConnectionOptions
 
     /// <summary>When callers are refused at once because a connection is out of order.</summary>
     public ConnectionBreakerOptions Breaker { get; } = new();
+
+    /// <summary>
+    /// How far a standby may be behind its primary and still serve read-only contexts, where a row names replica hosts.
+    /// <value>Default: 10 s; 1 s to 1 hour.</value> One that is further behind serves nobody until it has caught up.
+    /// </summary>
+    public TimeSpan MaxStandbyLag { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Whether a tenant's read-only contexts see what this process has written for the tenant, where a row names replica hosts.
+    /// <value>Default: true</value>: after a write they read from the primary until the standbys have it. It costs no round trip.
+    /// </summary>
+    public bool ReadYourWrites { get; set; } = true;
 
     /// <summary>
     /// Schemas that follow the tenant's on every tenant's search path, for data and extensions that all tenants of a
@@ -178,6 +191,11 @@ public sealed class ConnectionOptions
         if (MetricsWindow < seconds || MetricsWindow > TimeSpan.FromHours(1))
         {
             yield return $"NeoCommons:Connections:MetricsWindow is {MetricsWindow}; it must be between 1 second and 1 hour.";
+        }
+
+        if (MaxStandbyLag < seconds || MaxStandbyLag > LongestLag)
+        {
+            yield return $"NeoCommons:Connections:MaxStandbyLag is {MaxStandbyLag}; it must be between 1 second and 1 hour.";
         }
 
         if (MaxPreparedStatements is < 0 or > MostPreparedStatements)

@@ -37,4 +37,9 @@ public enum ConnectionUnavailableReason
 
     /// <summary>The process shuts down: what has a connection goes on to the end, and nothing new begins.</summary>
     ShuttingDown,
+
+    /// <summary>
+    /// None of the row's hosts serves: no primary takes writes, all are down, or those that answer were replaced.
+    /// </summary>
+    NoHost,
 }

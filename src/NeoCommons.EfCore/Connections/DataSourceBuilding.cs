@@ -12,12 +12,47 @@ internal static class DataSourceBuilding
 {
     public static NpgsqlDataSource Build(
         DatabaseConnection row,
-        Func<bool, CancellationToken, ValueTask<string>> password,
+        PasswordProvider password,
         ConnectionOptions options,
         ILoggerFactory loggers,
         bool pooled,
         bool ownsReset = false
+    ) => Prepare(row, Settings(row, options, pooled, ownsReset), password, options, loggers).Build();
+
+    /// <summary>A data source beside the pool, of one of a row's servers.</summary>
+    public static NpgsqlDataSource BuildAt(
+        HostAddress address,
+        DatabaseConnection row,
+        PasswordProvider password,
+        ConnectionOptions options,
+        ILoggerFactory loggers
     )
+    {
+        var settings = Settings(row, options, pooled: false, ownsReset: false);
+        (settings.Host, settings.Port) = (address.Host, address.Port);
+        return Prepare(row, settings, password, options, loggers).Build();
+    }
+
+    /// <summary>The data source of all servers of a row.</summary>
+    public static NpgsqlMultiHostDataSource BuildMultiHost(
+        DatabaseConnection row,
+        HostSettings hosts,
+        PasswordProvider password,
+        ConnectionOptions options,
+        ILoggerFactory loggers,
+        bool pooled,
+        bool ownsReset
+    )
+    {
+        var settings = Settings(row, options, pooled, ownsReset);
+        hosts.ApplyTo(settings);
+        var builder = Prepare(row, settings, password, options, loggers);
+        hosts.ApplyTo(builder);
+        return builder.BuildMultiHost();
+    }
+
+    /// <exception cref="ConnectionUnavailableException">The row holds what cannot be used.</exception>
+    public static void ThrowIfFaulty(DatabaseConnection row, ConnectionOptions options)
     {
         var faults = RowValidation.FindFaults(row, options);
         if (faults.Count > 0)
@@ -28,21 +63,27 @@ internal static class DataSourceBuilding
                 $"Connection '{row.Name}' cannot be used: {RowFault.Join(faults)}. Correct its row in admin.database_connections."
             );
         }
+    }
 
-        var builder = new NpgsqlDataSourceBuilder(Settings(row, options, pooled, ownsReset).ConnectionString)
-        {
-            Name = row.Name,
-        };
+    private static NpgsqlDataSourceBuilder Prepare(
+        DatabaseConnection row,
+        NpgsqlConnectionStringBuilder settings,
+        PasswordProvider password,
+        ConnectionOptions options,
+        ILoggerFactory loggers
+    )
+    {
+        var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = row.Name };
         builder.UseLoggerFactory(loggers);
         builder.UsePasswordProvider(
             // Not async: the task has completed, and its exception is rethrown.
-            _ => password(false, CancellationToken.None).AsTask().GetAwaiter().GetResult(),
-            (_, ct) => password(true, ct)
+            host => password(HostAddress.Of(host), false, CancellationToken.None).AsTask().GetAwaiter().GetResult(),
+            (host, ct) => password(HostAddress.Of(host), true, ct)
         );
         builder.ConfigureTypeLoading(types =>
         {
             types.EnableTableCompositesLoading(false);
-            if (pooled)
+            if (settings.Pooling)
             {
                 types.SetTypeLoadingSchemas([
                     .. new[] { "pg_catalog" }.Union(options.TypeSchemas).Union(options.AllSharedSchemas),
@@ -55,7 +96,7 @@ internal static class DataSourceBuilding
         });
         builder.ConfigureTracing(CommandSpans.Configure);
         Configure(builder, row, options);
-        return builder.Build();
+        return builder;
     }
 
     private static void Configure(NpgsqlDataSourceBuilder builder, DatabaseConnection row, ConnectionOptions options)
@@ -84,6 +125,7 @@ internal static class DataSourceBuilding
         bool ownsReset
     )
     {
+        ThrowIfFaulty(row, options);
         var settings = new NpgsqlConnectionStringBuilder
         {
             Host = row.Host,

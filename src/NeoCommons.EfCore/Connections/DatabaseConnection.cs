@@ -22,6 +22,12 @@ public sealed record DatabaseConnection
     /// <summary>One host name or IP address; no list, no socket path.</summary>
     public required string Host { get; init; }
 
+    /// <summary>
+    /// Further servers that replicate the host or take its place, with the same database and credentials. <value>Default:
+    /// <see cref="ReplicaHosts.None"/>.</value> Writes go to the one that is primary, reads of read-only contexts to standbys.
+    /// </summary>
+    public ReplicaHosts ReplicaHosts { get; init; } = ReplicaHosts.None;
+
     /// <summary>The TCP port. <value>Default: 5432.</value></summary>
     public int Port { get; init; } = NpgsqlConnection.DefaultPort;
 
@@ -69,11 +75,29 @@ public sealed record DatabaseConnection
     public bool IsActive { get; init; } = true;
 
     /// <summary>
+    /// The name of another connection, to the same data, that is used while this one fails. <value>Default: null, none.</value>
+    /// It has no tenants of its own.
+    /// </summary>
+    public string? FailoverConnection { get; init; }
+
+    /// <summary>
+    /// Whether writes too go to <see cref="FailoverConnection"/>. <value>Default: false, reads of read-only contexts only.</value>
+    /// </summary>
+    public bool FailoverWrites { get; init; }
+
+    /// <summary>
     /// Whether a pool built for the other row serves this one too: all is equal but the password, which is asked for at
-    /// each open, and what only describes the database.
+    /// each open, and what only describes the database or what becomes of it when it fails.
     /// </summary>
     internal bool HasSamePoolAs(DatabaseConnection other) =>
-        other with { Password = Password, Type = Type, RegionId = RegionId } == this;
+        other with
+        {
+            Password = Password,
+            Type = Type,
+            RegionId = RegionId,
+            FailoverConnection = FailoverConnection,
+            FailoverWrites = FailoverWrites,
+        } == this;
 
     private bool PrintMembers(StringBuilder text)
     {
@@ -81,6 +105,19 @@ public sealed record DatabaseConnection
             System.Globalization.CultureInfo.InvariantCulture,
             $"{Name}, {Type}, {Username}@{Host}:{Port}/{Database}, ssl {SslMode}, pool {MinPoolSize}-{MaxPoolSize}"
         );
+        if (ReplicaHosts.Count > 0)
+        {
+            text.Append(System.Globalization.CultureInfo.InvariantCulture, $", replicas {ReplicaHosts}");
+        }
+
+        if (FailoverConnection is not null)
+        {
+            text.Append(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $", failover {FailoverConnection}{(FailoverWrites ? " with writes" : "")}"
+            );
+        }
+
         return true;
     }
 }

@@ -140,7 +140,7 @@ internal sealed class DatabaseConnections(
                     opening.Visit(physical, source, schema);
                 }
 
-                EndLeaseWith(connection, physical, source);
+                EndLeaseWith(connection, physical, source, tenant);
                 return connection;
             }
             catch (Exception e)
@@ -191,9 +191,18 @@ internal sealed class DatabaseConnections(
         }
     }
 
-    private void EndLeaseWith(NpgsqlConnection connection, PhysicalConnection physical, PooledDataSource source)
+    private void EndLeaseWith(
+        NpgsqlConnection connection,
+        PhysicalConnection physical,
+        PooledDataSource source,
+        TenantId? tenant
+    )
     {
         var ended = false;
+
+        // Nobody sees what it does.
+        var writes = new LeaseWrites();
+        writes.Begin(source, tenant);
         connection.StateChange += (_, change) =>
         {
             if (change.CurrentState == ConnectionState.Open)
@@ -207,6 +216,7 @@ internal sealed class DatabaseConnections(
                 return;
             }
 
+            writes.End();
             physical.NeedsReset |= source.OwnsReset;
             try
             {

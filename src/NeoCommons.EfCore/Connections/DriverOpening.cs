@@ -24,41 +24,51 @@ internal static class DriverOpening
         CancellationToken ct
     )
     {
+        if (use != OpenUse.Look && source.Hosts is { } hosts)
+        {
+            await hosts.FirstLookAsync(async, ct).ConfigureAwait(false);
+        }
+
         var passwords = source.Passwords;
-        for (var isFirst = true; ; isFirst = false)
+
+        // Of several servers one may serve while another fails; the driver remembers which did, and refuses as fast.
+        var breaker = source.Hosts is null ? source.Breaker : null;
+        var isFirst = true;
+        while (true)
         {
             if (source.IsClosed)
             {
                 throw OpenFailure.Replaced(source.Row);
             }
 
-            if (passwords.IsRefused(source.Row) && (use == OpenUse.Unpooled || !source.MayHaveIdle))
+            if (passwords.IsRefused(source.Row) && (use is OpenUse.Unpooled or OpenUse.Look || !source.MayHaveIdle))
             {
                 passwords.ThrowIfRefused(source.Row);
             }
 
-            // It costs memory, so it is left out where nobody can have to wait.
+            // It costs memory, so it is left out where nobody can have to wait. With several servers the password is asked for
+            // several times, and the token says by whom.
             using var either =
-                async && source.IsCrowded
+                async && (source.IsCrowded || source.Hosts is not null)
                     ? CancellationTokenSource.CreateLinkedTokenSource(
                         ct,
                         use == OpenUse.Movable ? source.Retiring : source.Closing
                     )
                     : null;
             var token = either?.Token ?? ct;
-            source.Breaker.ThrowIfOpen();
-            var started = source.Breaker.Timestamp;
+            breaker?.ThrowIfOpen();
+            var started = breaker?.Timestamp ?? 0;
             try
             {
                 await OpenAsync(connection, async, token).ConfigureAwait(false);
                 passwords.Accepted(connection);
-                source.Breaker.Succeeded();
+                breaker?.Succeeded();
                 if (!source.IsClosed)
                 {
                     return;
                 }
             }
-            catch (PostgresException e) when (IsRefusal(e))
+            catch (NpgsqlException all) when (HostFailure.RefusalIn(all) is { } e)
             {
                 var refused = passwords.Given(async, token) ?? source.Row.Password;
                 try
@@ -76,20 +86,26 @@ internal static class DriverOpening
                     passwords.Ended(async, token);
                 }
 
+                isFirst = false;
+                continue;
+            }
+            catch (NpgsqlException e) when (source.Hosts is { } pools && pools.ForgetsStates(e))
+            {
+                // One killed session has hidden its host, and nobody has tried whether it is there.
                 continue;
             }
             catch (Exception e)
             {
                 passwords.Ended(async, token);
 
-                var explained = Explain(e, source, token);
+                var explained = Explain(HostFailure.CauseOf(e), source, token);
                 if (explained is not null && OpenFailure.IsOutage(explained, source.Row))
                 {
-                    source.Breaker.Failed(explained);
+                    breaker?.Failed(explained);
                 }
                 else
                 {
-                    source.Breaker.GivenUp(started);
+                    breaker?.GivenUp(started);
                 }
 
                 // The driver may notice its timeout before the cancellation that the caller waits for.
@@ -103,7 +119,7 @@ internal static class DriverOpening
             }
 
             // Woken by a connection that came back after the deadline. The pool that nobody empties any more must not keep it.
-            source.Source.Clear();
+            source.Clear();
             connection.Close();
             throw OpenFailure.Replaced(source.Row);
         }
@@ -183,6 +199,4 @@ internal static class DriverOpening
             ObjectDisposedException when source.IsClosed => OpenFailure.Replaced(source.Row, e),
             _ => OpenFailure.Explain(e, source.Row),
         };
-
-    private static bool IsRefusal(PostgresException e) => e.SqlState is ['2', '8', ..];
 }

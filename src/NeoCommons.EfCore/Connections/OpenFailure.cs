@@ -25,8 +25,12 @@ internal static class OpenFailure
                             : ""
                     )
             ),
-            NpgsqlException { InnerException: TimeoutException } n
-                when n.Message.StartsWith("The connection pool has been exhausted", StringComparison.Ordinal) => (
+            NpgsqlException n when HostFailure.IsNoHost(n) => (
+                ConnectionUnavailableReason.NoHost,
+                $"none of its hosts {row.Host}:{row.Port},{row.ReplicaHosts} can be used: {HostFailure.TextOf(n)}. Check that one of them is "
+                    + "a primary that takes writes, and that replica_hosts are right"
+            ),
+            NpgsqlException when IsExhaustion(e) => (
                 ConnectionUnavailableReason.PoolExhausted,
                 $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "
                     + "raise pool_max_size or pool_timeout_seconds, or hold connections for a shorter time"
@@ -60,6 +64,20 @@ internal static class OpenFailure
             )
             : null;
     }
+
+    /// <summary>Whether all connections of a pool were in use for as long as a caller waits.</summary>
+    public static bool IsExhaustion(Exception e) =>
+        e.InnerException is TimeoutException
+        && e.Message.StartsWith("The connection pool has been exhausted", StringComparison.Ordinal);
+
+    /// <summary>The only connection that could be had leads to a server that must not serve.</summary>
+    public static ConnectionUnavailableException NoHost(DatabaseConnection row, string why) =>
+        new(
+            row.Name,
+            ConnectionUnavailableReason.NoHost,
+            $"Connection '{row.Name}' is unavailable: {EndOf(why)} Ask again in a moment: its hosts are looked at every "
+                + $"{HostWatch.Interval.TotalSeconds:0.###} s."
+        );
 
     /// <summary>The server does not take the row's password, and is not asked again for a while.</summary>
     public static ConnectionUnavailableException PasswordRefused(

@@ -11,4 +11,7 @@ internal enum OpenUse
 
     /// <summary>For a session of its own, beside the pool.</summary>
     Unpooled,
+
+    /// <summary>For a look at one server, which all other opens wait for once.</summary>
+    Look,
 }

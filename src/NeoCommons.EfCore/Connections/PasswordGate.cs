@@ -25,17 +25,26 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
 
     /// <summary>The password to log in with, when it is this open's turn.</summary>
     /// <param name="row">Reads the row: it may change while the turn is waited for.</param>
+    /// <param name="host">The server that asks, where an open may go from one to the next.</param>
     /// <param name="isWatched">Whether all opens report how they ended.</param>
     /// <param name="async">Whether to wait without a thread.</param>
     /// <param name="ct">The token of the open.</param>
     /// <exception cref="ConnectionUnavailableException">The server has refused this password.</exception>
     public async ValueTask<string> AskAsync(
         Func<DatabaseConnection> row,
+        HostAddress? host,
         bool isWatched,
         bool async,
         CancellationToken ct
     )
     {
+        if (host is { } next && isWatched && Find(async, ct) is { } mine)
+        {
+            // Still this open's turn: the server before has not taken the password, or was lost.
+            ThrowIfRefused(row());
+            return mine.TellTo(next);
+        }
+
         if (isWatched)
         {
             // Not in time: whoever has the turn has lost it, and this open is the one to report.
@@ -54,7 +63,7 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
         try
         {
             ThrowIfRefused(current);
-            return current.Password.Reveal();
+            return host is { } first ? exchange.TellTo(first) : current.Password.Reveal();
         }
         catch
         {
@@ -135,7 +144,24 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
         }
     }
 
-    private sealed record Exchange(Secret Password, CancellationToken Token, int Thread);
+    private sealed class Exchange(Secret password, CancellationToken token, int thread)
+    {
+        private readonly HashSet<HostAddress> _told = [];
+
+        public Secret Password => password;
+
+        public CancellationToken Token => token;
+
+        public int Thread => thread;
+
+        /// <summary>The password, once for each server: the driver tries each several times in one open.</summary>
+        public string TellTo(HostAddress host) =>
+            _told.Add(host)
+                ? password.Reveal()
+                : throw new NpgsqlException(
+                    $"{host} was told the password a moment ago, and did not let this user in."
+                );
+    }
 
     private sealed record Refusal(Secret Password, PostgresException Cause, long At);
 }

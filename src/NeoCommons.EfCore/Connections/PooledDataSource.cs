@@ -39,7 +39,8 @@ internal sealed class PooledDataSource : IDisposable
         ILoggerFactory loggers,
         TimeProvider time,
         bool ownsReset = false,
-        Func<DatabaseConnection, bool>? hasIdle = null
+        Func<DatabaseConnection, bool>? hasIdle = null,
+        HostMemory? memory = null
     )
     {
         OwnsReset = ownsReset;
@@ -52,7 +53,7 @@ internal sealed class PooledDataSource : IDisposable
         {
             ConnectionName = row.Name,
             Probe = ct => ProbeAsync(options.Breaker.ProbeTimeout, ct),
-            Opened = () => Source!.Clear(),
+            Opened = () => Clear(),
             Closed = outage =>
             {
                 if (outage >= options.Breaker.RebuildAfter)
@@ -61,13 +62,28 @@ internal sealed class PooledDataSource : IDisposable
                 }
             },
         };
+        if (row.ReplicaHosts.Count > 0)
+        {
+            Hosts = new(this, AskPasswordAsync, options, loggers, memory ?? new(), time);
+            Source = Hosts.Writers;
+            _unpooled = new(() => Hosts.Unpooled);
+            return;
+        }
+
         Source = DataSourceBuilding.Build(row, AskPasswordAsync, options, loggers, pooled: true, ownsReset);
         _unpooled = new(() => DataSourceBuilding.Build(Row, AskPasswordAsync, options, loggers, pooled: false));
     }
 
     public DatabaseConnection Row => Volatile.Read(ref _row);
 
+    /// <summary>Its connections; where the row names several servers, those to the primary.</summary>
     public NpgsqlDataSource Source { get; }
+
+    /// <summary>The servers and their data sources; null where the row names one only.</summary>
+    public HostPools? Hosts { get; }
+
+    /// <summary>Connections for a tenant's context that only reads.</summary>
+    public NpgsqlDataSource ReadersFor(TenantId tenant) => Hosts?.ReadersFor(tenant) ?? Source;
 
     /// <summary>What the connections of this source log in with.</summary>
     public PasswordGate Passwords { get; }
@@ -94,7 +110,20 @@ internal sealed class PooledDataSource : IDisposable
     public bool IsProbed
     {
         get => _isProbed;
-        set => _isProbed = value;
+        private set => _isProbed = value;
+    }
+
+    /// <summary>The same of the server that a connection leads to.</summary>
+    public bool IsProbedAt(PhysicalConnection physical) => physical.Session?.Host.IsProbed ?? IsProbed;
+
+    /// <summary>Notes that it was found right.</summary>
+    public void HasBeenProbed(PhysicalConnection physical)
+    {
+        IsProbed = true;
+        if (physical.Session is { } session)
+        {
+            session.Host.IsProbed = true;
+        }
     }
 
     /// <summary>Cancelled when the row has changed: who has nothing yet can ask for the pool that took this one's place.</summary>
@@ -122,11 +151,22 @@ internal sealed class PooledDataSource : IDisposable
     public NpgsqlDataSource Unpooled => _unpooled.Value;
 
     /// <summary>Opens a connection whose session ends with it, as the driver does; under a lease.</summary>
-    public async ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct)
+    public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct) => OpenUnpooledAsync(null, ct);
+
+    /// <summary>The same, to the server that another connection leads to.</summary>
+    /// <param name="beside">The other connection; null where any will do.</param>
+    /// <param name="ct">Cancels.</param>
+    public async ValueTask<NpgsqlConnection> OpenUnpooledAsync(NpgsqlConnection? beside, CancellationToken ct)
     {
+        var host = beside is null ? null : PhysicalConnection.Of(beside).Session?.Host;
+
+        // The gate tells opens apart by their tokens.
+        using var own = Hosts is null ? null : CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var token = own?.Token ?? ct;
+        var connection = host is null ? Unpooled.CreateConnection() : host.CreateConnection();
         try
         {
-            var connection = await Unpooled.OpenConnectionAsync(ct).ConfigureAwait(false);
+            await connection.OpenAsync(token).ConfigureAwait(false);
             Passwords.Accepted(connection);
             return connection;
         }
@@ -134,10 +174,11 @@ internal sealed class PooledDataSource : IDisposable
         {
             if (e is PostgresException { SqlState: ['2', '8', ..] } refusal)
             {
-                Passwords.Refuse(Passwords.Given(async: true, ct) ?? Row.Password, refusal);
+                Passwords.Refuse(Passwords.Given(async: true, token) ?? Row.Password, refusal);
             }
 
-            Passwords.Ended(async: true, ct);
+            Passwords.Ended(async: true, token);
+            await connection.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
@@ -215,7 +256,7 @@ internal sealed class PooledDataSource : IDisposable
     {
         if (_handedOut)
         {
-            Source.Clear();
+            Clear();
         }
     }
 
@@ -230,8 +271,15 @@ internal sealed class PooledDataSource : IDisposable
         var last = Interlocked.Read(ref _renewedAt);
         if (since >= last && Interlocked.CompareExchange(ref _renewedAt, _time.GetTimestamp(), last) == last)
         {
-            Source.Clear();
+            Clear();
         }
+    }
+
+    /// <summary>Closes what is idle, and what is leased when it comes back.</summary>
+    public void Clear()
+    {
+        Source.Clear();
+        Hosts?.Clear();
     }
 
     /// <summary>Refuses what would join a <c>TransactionScope</c> without the driver's reset.</summary>
@@ -281,7 +329,7 @@ internal sealed class PooledDataSource : IDisposable
             _ = _retiring.CancelAsync();
 
             // Closes what is idle now, and each leased connection when it comes back.
-            Source.Clear();
+            Clear();
             using var waiting = new CancellationTokenSource();
             var expired = Task.Delay(deadline, _time, waiting.Token);
             await Task.WhenAny(_drained.Task, expired, _cutShort.Task).ConfigureAwait(false);
@@ -298,6 +346,7 @@ internal sealed class PooledDataSource : IDisposable
                 await SessionEnd.OfAsync(this, _time).ConfigureAwait(false);
             }
 
+            await (Hosts?.DisposeAsync() ?? default).ConfigureAwait(false);
             await Source.DisposeAsync().ConfigureAwait(false);
             if (_unpooled.IsValueCreated)
             {
@@ -314,12 +363,13 @@ internal sealed class PooledDataSource : IDisposable
     public void Dispose()
     {
         Source.Dispose();
+        Hosts?.Dispose();
         Passwords.Dispose();
         _retiring.Dispose();
         _closing.Dispose();
     }
 
     // Who has the source itself does not tell how his opens end.
-    private ValueTask<string> AskPasswordAsync(bool async, CancellationToken ct) =>
-        Passwords.AskAsync(() => Row, isWatched: !_handedOut, async, ct);
+    private ValueTask<string> AskPasswordAsync(HostAddress host, bool async, CancellationToken ct) =>
+        Passwords.AskAsync(() => Row, Hosts is null ? null : host, isWatched: !_handedOut, async, ct);
 }

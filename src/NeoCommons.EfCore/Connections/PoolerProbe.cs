@@ -57,7 +57,7 @@ internal static class PoolerProbe
             checking.GetAwaiter().GetResult();
         }
 
-        source.IsProbed = true;
+        source.HasBeenProbed(PhysicalConnection.Of(open));
     }
 
     private static async Task CheckAsync(
@@ -97,17 +97,17 @@ internal static class PoolerProbe
             return;
         }
 
-        var free = await source.OpenUnpooledAsync(ct).ConfigureAwait(false);
+        var free = await OpenOtherAsync(ct).ConfigureAwait(false);
         await using var _ = free.ConfigureAwait(false);
         var other = await BackendOfAsync(free, ct).ConfigureAwait(false);
         await ThrowIfSharedAsync(free, other).ConfigureAwait(false);
 
+        // At the same server: what two servers' processes are called says nothing.
+        ValueTask<NpgsqlConnection> OpenOtherAsync(CancellationToken token) => source.OpenUnpooledAsync(open, token);
+
         async Task ThrowIfSharedAsync(NpgsqlConnection session, int held)
         {
-            if (
-                await AreSessionsSharedAsync(session, held, source.OpenUnpooledAsync, row, time, ct)
-                    .ConfigureAwait(false)
-            )
+            if (await AreSessionsSharedAsync(session, held, OpenOtherAsync, row, time, ct).ConfigureAwait(false))
             {
                 throw Refusal(
                     row,

@@ -23,6 +23,11 @@ internal static class RowValidation
             yield return new RowFault("port", $"its port {row.Port} is not between 1 and {IPEndPoint.MaxPort}");
         }
 
+        foreach (var replica in ReplicaFaults.Find(row, options))
+        {
+            yield return replica;
+        }
+
         foreach (var (what, value) in new[] { ("database name", row.Database), ("user name", row.Username) })
         {
             if (string.IsNullOrEmpty(value) || value.Contains('\0', StringComparison.Ordinal))

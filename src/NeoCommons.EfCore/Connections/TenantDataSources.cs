@@ -18,6 +18,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<PooledDataSource, Task> _draining = new();
     private readonly SemaphoreSlim _changing = new(1);
+    private readonly HostMemory _hosts = new();
     private readonly IConnectionRegistry _registry;
     private readonly ConnectionOptions _options;
     private readonly ILoggerFactory _loggers;
@@ -198,7 +199,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 continue;
             }
 
-            var built = new PooledDataSource(row, _options, _loggers, _time, ownsReset, HasIdle)
+            var built = new PooledDataSource(row, _options, _loggers, _time, ownsReset, HasIdle, _hosts)
             {
                 Refresh = RefreshAsync,
                 Outlived = Rebuild,

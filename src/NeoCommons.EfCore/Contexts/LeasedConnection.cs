@@ -15,6 +15,9 @@ internal sealed class LeasedConnection(StateChangeEventHandler onStateChange)
     /// <summary>The connection; null before the first lease.</summary>
     public NpgsqlConnection? Current => _connection;
 
+    /// <summary>Its pool.</summary>
+    public NpgsqlDataSource? Pool => _pool;
+
     /// <summary>A closed connection of the pool.</summary>
     public NpgsqlConnection Of(NpgsqlDataSource pool)
     {

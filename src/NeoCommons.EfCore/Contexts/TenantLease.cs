@@ -21,6 +21,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private bool _isOpening;
     private bool _isUnbound;
     private bool _isTouched;
+    private LeaseWrites _writes;
 
     public TenantContextSettings Settings { get; } = options.FindExtension<TenantOptionsExtension>()!.Settings;
 
@@ -50,20 +51,10 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     )
     {
         context.GetService<LeaseEnd>().Begin();
-        _binding = Settings.Binding switch
-        {
-            SchemaBinding.QualifiedNames => searchPath.Named(tenant, readOnly, source.Row.Pooler),
-            _ when source.Row.Pooler == PoolerMode.Transaction => throw new TenantIsolationException(
-                $"{context.GetType().Name} is bound by search_path, which the transaction pooler of connection "
-                    + $"'{source.Row.Name}' hands from client to client. {PoolerProbe.Remedies}",
-                tenant.Id
-            ),
-            _ => searchPath.To(tenant, readOnly),
-        };
+        _binding = LeaseBinding.For(context, Settings, tenant, source.Row, searchPath, readOnly);
         _leased ??= new LeasedConnection(OnStateChange);
-        context
-            .GetService<IRelationalConnection>()
-            .SetDbConnection(_leased.Of(source.Source), contextOwnsConnection: true);
+        var pool = readOnly ? source.ReadersFor(tenant.Id) : source.Source;
+        context.GetService<IRelationalConnection>().SetDbConnection(_leased.Of(pool), contextOwnsConnection: true);
         Tenant = tenant;
         _searchPath = searchPath;
         _opening = opening;
@@ -79,6 +70,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     {
         _isTouched = true;
         MarkPhysical();
+        NoteWrite();
     }
 
     /// <summary>Notes that the application takes the connection, and binds it again if a scope that has ended bound it.</summary>
@@ -112,7 +104,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             _opening.Visit(_physical, _source!, Tenant!.Schema);
             if (_isTouched)
             {
-                MarkPhysical();
+                Touch();
             }
         }
         finally
@@ -203,6 +195,10 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         {
             Touch();
         }
+        else if (!isQuery)
+        {
+            NoteWrite();
+        }
     }
 
     /// <summary>Gives the application a command of EF, which leads to the connection too.</summary>
@@ -271,6 +267,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     private void Closed()
     {
+        _writes.End();
         if (Interlocked.Exchange(ref _physical, null) is not { } physical || _opening is not { } opening)
         {
             return;
@@ -279,12 +276,14 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         if (physical.Scope is not null && !_isUnbound && Transaction.Current is not null)
         {
             // Closed by the application, or by Dapper for it: EF was not asked, and nothing took the path off.
-            opening.UnbindHandedOn(_source!, Nobody);
+            opening.UnbindHandedOn(_leased!.Pool!, Nobody);
         }
 
         _isUnbound = false;
         opening.EndUse(Connection!, physical, _source!);
     }
+
+    private void NoteWrite() => _writes.Begin(IsReadOnly ? null : _source, Tenant?.Id);
 
     private void MarkPhysical()
     {

@@ -148,6 +148,44 @@ public sealed class ConnectionCommandTests(TestServers servers)
 
     private string Password => servers.Postgres.Password;
 
+    [Fact]
+    public async Task Replica_hosts_and_a_failover_connection_are_given_shown_and_taken_away()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres, databases: 2);
+        await app.CreateTenantAsync("acme", "db1");
+        string[] add = [.. await AddAsync("new"), "--no-test", "--replica-hosts", "b.example, c.example:5433"];
+
+        (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "db1"])).Failed(5, "has tenants");
+        (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "nobody"])).Failed(5, "--failover");
+        (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "db2"])).IsOk();
+        var listed = (await CommandLine.Of(app).RunAsync("connections", "list", "--json"))
+            .IsOk()
+            .Json.EnumerateArray()
+            .Single(c => c.GetProperty("name").GetString() == "new");
+        var odd = await CommandLine
+            .Of(app)
+            .RunAsync("connections", "set-address", "new", "--replica-hosts", "169.254.169.254");
+        string[] change = ["connections", "set-address", "new", "--no-test"];
+        (await CommandLine.Of(app).RunAsync([.. change, "--failover-writes", "true"])).IsOk();
+        var written = await RowAsync();
+        (await CommandLine.Of(app).RunAsync([.. change, "--replica-hosts", "", "--failover", ""])).IsOk();
+
+        Assert.Equal(
+            ["b.example", "c.example:5433"],
+            listed.GetProperty("replicaHosts").EnumerateArray().Select(h => h.GetString())
+        );
+        Assert.Equal("db2", listed.GetProperty("failoverConnection").GetString());
+        odd.Failed(2, "metadata");
+        Assert.Equal("b.example,c.example:5433|db2|true", written);
+        Assert.Equal("||false", await RowAsync());
+
+        async Task<object?> RowAsync() =>
+            await app.AdminAsync(
+                "SELECT format('%s|%s|%s', replica_hosts, failover_connection, failover_writes::text) "
+                    + "FROM admin.database_connections WHERE connection_name = 'new'"
+            );
+    }
+
     private async Task<string[]> AddAsync(
         string name,
         string? database = null,

@@ -116,6 +116,10 @@ public sealed class AdminSchemaTests(TestServers servers)
     [InlineData("pool_timeout_seconds", "0", "ck_database_connections_pool_timeout_seconds")]
     [InlineData("pool_recycle_seconds", "-1", "ck_database_connections_pool_recycle_seconds")]
     [InlineData("pooler", "'statement'", "ck_database_connections_pooler")]
+    [InlineData("replica_hosts", "''", "ck_database_connections_replica_hosts")]
+    [InlineData("replica_hosts", "'b,/tmp'", "ck_database_connections_replica_hosts")]
+    [InlineData("failover_connection", "connection_name", "ck_database_connections_failover_connection")]
+    [InlineData("failover_writes", "true", "ck_database_connections_failover_writes")]
     public async Task A_value_that_could_not_work_is_refused_by_the_database(
         string column,
         string value,

@@ -10,9 +10,9 @@ public sealed class AuthenticationLog : IAsyncLifetime
 
     public PostgresServer Postgres { get; private set; } = null!;
 
-    public async ValueTask InitializeAsync()
-    {
-        var options = new PostgresServerOptions
+    /// <summary>How a server is started that writes it down.</summary>
+    public static PostgresServerOptions Options() =>
+        new()
         {
             Settings =
             {
@@ -22,22 +22,26 @@ public sealed class AuthenticationLog : IAsyncLifetime
                 ["log_min_messages"] = "fatal",
             },
         };
-        Postgres = await PostgresServer.StartAsync(options, TestContext.Current.CancellationToken);
-    }
+
+    public async ValueTask InitializeAsync() =>
+        Postgres = await PostgresServer.StartAsync(Options(), TestContext.Current.CancellationToken);
 
     public static string NewRole() => "role_" + RandomNumberGenerator.GetHexString(8, lowercase: true);
 
     /// <summary>How often the server has refused a role.</summary>
-    public async Task<int> CountAsync(string role)
+    public Task<int> CountAsync(string role) => CountAsync(Postgres, role);
+
+    /// <summary>How often a server that was started with <see cref="Options"/> has refused a role.</summary>
+    public static async Task<int> CountAsync(PostgresServer server, string role)
     {
-        Assert.SkipWhen(Postgres.DataDirectory is null, "The log of this server cannot be read.");
+        Assert.SkipWhen(server.DataDirectory is null, "The log of this server cannot be read.");
 
         // What was logged before is in the file when this is.
         var mark = "mark_" + RandomNumberGenerator.GetHexString(8, lowercase: true);
         await Assert.ThrowsAsync<Npgsql.PostgresException>(async () =>
         {
             await using var connection = new Npgsql.NpgsqlConnection(
-                new Npgsql.NpgsqlConnectionStringBuilder(Postgres.ConnectionString)
+                new Npgsql.NpgsqlConnectionStringBuilder(server.ConnectionString)
                 {
                     Username = mark,
                     Password = mark,
@@ -50,7 +54,7 @@ public sealed class AuthenticationLog : IAsyncLifetime
         await Eventually.TrueAsync(async () =>
         {
             await using var log = new FileStream(
-                Path.Combine(Postgres.DataDirectory!, "log", File),
+                Path.Combine(server.DataDirectory!, "log", File),
                 FileMode.Open,
                 FileAccess.Read,
                 FileShare.ReadWrite

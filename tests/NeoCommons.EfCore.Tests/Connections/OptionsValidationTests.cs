@@ -48,6 +48,8 @@ public sealed class OptionsValidationTests
     [InlineData("PrePingTimeout", "00:00:00.9")]
     [InlineData("DrainTimeout", "-00:00:01")]
     [InlineData("DrainTimeout", "1.00:00:01")]
+    [InlineData("MaxStandbyLag", "00:00:00.9")]
+    [InlineData("MaxStandbyLag", "01:00:01")]
     [InlineData("SharedSchemas:0", "admin")]
     [InlineData("SharedSchemas:0", "")]
     [InlineData("SharedSchemas:0", "$user")]

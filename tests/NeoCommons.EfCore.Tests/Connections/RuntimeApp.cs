@@ -9,7 +9,7 @@ namespace NeoCommons.EfCore.Tests.Connections;
 /// <summary>The runtime package alone, over a registry and tenants in memory and databases of a real server.</summary>
 internal sealed class RuntimeApp : IAsyncDisposable
 {
-    private const string Direct = "test-direct";
+    public const string Direct = "test-direct";
 
     private readonly PostgresServer _server;
     private readonly ServiceProvider _services;

@@ -16,7 +16,10 @@ internal sealed record ConnectionReport(
     bool IsActive,
     bool PasswordIsReadable,
     IReadOnlyList<string> Faults,
-    int Tenants
+    int Tenants,
+    IReadOnlyList<string> ReplicaHosts,
+    string? FailoverConnection,
+    bool FailoverWrites
 )
 {
     /// <param name="row">The connection.</param>
@@ -38,6 +41,9 @@ internal sealed record ConnectionReport(
             row.IsActive,
             row.Password.Fault is null,
             [.. RowValidation.FindFaults(row, options).Select(f => f.Text)],
-            tenants
+            tenants,
+            row.ReplicaHosts,
+            row.FailoverConnection,
+            row.FailoverWrites
         );
 }

@@ -49,6 +49,10 @@ internal static class ConnectionRows
                 .ExecuteUpdateAsync(set, ct)
                 .ConfigureAwait(false);
         }
+        catch (PostgresException e) when (FailoverFault(e) is { } fault)
+        {
+            throw new CommandFailedException(ExitCode.Conflict, fault, e);
+        }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
         {
             throw new CommandFailedException(
@@ -67,6 +71,21 @@ internal static class ConnectionRows
             );
         }
     }
+
+    /// <summary>What the column holds for an option's hosts: nothing where there are none.</summary>
+    public static string? HostsOf(string? given) =>
+        ReplicaHosts.Parse(given) is { Count: > 0 } hosts ? hosts.ToString() : null;
+
+    /// <summary>Why a connection cannot be another's failover; null where that is not what was wrong.</summary>
+    public static string? FailoverFault(Exception? e) =>
+        e switch
+        {
+            PostgresException { ConstraintName: "fk_database_connections_failover" } =>
+                "There is no connection of the name that --failover gives. See: connections list.",
+            PostgresException { ConstraintName: "failover_has_no_tenants" } p =>
+                $"{char.ToUpperInvariant(p.MessageText[0])}{p.MessageText[1..]}. {p.Hint}",
+            _ => null,
+        };
 
     /// <exception cref="CommandFailedException">The row holds values that cannot be used.</exception>
     public static void RefuseFaults(CommandRun run, DatabaseConnection row)

@@ -45,6 +45,20 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
         DefaultValueFactory = _ => 20,
         CustomParser = given => OptionValue.Read<int>(given, "a whole number"),
     };
+    private readonly Option<string?> _replicaHosts = new("--replica-hosts")
+    {
+        Description = "Further servers of the same data, between commas: host or host:port.",
+        HelpName = "HOSTS",
+    };
+    private readonly Option<string?> _failover = new("--failover")
+    {
+        Description = "The connection, without tenants, that is used while this one fails.",
+        HelpName = "NAME",
+    };
+    private readonly Option<bool> _failoverWrites = new("--failover-writes")
+    {
+        Description = "Write to the failover connection too.",
+    };
     private readonly Option<bool> _noTest = new("--no-test") { Description = "Do not open a connection first." };
     private readonly Option<bool> _dryRun = NewDryRun();
 
@@ -66,6 +80,9 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
                 _pooler,
                 _minPool,
                 _maxPool,
+                _replicaHosts,
+                _failover,
+                _failoverWrites,
                 _noTest,
                 _dryRun,
             }
@@ -125,6 +142,10 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
         {
             await context.SaveChangesAsync(ct).ConfigureAwait(false);
         }
+        catch (DbUpdateException e) when (ConnectionRows.FailoverFault(e.InnerException) is { } fault)
+        {
+            throw new CommandFailedException(ExitCode.Conflict, fault, e);
+        }
         catch (DbUpdateException e)
             when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
         {
@@ -154,6 +175,9 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
             Pooler = DatabaseConnectionMapping.PoolerWords.ConvertFromProviderTyped(run.Required(_pooler)),
             PoolMinSize = run.Required(_minPool),
             PoolMaxSize = run.Required(_maxPool),
+            ReplicaHosts = ConnectionRows.HostsOf(run.Value(_replicaHosts)),
+            FailoverConnection = run.Value(_failover),
+            FailoverWrites = run.Value(_failoverWrites),
         };
 
     private static DatabaseConnection ToConnection(DatabaseConnectionEntity entity, string password) =>
@@ -171,5 +195,8 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
             MinPoolSize = entity.PoolMinSize,
             MaxPoolSize = entity.PoolMaxSize,
             Pooler = entity.Pooler,
+            ReplicaHosts = ReplicaHosts.Parse(entity.ReplicaHosts),
+            FailoverConnection = entity.FailoverConnection,
+            FailoverWrites = entity.FailoverWrites,
         };
 }

@@ -34,14 +34,16 @@ internal sealed class ConnectionsListCommand() : ConsoleCommand("list", "Lists t
                                 c.Name,
                                 TenantReport.Word(c.Type),
                                 c.Region,
-                                $"{c.Username}@{c.Host}:{c.Port}/{c.Database}",
+                                $"{c.Username}@{string.Join(',', [$"{c.Host}:{c.Port}", .. c.ReplicaHosts])}/{c.Database}",
                                 c.SslMode,
                                 TenantReport.Word(c.Pooler),
                                 $"{c.MinPoolSize}-{c.MaxPoolSize}",
                                 c.Tenants.ToString(CultureInfo.InvariantCulture),
                                 !c.IsActive ? "disabled"
                                 : c.Faults.Count > 0 ? "refused: " + string.Join("; ", c.Faults)
-                                : c.PasswordIsReadable ? "active"
+                                : c.PasswordIsReadable
+                                    ? c.FailoverConnection is { } failover ? $"active, failover {failover}"
+                                        : "active"
                                 : "password unreadable",
                             }
                         ),

@@ -10,6 +10,20 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
     private readonly Option<int?> _port = new("--port") { CustomParser = given => ReadPort(given) };
     private readonly Option<string?> _database = new("--database") { Description = "The database." };
     private readonly Option<string?> _username = new("--username") { Description = "The role to log in as." };
+    private readonly Option<string?> _replicaHosts = new("--replica-hosts")
+    {
+        Description = "Further servers of the same data, between commas; an empty text for none.",
+        HelpName = "HOSTS",
+    };
+    private readonly Option<string?> _failover = new("--failover")
+    {
+        Description = "The connection that is used while this one fails; an empty text for none.",
+        HelpName = "NAME",
+    };
+    private readonly Option<bool?> _failoverWrites = new("--failover-writes")
+    {
+        Description = "Whether the failover connection is written to: true or false.",
+    };
     private readonly Option<string?> _passwordEnv = new("--password-env")
     {
         Description = "The environment variable that holds another password. Without it the stored one is kept.",
@@ -19,23 +33,28 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
     private readonly Option<bool> _dryRun = NewDryRun();
 
     public ConnectionsSetAddressCommand()
-        : base("set-address", "Moves a connection to another host, port, database or user, after a trial.")
+        : base(
+            "set-address",
+            "Moves a connection to another host, port, database or user, or changes its further hosts, after a trial."
+        )
     {
         Arguments.Add(_name);
-        foreach (var option in new Option[] { _host, _port, _database, _username, _passwordEnv, _noTest, _dryRun })
+        foreach (var option in (Option[])[.. Changes, _passwordEnv, _noTest, _dryRun])
         {
             Options.Add(option);
         }
     }
 
+    private Option[] Changes => [_host, _port, _database, _username, _replicaHosts, _failover, _failoverWrites];
+
     public override async Task<CommandResult> RunAsync(CommandRun run, CancellationToken ct)
     {
-        if (!new Option[] { _host, _port, _database, _username }.Any(run.IsGiven))
+        if (!Changes.Any(run.IsGiven))
         {
             throw new CommandFailedException(
                 ExitCode.Usage,
-                "Say what is to change: --host, --port, --database or --username. Another password alone is stored by: "
-                    + "connections set-password."
+                "Say what is to change: --host, --port, --database, --username, --replica-hosts, --failover or --failover-writes. Another "
+                    + "password alone is stored by: connections set-password."
             );
         }
 
@@ -52,6 +71,9 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
             Port = run.Value(_port) ?? row.Port,
             Database = run.Value(_database) ?? row.Database,
             Username = run.Value(_username) ?? row.Username,
+            ReplicaHosts = run.IsGiven(_replicaHosts) ? ReplicaHosts.Parse(run.Value(_replicaHosts)) : row.ReplicaHosts,
+            FailoverConnection = Failover(run, row),
+            FailoverWrites = Failover(run, row) is not null && (run.Value(_failoverWrites) ?? row.FailoverWrites),
             Password = Secret.FromText(password),
         };
         ConnectionRows.RefuseFaults(run, moved);
@@ -66,6 +88,7 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
         }
 
         var dryRun = run.Value(_dryRun);
+        var replicas = ConnectionRows.HostsOf(moved.ReplicaHosts.ToString());
         if (!dryRun)
         {
             var token = await run.Get<ISecretProtector>().ProtectAsync(password, to, ct).ConfigureAwait(false);
@@ -79,7 +102,10 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
                             .SetProperty(c => c.Port, to.Port)
                             .SetProperty(c => c.DatabaseName, to.Database)
                             .SetProperty(c => c.Username, to.Username)
-                            .SetProperty(c => c.EncryptedPassword, token),
+                            .SetProperty(c => c.EncryptedPassword, token)
+                            .SetProperty(c => c.ReplicaHosts, replicas)
+                            .SetProperty(c => c.FailoverConnection, moved.FailoverConnection)
+                            .SetProperty(c => c.FailoverWrites, moved.FailoverWrites),
                     ct
                 )
                 .ConfigureAwait(false);
@@ -93,12 +119,22 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
                 Tried = tried,
                 From = from.ToString(),
                 To = to.ToString(),
+                moved.ReplicaHosts,
+                moved.FailoverConnection,
+                moved.FailoverWrites,
             },
             output =>
                 output.Line(
-                    $"Connection '{name}' {(dryRun ? "would lead" : "leads")} to {to}, no longer to {from}."
+                    $"Connection '{name}' {(dryRun ? "would lead" : "leads")} to {to}"
+                        + (replicas is null ? "" : $" with {replicas}")
+                        + (from == to ? "." : $", no longer to {from}.")
                         + (dryRun ? " Nothing was changed." : "")
                 )
         );
     }
+
+    private string? Failover(CommandRun run, DatabaseConnection row) =>
+        !run.IsGiven(_failover) ? row.FailoverConnection
+        : run.Value(_failover) is { Length: > 0 } name ? name
+        : null;
 }

@@ -65,6 +65,16 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("text")
                         .HasColumnName("encrypted_password");
 
+                    b.Property<string>("FailoverConnection")
+                        .HasColumnType("text")
+                        .HasColumnName("failover_connection");
+
+                    b.Property<bool>("FailoverWrites")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("failover_writes");
+
                     b.Property<string>("Host")
                         .IsRequired()
                         .HasColumnType("text")
@@ -135,6 +145,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         .HasColumnType("text")
                         .HasColumnName("region_id");
 
+                    b.Property<string>("ReplicaHosts")
+                        .HasColumnType("text")
+                        .HasColumnName("replica_hosts");
+
                     b.Property<string>("SslMode")
                         .IsRequired()
                         .ValueGeneratedOnAdd()
@@ -168,6 +182,10 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
 
                             t.HasCheckConstraint("ck_database_connections_database_name", "octet_length(database_name) BETWEEN 1 AND 63");
 
+                            t.HasCheckConstraint("ck_database_connections_failover_connection", "failover_connection <> connection_name");
+
+                            t.HasCheckConstraint("ck_database_connections_failover_writes", "NOT failover_writes OR failover_connection IS NOT NULL");
+
                             t.HasCheckConstraint("ck_database_connections_host", "length(host) BETWEEN 1 AND 253 AND host !~ '[,/@\\s]'");
 
                             t.HasCheckConstraint("ck_database_connections_max_relations", "max_relations >= 0");
@@ -183,6 +201,8 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                             t.HasCheckConstraint("ck_database_connections_pooler", "pooler IN ('none', 'session', 'transaction')");
 
                             t.HasCheckConstraint("ck_database_connections_port", "port BETWEEN 1 AND 65535");
+
+                            t.HasCheckConstraint("ck_database_connections_replica_hosts", "length(replica_hosts) BETWEEN 1 AND 4000 AND replica_hosts !~ '[/@]'");
 
                             t.HasCheckConstraint("ck_database_connections_ssl_mode", "ssl_mode IN ('disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full')");
 

@@ -1,0 +1,44 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Finds in what the driver throws for several hosts the failure that says most.</summary>
+internal static class HostFailure
+{
+    /// <summary>The server's refusal of the user or the password, of whichever host; null where there is none.</summary>
+    public static PostgresException? RefusalIn(Exception e) =>
+        e switch
+        {
+            PostgresException { SqlState: ['2', '8', ..] } refusal => refusal,
+            NpgsqlException { InnerException: AggregateException all } => all
+                .InnerExceptions.Select(RefusalIn)
+                .FirstOrDefault(r => r is not null),
+            _ => null,
+        };
+
+    /// <summary>
+    /// One host's failure in the place of all hosts', where it is what the caller must know: a refused password, a full pool.
+    /// </summary>
+    public static Exception CauseOf(Exception e) =>
+        e is NpgsqlException { InnerException: AggregateException all }
+            ? RefusalIn(e)
+                ?? all.InnerExceptions.FirstOrDefault(one =>
+                    one is { InnerException: ConnectionUnavailableException }
+                    || (one is NpgsqlException && OpenFailure.IsExhaustion(one))
+                )
+                ?? e
+            : e;
+
+    /// <summary>Whether the driver found no host that it could use.</summary>
+    public static bool IsNoHost(NpgsqlException e) => e.InnerException is AggregateException || IsUntried(e);
+
+    /// <summary>Whether the driver tried none: it remembers of each that it is down, or not what is asked for.</summary>
+    public static bool IsUntried(NpgsqlException e) =>
+        e.Message.StartsWith("No suitable host", StringComparison.Ordinal);
+
+    /// <summary>What each host's failure was.</summary>
+    public static string TextOf(NpgsqlException e) =>
+        e.InnerException is AggregateException all
+            ? string.Join("; ", all.InnerExceptions.Select(one => one.Message.TrimEnd('.')).Distinct())
+            : "none of them is what is asked for";
+}

@@ -1,0 +1,106 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Keeps connections to servers that must not serve out of the pools, and those that are in from being used.</summary>
+/// <remarks>
+/// The driver goes on to the next host when a new physical connection's initializer throws, and leaves this one out until it
+/// looks again when that looks like a broken network.
+/// </remarks>
+/// <param name="source">The pool.</param>
+/// <param name="hosts">Its servers.</param>
+/// <param name="memory">What the process remembers of them.</param>
+internal sealed class HostGuard(PooledDataSource source, IReadOnlyList<RowHost> hosts, HostMemory memory)
+{
+    private readonly Dictionary<HostAddress, RowHost> _byAddress = hosts.ToDictionary(h => h.Address);
+    private readonly string _unknownSystem = "connection " + source.Row.Name;
+    private HostStates _states = new(hosts.Count);
+    private Timeline _timeline = new();
+
+    /// <summary>How the servers were found at the last look.</summary>
+    public HostStates States => Volatile.Read(ref _states);
+
+    /// <summary>The highest timeline that was seen.</summary>
+    public Timeline Timeline => Volatile.Read(ref _timeline);
+
+    /// <summary>Takes over the answers of a look.</summary>
+    /// <returns>Whether a server that served before is to serve nobody now.</returns>
+    public bool Look(long begun, IReadOnlyList<HostAnswer?> answers, Func<long, long, bool> isTooLong)
+    {
+        var before = States;
+        var system = before.System ?? answers.FirstOrDefault(a => a?.System is not null)?.System;
+        var timeline = memory.TimelineOf(system ?? _unknownSystem);
+        Volatile.Write(ref _timeline, timeline);
+        foreach (var answer in answers)
+        {
+            See(answer, system);
+        }
+
+        var after = before.After(begun, answers, timeline.Newest, isTooLong);
+        Volatile.Write(ref _states, after);
+        return hosts.Any(h => before[h.Number].Refusal is null && after[h.Number].Refusal is not null);
+    }
+
+    /// <summary>For <c>UsePhysicalConnectionInitializer</c>.</summary>
+    public void Admit(NpgsqlConnection opened) =>
+        // Not async: the task has completed, and its exception is rethrown.
+        AdmitAsync(opened, async: false).AsTask().GetAwaiter().GetResult();
+
+    /// <inheritdoc cref="Admit"/>
+    public Task AdmitAsync(NpgsqlConnection opened) => AdmitAsync(opened, async: true).AsTask();
+
+    /// <summary>Why a connection that was opened before is not to be used now; null where it may.</summary>
+    public string? RefusalOf(PhysicalConnection physical)
+    {
+        if (physical.Session is not { } session)
+        {
+            return null;
+        }
+
+        if (session.IsPrimary)
+        {
+            return session.Timeline < Timeline.Newest && session.Timeline > 0
+                ? $"{session.Host.Address}: it is a primary that was replaced"
+                : null;
+        }
+
+        return States[session.Host.Number].Refusal is { } refusal ? $"{session.Host.Address}: {refusal}" : null;
+    }
+
+    private async ValueTask AdmitAsync(NpgsqlConnection opened, bool async)
+    {
+        // The server has taken the password: the next one need not wait until it has answered.
+        source.Passwords.Accepted(opened);
+        if (!_byAddress.TryGetValue(new HostAddress(opened.Host!, opened.Port), out var host))
+        {
+            return;
+        }
+
+        var answer = await HostQuestion.AskAsync(opened, async, CancellationToken.None).ConfigureAwait(false);
+        var states = States;
+        See(answer, states.System);
+        if (Judge(answer, states, states[host.Number]) is { } refusal)
+        {
+            var text = $"{host.Address}: {refusal}";
+            throw new NpgsqlException(text, new IOException(text));
+        }
+
+        PhysicalConnection.Of(opened).Session = new HostSession(host, answer.IsPrimary, answer.Timeline ?? 0);
+    }
+
+    private string? Judge(HostAnswer answer, HostStates states, HostState state) =>
+        states.RefusalOf(answer, Timeline.Newest)
+        ?? (
+            answer.IsPrimary ? null
+            : state.Answer is { IsPrimary: true } ? "it has just become a standby"
+            : state.Refusal
+        );
+
+    private void See(HostAnswer? answer, string? system)
+    {
+        if (answer is { IsPrimary: true, Timeline: { } timeline } && (answer.System is null || answer.System == system))
+        {
+            Timeline.See(timeline);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+using System.Collections.Immutable;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>How the servers of a connection were found at the last look; immutable.</summary>
+/// <remarks>
+/// How far a standby is behind is told by positions in the log and times of this process: it has what the primary had at an
+/// earlier look. A server's clock says nothing, and the time of the last replayed transaction says nothing where there is none.
+/// </remarks>
+internal sealed class HostStates
+{
+    // The primary's positions, the newest last.
+    private readonly ImmutableArray<(long At, long Lsn)> _history = [];
+    private readonly ImmutableArray<HostState> _hosts;
+
+    /// <summary>Before the first look.</summary>
+    public HostStates(int hosts) => _hosts = [.. Enumerable.Repeat(HostState.Unseen, hosts)];
+
+    private HostStates(
+        ImmutableArray<HostState> hosts,
+        ImmutableArray<(long At, long Lsn)> history,
+        string? system,
+        long settledAt
+    )
+    {
+        _hosts = hosts;
+        _history = history;
+        System = system;
+        SettledAt = settledAt;
+    }
+
+    public HostState this[int host] => _hosts[host];
+
+    /// <summary>What the servers that replicate each other have in common; null where none has told.</summary>
+    public string? System { get; }
+
+    /// <summary>Each standby that serves has replayed what was committed before this time.</summary>
+    public long SettledAt { get; } = long.MinValue;
+
+    /// <summary>Why a server that says this serves nobody; null where only a look can tell.</summary>
+    public string? RefusalOf(HostAnswer answer, long newest) => RefusalOf(answer, System ?? answer.System, newest);
+
+    /// <summary>The states after another look.</summary>
+    /// <param name="begun">When the look began.</param>
+    /// <param name="answers">What each server said; null where it did not.</param>
+    /// <param name="newest">The highest timeline that was ever seen.</param>
+    /// <param name="isTooLong">Whether a standby that was level at the first time serves nobody at the second.</param>
+    public HostStates After(
+        long begun,
+        IReadOnlyList<HostAnswer?> answers,
+        long newest,
+        Func<long, long, bool> isTooLong
+    )
+    {
+        var system = System ?? SystemOf(answers);
+        var written = answers
+            .Where(a => a is { IsPrimary: true, Lsn: not null } && RefusalOf(a, system, newest) is null)
+            .Select(a => a!.Lsn)
+            .Max();
+        var history = written is { } lsn ? [.. Recent(begun, isTooLong), (begun, lsn)] : _history;
+        var hosts = answers.Select((answer, host) => Judge(_hosts[host], answer)).ToImmutableArray();
+        var serving = hosts.Where(h => h is { Answer.IsPrimary: false, Refusal: null }).ToList();
+
+        // Without a primary nothing more is known to have been written.
+        var settled =
+            written is null ? SettledAt
+            : serving.Count == 0 ? begun
+            : Math.Max(SettledAt, serving.Min(h => h.CaughtUpAt));
+        return new HostStates(hosts, history, system, settled);
+
+        HostState Judge(HostState before, HostAnswer? answer)
+        {
+            if (answer is null)
+            {
+                return before with { Answer = null, Refusal = "it does not answer" };
+            }
+
+            if (answer.IsPrimary || RefusalOf(answer, system, newest) is not null)
+            {
+                return new HostState(answer, RefusalOf(answer, system, newest), long.MinValue);
+            }
+
+            var caughtUp = before.CaughtUpAt;
+            foreach (var look in history)
+            {
+                if (answer.Lsn is null || look.Lsn <= answer.Lsn)
+                {
+                    caughtUp = Math.Max(caughtUp, look.At);
+                }
+            }
+
+            // One that was away comes back with what it had then: a read of what others have would miss it.
+            var isBehind =
+                history.Length > 0
+                && (caughtUp < SettledAt || caughtUp == long.MinValue || isTooLong(caughtUp, history[^1].At));
+            return new HostState(answer, isBehind ? "it is too far behind its primary" : null, caughtUp);
+        }
+    }
+
+    private static string? RefusalOf(HostAnswer answer, string? system, long newest) =>
+        answer.System is { } other && other != system ? "it is not a replica of the connection's other hosts"
+        : answer.Timeline < newest
+            ? (answer.IsPrimary ? "it is a primary that was replaced" : "it follows a primary that was replaced")
+                + $": its timeline is {answer.Timeline}, and {newest} was seen"
+        : null;
+
+    // The row's own host comes first.
+    private static string? SystemOf(IReadOnlyList<HostAnswer?> answers) =>
+        answers.Select(a => a?.System).FirstOrDefault(s => s is not null);
+
+    // One more than is needed: a standby that lacks more than that serves nobody anyway.
+    private IEnumerable<(long At, long Lsn)> Recent(long now, Func<long, long, bool> isTooLong) =>
+        _history.Where((_, i) => i + 1 == _history.Length || !isTooLong(_history[i + 1].At, now));
+}

@@ -1,0 +1,168 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Looks at all servers of a connection as long as its pool lives, over one session to each.</summary>
+/// <param name="source">The pool.</param>
+/// <param name="pools">What is told of each look.</param>
+/// <param name="log">Is told what has changed.</param>
+/// <param name="time">The clock.</param>
+internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogger log, TimeProvider time)
+    : IAsyncDisposable
+{
+    /// <summary>How often; the driver tries a host again that failed as often.</summary>
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly NpgsqlConnection?[] _sessions = new NpgsqlConnection?[pools.Hosts.Count];
+    private readonly Lock _starting = new();
+    private Task? _looking;
+
+    /// <summary>Begins to look, and waits for the first look: whoever opens a connection earlier may meet a wrong server.</summary>
+    public ValueTask FirstLookAsync(bool async, CancellationToken ct)
+    {
+        if (_first.Task.IsCompleted)
+        {
+            return default;
+        }
+
+        Start();
+        if (async)
+        {
+            return new(_first.Task.WaitAsync(ct));
+        }
+
+        _first.Task.GetAwaiter().GetResult();
+        return default;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Task? looking;
+        lock (_starting)
+        {
+            looking = _looking;
+            _looking ??= Task.CompletedTask;
+        }
+
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        if (looking is not null)
+        {
+            await looking.ConfigureAwait(false);
+        }
+
+        foreach (var session in _sessions)
+        {
+            await CloseAsync(session).ConfigureAwait(false);
+        }
+
+        _first.TrySetResult();
+    }
+
+    private void Start()
+    {
+        lock (_starting)
+        {
+            if (_looking is null)
+            {
+                // On no caller's behalf, so in nobody's transaction.
+                using var _ = ExecutionContext.SuppressFlow();
+                _looking = Task.Run(LookOnAsync);
+            }
+        }
+    }
+
+    private async Task LookOnAsync()
+    {
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                await LookAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (!_stopping.IsCancellationRequested)
+            {
+                LogMessages.LookFailed(log, e, source.Row.Name);
+            }
+            catch when (_stopping.IsCancellationRequested)
+            {
+                return;
+            }
+
+            _first.TrySetResult();
+            await Task.Delay(Interval, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task LookAsync()
+    {
+        var begun = time.GetTimestamp();
+        var answers = await Task.WhenAll(pools.Hosts.Select(AskAsync)).ConfigureAwait(false);
+        var before = pools.Guard.States;
+        pools.Look(begun, answers);
+        var after = pools.Guard.States;
+        foreach (var host in pools.Hosts)
+        {
+            var (was, now) = (before[host.Number].Refusal, after[host.Number].Refusal);
+            if (now is null && was is not null)
+            {
+                LogMessages.HostServes(log, source.Row.Name, host.Address);
+            }
+            else if (now is not null && now != was)
+            {
+                LogMessages.HostServesNot(log, source.Row.Name, host.Address, now);
+            }
+        }
+    }
+
+    private async Task<HostAnswer?> AskAsync(RowHost host)
+    {
+        var session = _sessions[host.Number] ?? host.CreateConnection();
+        _sessions[host.Number] = null;
+        var asking = AskAsync(session);
+        try
+        {
+            var answer = await asking.WaitAsync(HostQuestion.Patience, time, _stopping.Token).ConfigureAwait(false);
+            _sessions[host.Number] = session;
+            return answer;
+        }
+        catch (Exception)
+        {
+            // Whatever it is, it is no answer. The driver takes its time to give up, and this loop has other hosts to look at.
+            _ = CloseAfterAsync(asking, session);
+            return null;
+        }
+    }
+
+    private async Task<HostAnswer> AskAsync(NpgsqlConnection session)
+    {
+        if (session.State != System.Data.ConnectionState.Open)
+        {
+            await DriverOpening
+                .OpenAsync(session, source, OpenUse.Look, async: true, _stopping.Token)
+                .ConfigureAwait(false);
+        }
+
+        return await HostQuestion.AskAsync(session, async: true, _stopping.Token).ConfigureAwait(false);
+    }
+
+    private static async Task CloseAfterAsync(Task asking, NpgsqlConnection session)
+    {
+        await asking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await CloseAsync(session).ConfigureAwait(false);
+    }
+
+    private static async ValueTask CloseAsync(NpgsqlConnection? session)
+    {
+        try
+        {
+            await (session?.DisposeAsync() ?? default).ConfigureAwait(false);
+        }
+        catch (NpgsqlException)
+        {
+            // Broken, and gone all the same.
+        }
+    }
+}

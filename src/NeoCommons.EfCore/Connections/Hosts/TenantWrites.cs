@@ -1,0 +1,84 @@
+using System.Collections.Concurrent;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Whose writes may not have reached the standbys.</summary>
+/// <remarks>
+/// An entry is made when a lease writes, and goes when the lease has ended and each standby that serves has replayed what was
+/// committed until then: as many as tenants that write within a look or two, or while no standby can be compared.
+/// </remarks>
+internal sealed class TenantWrites
+{
+    private readonly ConcurrentDictionary<TenantId, Entry> _entries = [];
+
+    /// <summary>How many tenants have one.</summary>
+    public int Count => _entries.Count;
+
+    /// <summary>Notes that a lease begins to write.</summary>
+    public void Begin(TenantId tenant)
+    {
+        while (true)
+        {
+            var entry = _entries.GetOrAdd(tenant, static _ => new Entry());
+            lock (entry)
+            {
+                if (!entry.IsGone)
+                {
+                    entry.Writing++;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// <summary>Notes that what the lease wrote is committed, or never will be.</summary>
+    public void End(TenantId tenant, long now)
+    {
+        if (_entries.TryGetValue(tenant, out var entry))
+        {
+            lock (entry)
+            {
+                entry.Writing--;
+                entry.EndedAt = now;
+            }
+        }
+    }
+
+    /// <summary>Whether a standby may lack something that the tenant wrote.</summary>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="settledAt">What was committed before is replayed.</param>
+    public bool IsUnsettled(TenantId tenant, long settledAt) =>
+        _entries.TryGetValue(tenant, out var entry) && !TryRemove(tenant, entry, settledAt);
+
+    /// <summary>Forgets those whose writes are replayed.</summary>
+    public void Settle(long settledAt)
+    {
+        foreach (var (tenant, entry) in _entries)
+        {
+            TryRemove(tenant, entry, settledAt);
+        }
+    }
+
+    private bool TryRemove(TenantId tenant, Entry entry, long settledAt)
+    {
+        lock (entry)
+        {
+            if (!entry.IsGone && (entry.Writing > 0 || entry.EndedAt >= settledAt))
+            {
+                return false;
+            }
+
+            entry.IsGone = true;
+        }
+
+        _entries.TryRemove(KeyValuePair.Create(tenant, entry));
+        return true;
+    }
+
+    private sealed class Entry
+    {
+        public int Writing;
+        public long EndedAt;
+        public bool IsGone;
+    }
+}

@@ -1,0 +1,19 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>The highest timeline that this process has seen of servers that replicate each other.</summary>
+internal sealed class Timeline
+{
+    private long _newest;
+
+    /// <summary>The highest; 0 where none was seen.</summary>
+    public long Newest => Volatile.Read(ref _newest);
+
+    /// <summary>Notes the timeline of a primary.</summary>
+    public void See(long timeline)
+    {
+        for (var known = Newest; known < timeline; known = Newest)
+        {
+            Interlocked.CompareExchange(ref _newest, timeline, known);
+        }
+    }
+}

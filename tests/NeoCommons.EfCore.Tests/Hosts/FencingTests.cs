@@ -1,0 +1,148 @@
+using Microsoft.EntityFrameworkCore;
+using NeoCommons.EfCore.Testing;
+using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.Hosts;
+
+/// <summary>A primary that was replaced comes back, not told of it and listed first, and gets no write and no read.</summary>
+public sealed class FencingTests
+{
+    private const int Writes = 60;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Whoever_wrote_to_the_new_primary_goes_on_there()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await WriteAsync(app, tenant, 100);
+        await ReplaceAsync(pair);
+        await Eventually.TrueAsync(() => TryWriteAsync(app, tenant, 200));
+
+        await pair.Primary.StartAgainAsync(Ct);
+        await WriteOnAsync(app, tenant);
+
+        Assert.Equal(0, await CountAsync(pair.Primary, row));
+        Assert.Equal(Writes, await CountAsync(pair.Standby, row));
+        await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct);
+        Assert.Equal(Writes, await reader.Items.CountAsync(i => i.Id >= 1000, Ct));
+    }
+
+    [Fact]
+    public async Task A_process_that_starts_while_both_are_primaries_writes_to_the_new_one()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var first = pair.NewApp();
+        var row = await pair.AddAsync(first);
+        var tenant = await first.AddTenantAsync(row, "acme");
+        await ReplaceAsync(pair);
+        await pair.Primary.StartAgainAsync(Ct);
+
+        await using var app = pair.NewApp();
+        app.Registry.Set(row);
+        app.Tenants.Set(tenant);
+        await WriteOnAsync(app, tenant);
+
+        Assert.Equal(0, await CountAsync(pair.Primary, row));
+        Assert.Equal(Writes, await CountAsync(pair.Standby, row));
+    }
+
+    [Fact]
+    public async Task A_pool_that_the_row_replaced_knows_what_the_one_before_has_seen()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await WriteAsync(app, tenant, 100);
+        await ReplaceAsync(pair);
+        await Eventually.TrueAsync(() => TryWriteAsync(app, tenant, 200));
+
+        // The new primary cannot be reached when the old one is back, and the pool is a new one.
+        await pair.Standby.StopAsync(ct: Ct);
+        await pair.Primary.StartAgainAsync(Ct);
+        app.Registry.Change(row.Name, known => known with { MaxPoolSize = 7 });
+        Exception? refused = await Assert.ThrowsAnyAsync<Exception>(() => WriteAsync(app, tenant, 1000));
+        while (refused is not null and not ConnectionUnavailableException)
+        {
+            refused = refused.InnerException;
+        }
+
+        var unavailable = Assert.IsType<ConnectionUnavailableException>(refused);
+        Assert.Equal(ConnectionUnavailableReason.NoHost, unavailable.Reason);
+        Assert.Contains("replaced", unavailable.Message, StringComparison.Ordinal);
+        Assert.Equal(0, await CountAsync(pair.Primary, row));
+
+        await pair.Standby.StartAgainAsync(Ct);
+        await Eventually.TrueAsync(() => TryWriteAsync(app, tenant, 1000));
+        Assert.Equal(1, await CountAsync(pair.Standby, row));
+    }
+
+    [Fact]
+    public async Task The_driver_alone_would_go_back_to_the_old_one()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        await app.AddTenantAsync(row, "acme");
+        await ReplaceAsync(pair);
+        await pair.Primary.StartAgainAsync(Ct);
+        var settings = new NpgsqlConnectionStringBuilder(pair.Primary.GetConnectionString(row.Database))
+        {
+            Host = $"{pair.Primary.Host}:{pair.Primary.Port},{pair.Standby.Host}:{pair.Standby.Port}",
+            HostRecheckSeconds = 1,
+        };
+        await using var driver = new NpgsqlDataSourceBuilder(settings.ConnectionString).BuildMultiHost();
+
+        await using (var connection = await driver.OpenConnectionAsync(TargetSessionAttributes.ReadWrite, Ct))
+        await using (var command = new NpgsqlCommand("INSERT INTO tenant_acme.items VALUES (1000, 'acme')", connection))
+        {
+            await command.ExecuteNonQueryAsync(Ct);
+        }
+
+        Assert.Equal(1, await CountAsync(pair.Primary, row));
+    }
+
+    // As when its machine dies: it is not told that it was replaced.
+    private static async Task ReplaceAsync(Pair pair)
+    {
+        await pair.CatchUpAsync();
+        await pair.Primary.StopAsync(immediate: true, Ct);
+        await pair.Standby.PromoteAsync(Ct);
+    }
+
+    // For several rechecks of the driver, whose last result would have let the old primary in.
+    private static async Task WriteOnAsync(RuntimeApp app, Tenant tenant)
+    {
+        for (var id = 1000; id < 1000 + Writes; id++)
+        {
+            await WriteAsync(app, tenant, id);
+            await Task.Delay(75, Ct);
+        }
+    }
+
+    private static async Task WriteAsync(RuntimeApp app, Tenant tenant, int id)
+    {
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        context.Items.Add(new Item { Id = id, Owner = tenant.Slug });
+        await context.SaveChangesAsync(Ct);
+    }
+
+    private static async Task<bool> TryWriteAsync(RuntimeApp app, Tenant tenant, int id) =>
+        await Record.ExceptionAsync(() => WriteAsync(app, tenant, id)) is null;
+
+    private static async Task<int> CountAsync(PostgresServer server, DatabaseConnection row) =>
+        (int)
+            (long)
+                (
+                    await Pair.ScalarAsync(
+                        server,
+                        row.Database,
+                        "SELECT count(*) FROM tenant_acme.items WHERE id >= 1000"
+                    )
+                )!;
+}

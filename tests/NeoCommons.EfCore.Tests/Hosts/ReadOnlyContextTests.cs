@@ -1,0 +1,87 @@
+using Microsoft.EntityFrameworkCore;
+using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.Hosts;
+
+/// <summary>Contexts that only read do so at the standby, as their tenant and as nobody else; all others are at the primary.</summary>
+public sealed class ReadOnlyContextTests(Pair pair) : IClassFixture<Pair>
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task They_read_at_the_standby_and_others_at_the_primary(bool async)
+    {
+        await using var app = pair.NewApp();
+        var tenant = await app.AddTenantAsync(await pair.AddAsync(app), "acme");
+        await pair.CatchUpAsync();
+
+        await OnStandbyAsync(app, tenant, async);
+        await using var writer = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+
+        Assert.False(await IsStandbyAsync(writer, async));
+        writer.Items.Add(new Item { Id = 2, Owner = "acme" });
+        Assert.Equal(1, async ? await writer.SaveChangesAsync(Ct) : writer.SaveChanges());
+    }
+
+    [Fact]
+    public async Task Raw_connections_are_the_primarys()
+    {
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+
+        await using var plain = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        await using var tenants = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+        var source = await app.Connections.GetDataSourceAsync(row.Name, Ct);
+        await using var own = await source.OpenConnectionAsync(Ct);
+
+        foreach (var connection in new[] { plain, tenants, own })
+        {
+            Assert.Equal(pair.Primary.Port, connection.Port);
+        }
+    }
+
+    [Fact]
+    public async Task Nothing_is_tracked_and_context_and_session_refuse_to_write()
+    {
+        await using var app = pair.NewApp();
+        var tenant = await app.AddTenantAsync(await pair.AddAsync(app), "acme");
+        await pair.CatchUpAsync();
+        await OnStandbyAsync(app, tenant);
+
+        await AssertReadsOnlyAsync(app, tenant, isStandby: true);
+    }
+
+    internal static async Task AssertReadsOnlyAsync(RuntimeApp app, Tenant tenant, bool isStandby, int rows = 1)
+    {
+        await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct);
+        Assert.Equal(isStandby, await IsStandbyAsync(reader));
+        Assert.Equal(rows, (await reader.Items.ToListAsync(Ct)).Count(i => i.Owner == "acme"));
+        Assert.Empty(reader.ChangeTracker.Entries());
+        reader.Items.Add(new Item { Id = 3, Owner = "acme" });
+        await Assert.ThrowsAsync<InvalidOperationException>(() => reader.SaveChangesAsync(Ct));
+        var refused = await Assert.ThrowsAsync<PostgresException>(() =>
+            reader.Database.ExecuteSqlRawAsync("DELETE FROM items", Ct)
+        );
+        Assert.Equal(PostgresErrorCodes.ReadOnlySqlTransaction, refused.SqlState);
+    }
+
+    /// <summary>Waits until read-only contexts read at the standby.</summary>
+    internal static Task OnStandbyAsync(RuntimeApp app, Tenant tenant, bool async = true) =>
+        Eventually.TrueAsync(() => IsOnStandbyAsync(app, tenant, async));
+
+    internal static async Task<bool> IsOnStandbyAsync(RuntimeApp app, Tenant tenant, bool async = true)
+    {
+        await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct);
+        return await IsStandbyAsync(reader, async);
+    }
+
+    internal static async Task<bool> IsStandbyAsync(DbContext context, bool async = true)
+    {
+        var query = context.Database.SqlQueryRaw<bool>("SELECT pg_is_in_recovery() AS \"Value\"");
+        return async ? await query.SingleAsync(Ct) : query.Single();
+    }
+}
