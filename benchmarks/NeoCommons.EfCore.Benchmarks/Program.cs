@@ -1,5 +1,6 @@
 using NeoCommons.EfCore.Benchmarks.Create;
 using NeoCommons.EfCore.Benchmarks.Fleet;
+using NeoCommons.EfCore.Benchmarks.Limits;
 using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
 
@@ -11,6 +12,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["fleet"] = FleetBenchmark.RunAsync,
     ["create"] = CreateBenchmark.RunAsync,
     ["lookup"] = LookupBenchmark.RunAsync,
+    ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
 };
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])

@@ -84,6 +84,7 @@ internal static class CommandTree
                 new TenantsSuspendCommand(),
                 new TenantsResumeCommand(),
                 new TenantsRenameCommand(),
+                new TenantsLimitsCommand(),
                 new TenantsArchiveCommand(),
                 new TenantsRestoreCommand(),
                 new TenantsDeleteCommand(),

@@ -27,7 +27,11 @@ public class TenantEntity
     /// <summary>The region, or null.</summary>
     public string? RegionId { get; set; }
 
-    /// <summary>Limits of the tenant, a JSON object.</summary>
+    /// <summary>
+    /// The tenant's <see cref="TenantLimits"/>, a JSON object: <c>max_connections</c>, <c>max_waiting</c>,
+    /// <c>statement_timeout_ms</c>, <c>commands_per_second</c>. What is not there is the application's default; other keys are
+    /// nobody's business here.
+    /// </summary>
     public string Limits { get; set; } = "{}";
 
     /// <summary>The id of the last migration applied to the schema, or null where that is not known.</summary>

@@ -16,6 +16,12 @@ internal sealed class TenantMapping : IEntityTypeConfiguration<TenantEntity>
         + @"AND lower(schema_name COLLATE ""C"") NOT LIKE 'pg\_%' "
         + @"AND lower(schema_name COLLATE ""C"") NOT IN ('public', 'information_schema', '$user', 'neocommons_no_tenant')";
 
+    // A CASE, since AND promises no order: a text is not to be cast.
+    private static string LimitRule(string key, int least, int most) =>
+        FormattableString.Invariant(
+            $"CASE coalesce(jsonb_typeof(limits->'{key}'), 'null') WHEN 'null' THEN true WHEN 'number' THEN (limits->>'{key}')::numeric BETWEEN {least} AND {most} AND limits->>'{key}' ~ '^[0-9]+$' ELSE false END"
+        );
+
     public void Configure(EntityTypeBuilder<TenantEntity> builder)
     {
         builder.ToTable("tenants", Constrain);
@@ -69,6 +75,10 @@ internal sealed class TenantMapping : IEntityTypeConfiguration<TenantEntity>
         Check("status", "status IN ('provisioning', 'active', 'suspended', 'archived')");
         Check("tenant_type", "length(tenant_type) BETWEEN 1 AND 50");
         Check("limits", "jsonb_typeof(limits) = 'object'");
+        Check("limits_max_connections", LimitRule(TenantLimitsText.MaxConnections, 1, 1024));
+        Check("limits_max_waiting", LimitRule(TenantLimitsText.MaxWaiting, 0, 100_000));
+        Check("limits_statement_timeout_ms", LimitRule(TenantLimitsText.StatementTimeout, 1, 86_400_000));
+        Check("limits_commands_per_second", LimitRule(TenantLimitsText.CommandsPerSecond, 1, 1_000_000));
 
         void Check(string name, string sql) => table.HasCheckConstraint("ck_tenants_" + name, sql);
     }

@@ -167,6 +167,7 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<WarmSchemas>();
         services.TryAddSingleton<WarmSchemaStock>();
         services.TryAddSingleton<TenantStates>();
+        services.TryAddSingleton<TenantLimiting>();
         services.TryAddSingleton<SchemaExport>();
         services.TryAddSingleton<TenantRemoval>();
         services.TryAddSingleton<ITenantProvisioner, TenantProvisioner>();

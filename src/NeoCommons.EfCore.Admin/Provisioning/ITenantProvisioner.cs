@@ -91,6 +91,15 @@ public interface ITenantProvisioner
     /// <exception cref="ConnectionUnavailableException">The tenant's database cannot be used.</exception>
     Task<Tenant> RenameAsync(TenantId tenant, TenantRename rename, CancellationToken ct = default);
 
+    /// <summary>Says what a tenant may take; every process obeys with the next context as soon as it hears of it.</summary>
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="limits">All of its limits: what is null here is the application's default from now on.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <exception cref="ArgumentException">A limit is out of its range.</exception>
+    /// <exception cref="TenantNotFoundException">There is no such tenant.</exception>
+    /// <exception cref="TenantStateException">The tenant is being provisioned or archived.</exception>
+    Task<Tenant> LimitAsync(TenantId tenant, TenantLimits limits, CancellationToken ct = default);
+
     /// <summary>Puts a tenant away: its schema is renamed to <c>archived_...</c>, and kept.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="retention">How long it is kept at least; null: <see cref="TenantLifecycleOptions.Retention"/>.</param>

@@ -10,6 +10,7 @@ internal sealed class TenantAudit(ILifecycleActor actor)
     public const string Begun = "begun";
     public const string Suspended = "suspended";
     public const string Resumed = "resumed";
+    public const string Limited = "limited";
     public const string Archived = "archived";
     public const string Restored = "restored";
     public const string Deleting = "deleting";

@@ -23,4 +23,7 @@ public enum TenantLifecycleAction
 
     /// <summary>It is removed for good.</summary>
     Delete,
+
+    /// <summary>It gets other limits.</summary>
+    Limit,
 }

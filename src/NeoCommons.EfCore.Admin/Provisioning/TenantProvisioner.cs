@@ -4,6 +4,7 @@ internal sealed class TenantProvisioner(
     TenantCreation creation,
     TemplateRefresh template,
     TenantStates states,
+    TenantLimiting limiting,
     TenantRemoval removal
 ) : ITenantProvisioner
 {
@@ -20,6 +21,9 @@ internal sealed class TenantProvisioner(
 
     public Task<Tenant> RenameAsync(TenantId tenant, TenantRename rename, CancellationToken ct = default) =>
         states.RenameAsync(tenant, rename, ct);
+
+    public Task<Tenant> LimitAsync(TenantId tenant, TenantLimits limits, CancellationToken ct = default) =>
+        limiting.SetAsync(tenant, limits, ct);
 
     public Task<Tenant> ArchiveAsync(
         TenantId tenant,

@@ -232,5 +232,6 @@ internal sealed class TenantReservation(TenantAudit audit, WarmSchemas warm, Tim
             SchemaVersion = row.SchemaVersion,
             TenantType = row.TenantType,
             MigratingUntil = row.MigratingUntil,
+            Limits = TenantLimitsText.Parse(row.Limits),
         };
 }

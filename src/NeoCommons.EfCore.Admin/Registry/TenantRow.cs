@@ -21,6 +21,9 @@ internal sealed class TenantRow
     public string? TenantType { get; init; }
     public DateTimeOffset? MigratingUntil { get; init; }
 
+    /// <summary>The limits; null in a value of a process that did not read them yet.</summary>
+    public string? Limits { get; init; }
+
     /// <summary>The oldest transaction that was not over when it was read.</summary>
     [JsonIgnore]
     public long Transaction { get; init; }
@@ -38,6 +41,7 @@ internal sealed class TenantRow
             SELECT t.id AS "Id", t.slug AS "Slug", t.name AS "Name", t.schema_name AS "SchemaName",
                 c.connection_name AS "ConnectionName", t.status AS "Status", t.region_id AS "RegionId",
                 t.schema_version AS "SchemaVersion", t.tenant_type AS "TenantType", t.migrating_until AS "MigratingUntil",
+                t.limits::text AS "Limits",
                 pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "Transaction",
                 pg_postmaster_start_time() AS "ServerStartedAt"
             FROM admin.tenants t JOIN admin.database_connections c ON c.id = t.connection_id
@@ -58,5 +62,6 @@ internal sealed class TenantRow
             SchemaVersion = SchemaVersion,
             TenantType = TenantType,
             MigratingUntil = MigratingUntil,
+            Limits = TenantLimitsText.Parse(Limits),
         };
 }

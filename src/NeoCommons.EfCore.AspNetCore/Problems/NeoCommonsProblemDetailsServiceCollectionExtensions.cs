@@ -15,7 +15,8 @@ public static class NeoCommonsProblemDetailsServiceCollectionExtensions
     /// <remarks>
     /// <para>
     /// 404 for <see cref="TenantNotFoundException"/>; 400 for <see cref="TenantNotResolvedException"/> and
-    /// <see cref="InvalidSchemaNameException"/>; 409 for <see cref="TenantConflictException"/>; 503, with
+    /// <see cref="InvalidSchemaNameException"/>; 409 for <see cref="TenantConflictException"/>; 429, with
+    /// <c>Retry-After</c>, for <see cref="TenantQuotaExceededException"/>; 503, with
     /// <c>Retry-After</c> where known, for <see cref="TenantUnavailableException"/>; 503 for
     /// <see cref="ConnectionUnavailableException"/>, <see cref="ConnectionNotFoundException"/>,
     /// <see cref="SecretDecryptionException"/> and a connection that broke under a command; 500 for

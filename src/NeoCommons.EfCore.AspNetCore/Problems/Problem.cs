@@ -46,6 +46,15 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
             {
                 RetryAfter = e.RetryAfter,
             },
+            TenantQuotaExceededException e => new(
+                StatusCodes.Status429TooManyRequests,
+                TypePrefix + "tenant-quota-exceeded",
+                "The tenant does too much at once",
+                "It uses all that it may use at the same time. Try again in a moment, with fewer requests at once."
+            )
+            {
+                RetryAfter = e.RetryAfter,
+            },
             TenantConflictException => new(
                 StatusCodes.Status409Conflict,
                 TypePrefix + "tenant-conflict",
@@ -67,6 +76,8 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
                 "It could have reached data of another tenant, so nothing was executed. This is a fault of the service, "
                     + "not of the request: report it, with the trace id if there is one."
             ),
+            // EF wraps what a command throws while it saves.
+            DbUpdateException { InnerException: NeoCommonsException inner } => Of(inner, places),
             _ => IsLostDatabase(exception) ? Unavailable : null,
         };
     }

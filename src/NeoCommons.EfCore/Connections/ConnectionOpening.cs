@@ -15,25 +15,37 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
 {
     private const string Ping = "SELECT 1";
 
+    private readonly Admission _admission = new(time);
+
     /// <summary>The <c>TransactionScope</c> that is open here, if one is.</summary>
     public static string? CurrentScope => Transaction.Current?.TransactionInformation.LocalIdentifier;
 
     /// <summary>Opens the connection, and binds it if a bind is given: together with its first command, as a rule.</summary>
-    /// <remarks>Completes synchronously where <c>async</c> is false: EF calls both ways, and one core serves them.</remarks>
+    /// <remarks>
+    /// Completes synchronously where <c>async</c> is false: EF calls both ways, and one core serves them. What it takes is
+    /// given back if it fails, and by the caller when the connection closes.
+    /// </remarks>
     public ValueTask<PhysicalConnection> OpenAsync(
         NpgsqlConnection connection,
         PooledDataSource source,
+        ConnectionPermits permits,
         SessionStatement? bind,
         bool async,
         CancellationToken ct,
         TenantId? tenant = null,
         OpenUse use = OpenUse.Lease
     ) =>
-        use == OpenUse.Unpooled
-            ? OpenAsync(connection, source.Row, source, bind, async, use, ct)
-            : new Acquisition(source, tenant, time).EndAsync(
-                OpenAsync(connection, source.Row, source, bind, async, use, ct)
-            );
+        new Acquisition(source, tenant, time).EndAsync(
+            OpenAdmittedAsync(connection, source, permits, bind, async, use, ct)
+        );
+
+    /// <summary>Opens a session beside the pool, which no gate counts, bound to nobody.</summary>
+    public ValueTask<PhysicalConnection> OpenUnpooledAsync(
+        NpgsqlConnection connection,
+        PooledDataSource source,
+        bool async,
+        CancellationToken ct
+    ) => OpenAsync(connection, source.Row, source, null, async, OpenUse.Unpooled, ct);
 
     /// <summary>Opens a connection of a database that no row describes, bound to nobody.</summary>
     public ValueTask<PhysicalConnection> OpenAsync(
@@ -42,6 +54,28 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         bool async,
         CancellationToken ct
     ) => OpenAsync(connection, database, null, null, async, OpenUse.Lease, ct);
+
+    private async ValueTask<PhysicalConnection> OpenAdmittedAsync(
+        NpgsqlConnection connection,
+        PooledDataSource source,
+        ConnectionPermits permits,
+        SessionStatement? bind,
+        bool async,
+        OpenUse use,
+        CancellationToken ct
+    )
+    {
+        await _admission.AdmitAsync(permits, source, use, async, ct).ConfigureAwait(false);
+        try
+        {
+            return await OpenAsync(connection, source.Row, source, bind, async, use, ct).ConfigureAwait(false);
+        }
+        catch
+        {
+            permits.Release();
+            throw;
+        }
+    }
 
     private async ValueTask<PhysicalConnection> OpenAsync(
         NpgsqlConnection connection,
@@ -89,7 +123,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                         source?.Figures?.BoundApart();
                     }
 
-                    physical.HasBeenReset(isBound: bind is not null);
+                    physical.HasBeenReset(bind is not null, bind is { HasTimeout: true });
                 }
 
                 physical.MarkUsed(time);
@@ -112,52 +146,28 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
     }
 
-    /// <summary>Opens a connection of a registered database, bound to nobody; a failed one is disposed.</summary>
-    /// <param name="source">The database.</param>
-    /// <param name="pooled">Whether it is one of the pool, or its session ends when it is closed.</param>
-    /// <param name="ct">Cancels.</param>
-    public ValueTask<NpgsqlConnection> OpenNewAsync(PooledDataSource source, bool pooled, CancellationToken ct) =>
-        OpenNewAsync(
-            pooled ? source.Source : source.Unpooled,
-            source.Row,
-            source,
-            pooled ? OpenUse.Lease : OpenUse.Unpooled,
-            ct
-        );
-
-    /// <summary>Opens a connection of a database that no row describes, bound to nobody; a failed one is disposed.</summary>
-    public ValueTask<NpgsqlConnection> OpenNewAsync(
-        NpgsqlDataSource source,
-        DatabaseConnection database,
-        CancellationToken ct
-    ) => OpenNewAsync(source, database, null, OpenUse.Lease, ct);
-
-    private async ValueTask<NpgsqlConnection> OpenNewAsync(
-        NpgsqlDataSource connections,
-        DatabaseConnection row,
-        PooledDataSource? source,
-        OpenUse use,
-        CancellationToken ct
+    /// <summary>Binds a connection that somebody else has just opened; synchronously, since the driver's event is.</summary>
+    /// <exception cref="TenantQuotaExceededException">The tenant has as many connections as it may.</exception>
+    public PhysicalConnection Bind(
+        NpgsqlConnection open,
+        PooledDataSource source,
+        ConnectionPermits permits,
+        SessionStatement? bind
     )
     {
-        var connection = connections.CreateConnection();
+        Admission.Count(permits, source);
         try
         {
-            await (
-                source is null
-                    ? OpenAsync(connection, row, null, null, async: true, use, ct)
-                    : OpenAsync(connection, source, null, async: true, ct, tenant: null, use)
-            ).ConfigureAwait(false);
-            return connection;
+            return Bind(open, source, bind, permits.Limiter?.Tenant.Id);
         }
         catch
         {
-            await connection.DisposeAsync().ConfigureAwait(false);
+            permits.Release();
             throw;
         }
     }
 
-    /// <summary>Binds a connection that somebody else has just opened; synchronously, since the driver's event is.</summary>
+    /// <summary>Binds one that a <c>TransactionScope</c> holds, and that is counted no more.</summary>
     public PhysicalConnection Bind(
         NpgsqlConnection open,
         PooledDataSource source,
@@ -182,7 +192,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             command.CommandText = statement.Sql;
             command.ExecuteNonQuery();
             source.Figures?.BoundApart();
-            physical.HasBeenReset(isBound: bind is not null);
+            physical.HasBeenReset(bind is not null, bind is { HasTimeout: true });
         }
 
         physical.Tenant = tenant;

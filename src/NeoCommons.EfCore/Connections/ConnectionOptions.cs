@@ -148,6 +148,16 @@ public sealed class ConnectionOptions
     /// </summary>
     public bool CollectCommandMetrics { get; set; } = true;
 
+    /// <summary>
+    /// The most connections that this process has in use at the same time on one server, over all rows with its host and port.
+    /// <value>Default: null, what the server has for ordinary users: <c>max_connections</c> without the reserved ones; 1 to
+    /// 100,000.</value> Where several processes share a server, give each its part.
+    /// </summary>
+    public int? ServerBudget { get; set; }
+
+    /// <summary>What tenants may take where their rows do not say.</summary>
+    public QuotaOptions Quotas { get; } = new();
+
     /// <summary>The name shown in <c>pg_stat_activity</c>. <value>Default: null, the name of the host environment's application.</value></summary>
     public string? ApplicationName { get; set; }
 
@@ -206,6 +216,16 @@ public sealed class ConnectionOptions
         if (MaxSchemasPerConnection < 0)
         {
             yield return $"NeoCommons:Connections:MaxSchemasPerConnection is {MaxSchemasPerConnection}; it must be 0 or more.";
+        }
+
+        if (ServerBudget is < 1 or > 100_000)
+        {
+            yield return $"NeoCommons:Connections:ServerBudget is {ServerBudget}; it must be between 1 and 100,000, or not be there.";
+        }
+
+        foreach (var fault in Quotas.FindFaults())
+        {
+            yield return fault;
         }
 
         if (!Enum.IsDefined(SessionReset))

@@ -29,8 +29,8 @@ internal sealed class DatabaseConnections(
                 if (!source.IsProbed)
                 {
                     await using var _ = (
-                        await OpenUnleasedAsync(source, null, null, ct).ConfigureAwait(false)
-                    ).Connection.ConfigureAwait(false);
+                        await opening.OpenNewAsync(source, pooled: true, ct, OpenUse.Movable).ConfigureAwait(false)
+                    ).ConfigureAwait(false);
                 }
 
                 return source.HandOut();
@@ -68,13 +68,7 @@ internal sealed class DatabaseConnections(
         }
 
         var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
-        return await OpenAsync(
-                found.ConnectionName,
-                searchPath.To(found).Statement(inTransaction: false),
-                tenant,
-                ct,
-                found.Schema
-            )
+        return await OpenAsync(found.ConnectionName, searchPath.To(found).Statement(inTransaction: false), found, ct)
             .ConfigureAwait(false);
     }
 
@@ -123,28 +117,31 @@ internal sealed class DatabaseConnections(
     private async ValueTask<NpgsqlConnection> OpenAsync(
         string connectionName,
         SessionStatement? bind,
-        TenantId? tenant,
-        CancellationToken ct,
-        SchemaName? schema = null
+        Tenant? tenant,
+        CancellationToken ct
     )
     {
         for (var movesLeft = MostMoves; ; movesLeft--)
         {
             var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
+            var permits = new ConnectionPermits();
             try
             {
-                ThrowIfUnbindable(source, tenant);
-                var (connection, physical) = await OpenUnleasedAsync(source, bind, tenant, ct).ConfigureAwait(false);
-                if (schema is not null)
+                ThrowIfUnbindable(source, tenant?.Id);
+                permits.Limiter = tenant is null ? null : source.Tenants.Enter(tenant, source.Row);
+                var (connection, physical) = await OpenUnleasedAsync(source, permits, bind, tenant?.Id, ct)
+                    .ConfigureAwait(false);
+                if (tenant is not null)
                 {
-                    opening.Visit(physical, source, schema);
+                    opening.Visit(physical, source, tenant.Schema);
                 }
 
-                EndLeaseWith(connection, physical, source, tenant);
+                EndLeaseWith(connection, physical, source, tenant?.Id, permits);
                 return connection;
             }
             catch (Exception e)
             {
+                permits.End();
                 source.Release();
                 if (e is not ConnectionUnavailableException { Reason: Replaced } || movesLeft == 0)
                 {
@@ -169,6 +166,7 @@ internal sealed class DatabaseConnections(
 
     private async ValueTask<(NpgsqlConnection Connection, PhysicalConnection Physical)> OpenUnleasedAsync(
         PooledDataSource source,
+        ConnectionPermits permits,
         SessionStatement? bind,
         TenantId? tenant,
         CancellationToken ct
@@ -180,7 +178,7 @@ internal sealed class DatabaseConnections(
             return (
                 connection,
                 await opening
-                    .OpenAsync(connection, source, bind, async: true, ct, tenant, OpenUse.Movable)
+                    .OpenAsync(connection, source, permits, bind, async: true, ct, tenant, OpenUse.Movable)
                     .ConfigureAwait(false)
             );
         }
@@ -195,7 +193,8 @@ internal sealed class DatabaseConnections(
         NpgsqlConnection connection,
         PhysicalConnection physical,
         PooledDataSource source,
-        TenantId? tenant
+        TenantId? tenant,
+        ConnectionPermits permits
     )
     {
         var ended = false;
@@ -224,6 +223,7 @@ internal sealed class DatabaseConnections(
             }
             finally
             {
+                permits.End();
                 source.Release();
             }
         };

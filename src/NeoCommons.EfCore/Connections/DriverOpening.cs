@@ -4,8 +4,9 @@ namespace NeoCommons.EfCore;
 
 /// <summary>Has the driver open a connection of a pool, whatever happens meanwhile to the pool and its password.</summary>
 /// <remarks>
-/// Who waits on a pool that is full is woken when it is replaced: the driver would let him wait for connections that nobody
-/// gives back any more. Who waits synchronously cannot be woken; his wait ends with the pool's timeout at the latest.
+/// Who opens a connection has waited for it already (<see cref="Admission"/>), unless connections are taken that nothing counts.
+/// Who waits in the driver's queue for one of those is woken when the pool is replaced, or, if he waits synchronously, at the
+/// pool's timeout.
 /// </remarks>
 internal static class DriverOpening
 {

@@ -23,10 +23,13 @@ internal static class DueReset
 
         // A mark stays until the reset has been answered: what was prepended is dropped if no command follows.
         physical.NeedsReset |=
-            (physical.Scope is not null && physical.Scope != scope) || (bind is null && physical.IsBound);
+            (physical.Scope is not null && physical.Scope != scope)
+            || (bind is null && physical.IsBound)
+            || (physical.HasTimeout && bind is not { HasTimeout: true });
         var entersScope = scope is not null && physical.Scope != scope;
         physical.Scope = scope;
         physical.IsBound |= bind is not null;
+        physical.HasTimeout |= bind is { HasTimeout: true };
         return physical.NeedsReset ? (entersScope ? ResetInScope : Reset).Then(bind) : bind;
     }
 }

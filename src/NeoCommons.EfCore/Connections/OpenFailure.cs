@@ -30,11 +30,7 @@ internal static class OpenFailure
                 $"none of its hosts {row.Host}:{row.Port},{row.ReplicaHosts} can be used: {HostFailure.TextOf(n)}. Check that one of them is "
                     + "a primary that takes writes, and that replica_hosts are right"
             ),
-            NpgsqlException when IsExhaustion(e) => (
-                ConnectionUnavailableReason.PoolExhausted,
-                $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "
-                    + "raise pool_max_size or pool_timeout_seconds, or hold connections for a shorter time"
-            ),
+            NpgsqlException when IsExhaustion(e) => (ConnectionUnavailableReason.PoolExhausted, TextOfExhausted(row)),
             NpgsqlException n when n.Message.Contains("authentication method", StringComparison.Ordinal) => (
                 ConnectionUnavailableReason.AuthenticationFailed,
                 $"{n.Message} To trust this server with that method, name it in NeoCommons:Connections:RequireAuth, or verify "
@@ -138,6 +134,24 @@ internal static class OpenFailure
             _ => false,
         };
 
+    /// <summary>All connections of the pool were in use for as long as a caller waits.</summary>
+    public static ConnectionUnavailableException Exhausted(DatabaseConnection row) =>
+        new(
+            row.Name,
+            ConnectionUnavailableReason.PoolExhausted,
+            $"Connection '{row.Name}' is unavailable: {TextOfExhausted(row)}."
+        );
+
+    /// <summary>All connections that the server has for this process were in use for as long as a caller waits.</summary>
+    public static ConnectionUnavailableException ServerExhausted(DatabaseConnection row, int budget) =>
+        new(
+            row.Name,
+            ConnectionUnavailableReason.PoolExhausted,
+            $"Connection '{row.Name}' is unavailable: the {budget} connections that server {row.Host}:{row.Port} has for this process were "
+                + $"in use, over all rows that lead to it, for {row.PoolTimeout.TotalSeconds:0.###} s: raise max_connections of the server, or "
+                + "NeoCommons:Connections:ServerBudget where that is less, or hold connections for a shorter time."
+        );
+
     /// <summary>The lease is of a pool that is no more.</summary>
     public static ConnectionUnavailableException Replaced(DatabaseConnection row, Exception? e = null) =>
         new(
@@ -147,6 +161,10 @@ internal static class OpenFailure
                 + "for a new context or connection.",
             e
         );
+
+    private static string TextOfExhausted(DatabaseConnection row) =>
+        $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "
+        + "raise pool_max_size or pool_timeout_seconds, or hold connections for a shorter time";
 
     private static string EndOf(string message) => message.EndsWith('.') ? message : message + ".";
 }

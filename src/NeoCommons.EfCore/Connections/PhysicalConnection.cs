@@ -35,6 +35,9 @@ internal sealed class PhysicalConnection
     /// <summary>The server that it leads to; null where the row names one only.</summary>
     public HostSession? Session { get; set; }
 
+    /// <summary>Whether a lease has left its statement timeout.</summary>
+    public bool HasTimeout { get; set; }
+
     /// <summary>The physical connection under an open connection.</summary>
     public static PhysicalConnection Of(NpgsqlConnection open) => Known.GetOrCreateValue(open.PostgresParameters);
 
@@ -81,7 +84,8 @@ internal sealed class PhysicalConnection
         Known.TryGetValue(open.PostgresParameters, out var known) ? known : null;
 
     /// <summary>Notes that nothing of an earlier lease is left.</summary>
-    public void HasBeenReset(bool isBound) => (NeedsReset, IsBound) = (false, isBound);
+    public void HasBeenReset(bool isBound, bool hasTimeout = false) =>
+        (NeedsReset, IsBound, HasTimeout) = (false, isBound, hasTimeout);
 
     /// <summary>Whether its lease is the first: it was opened for it.</summary>
     public bool IsFirstLease { get; private set; }

@@ -32,6 +32,7 @@ internal sealed class PooledDataSource : IDisposable
 
     // The number of leases; the sign bit says that the data source is retired. One word, so that a lease takes no lock.
     private int _leases;
+    private int _mostOpen;
 
     public PooledDataSource(
         DatabaseConnection row,
@@ -43,6 +44,8 @@ internal sealed class PooledDataSource : IDisposable
         HostMemory? memory = null
     )
     {
+        Gate = new(row.MaxPoolSize);
+        Tenants = new(options.Quotas, time);
         OwnsReset = ownsReset;
         _row = row;
         _time = time;
@@ -53,7 +56,11 @@ internal sealed class PooledDataSource : IDisposable
         {
             ConnectionName = row.Name,
             Probe = ct => ProbeAsync(options.Breaker.ProbeTimeout, ct),
-            Opened = () => Clear(),
+            Opened = () =>
+            {
+                Clear();
+                Gate.EndAll();
+            },
             Closed = outage =>
             {
                 if (outage >= options.Breaker.RebuildAfter)
@@ -84,6 +91,18 @@ internal sealed class PooledDataSource : IDisposable
 
     /// <summary>Connections for a tenant's context that only reads.</summary>
     public NpgsqlDataSource ReadersFor(TenantId tenant) => Hosts?.ReadersFor(tenant) ?? Source;
+
+    /// <summary>A permit for each connection of the pool: who opens one waits there, and not in the driver's queue.</summary>
+    public FairGate Gate { get; }
+
+    /// <summary>What all pools of the server may take; null where nothing counts them.</summary>
+    public ServerBudget? Server { get; init; }
+
+    /// <summary>The most connections that the pool can have open: as many as were in use at once since it was cleared.</summary>
+    public int MostOpen => Volatile.Read(ref _mostOpen);
+
+    /// <summary>What each tenant takes of the pool.</summary>
+    public TenantQuotas Tenants { get; }
 
     /// <summary>What the connections of this source log in with.</summary>
     public PasswordGate Passwords { get; }
@@ -140,6 +159,38 @@ internal sealed class PooledDataSource : IDisposable
 
     /// <summary>Whether the pool may serve an open without a login; reads the driver's meter.</summary>
     public bool MayHaveIdle => _hasIdle?.Invoke(Row) is true;
+
+    /// <summary>Notes that so many callers more wait for a connection, or fewer.</summary>
+    public void CountWaiting(int more) => Figures?.Waiting(more);
+
+    /// <summary>Whether the connection that a permit was taken for just now may be one more than the pool has had.</summary>
+    public bool Grows()
+    {
+        var taken = Gate.Taken;
+        var most = MostOpen;
+        while (taken > most)
+        {
+            var found = Interlocked.CompareExchange(ref _mostOpen, taken, most);
+            if (found == most)
+            {
+                return true;
+            }
+
+            most = found;
+        }
+
+        return false;
+    }
+
+    /// <summary>Closes idle connections, and those in use when they come back.</summary>
+    /// <returns>How many were idle at most.</returns>
+    public int CloseIdle()
+    {
+        var inUse = Gate.Taken;
+        var idle = Interlocked.Exchange(ref _mostOpen, inUse) - inUse;
+        Clear();
+        return idle;
+    }
 
     /// <summary>Ends when a retired data source has been disposed.</summary>
     public Task Closed => _closed.Task;
@@ -355,6 +406,8 @@ internal sealed class PooledDataSource : IDisposable
         }
         finally
         {
+            Tenants.Dispose();
+            Server?.Leave(this);
             _closed.TrySetResult();
         }
     }
@@ -364,6 +417,8 @@ internal sealed class PooledDataSource : IDisposable
     {
         Source.Dispose();
         Hosts?.Dispose();
+        Server?.Leave(this);
+        Tenants.Dispose();
         Passwords.Dispose();
         _retiring.Dispose();
         _closing.Dispose();

@@ -19,7 +19,10 @@ internal static class PoolerProbe
     private const string Backend = "SELECT pg_backend_pid()";
 
     private const string Look =
-        "SELECT pg_backend_pid(), reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'";
+        "SELECT pg_backend_pid(), reset_val, current_setting('max_connections')::int "
+        + "- current_setting('superuser_reserved_connections')::int "
+        + "- coalesce(current_setting('reserved_connections', true)::int, 0) "
+        + "FROM pg_catalog.pg_settings WHERE name = 'search_path'";
 
     // A session pooler that has no further server connection lets the second session wait.
     private static readonly TimeSpan LongestComparison = TimeSpan.FromSeconds(1);
@@ -69,11 +72,25 @@ internal static class PoolerProbe
     )
     {
         var row = source.Row;
-        var (backend, path) = await LookAsync(open, ct).ConfigureAwait(false);
+        var (backend, path, connections) = await LookAsync(open, ct).ConfigureAwait(false);
         var isPooled = backend != open.ProcessID;
         if (row.Pooler == PoolerMode.None && (isPooled || path != SchemaName.Unbound))
         {
             throw Refusal(row, $"a pooler stands before the database, and its row says pooler 'none'. {Remedies}");
+        }
+
+        if (row.Pooler == PoolerMode.None)
+        {
+            // Behind a pooler the server's number is the pooler's business.
+            source.Server?.Learn(connections);
+            if (row.MaxPoolSize > connections)
+            {
+                throw Refusal(
+                    row,
+                    $"its pool_max_size is {row.MaxPoolSize}, and the server has {connections} connections for ordinary users "
+                        + "(max_connections without the reserved ones). Lower pool_max_size, or raise max_connections"
+                );
+            }
         }
 
         if (path != SchemaName.Unbound)
@@ -243,14 +260,17 @@ internal static class PoolerProbe
         return (int)(await command.ExecuteScalarAsync(ct).ConfigureAwait(false))!;
     }
 
-    private static async Task<(int Backend, string? Path)> LookAsync(NpgsqlConnection connection, CancellationToken ct)
+    private static async Task<(int Backend, string? Path, int Connections)> LookAsync(
+        NpgsqlConnection connection,
+        CancellationToken ct
+    )
     {
         var command = new NpgsqlCommand(Look, connection);
         await using var _ = command.ConfigureAwait(false);
         var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
         await reader.ReadAsync(ct).ConfigureAwait(false);
-        return (reader.GetInt32(0), reader.GetString(1));
+        return (reader.GetInt32(0), reader.GetString(1), reader.GetInt32(2));
     }
 
     private static string Quote(string identifier) =>

@@ -44,7 +44,7 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
     /// </exception>
     public SessionBinding Named(Tenant tenant, bool readOnly, PoolerMode pooler)
     {
-        if (!options.TenantRoles)
+        if (!options.TenantRoles && (pooler == PoolerMode.Transaction || TimeoutOf(tenant) is null))
         {
             ThrowIfShared(tenant.Schema);
             return _named[(readOnly ? 1 : 0) + (pooler == PoolerMode.Transaction ? 2 : 0)];
@@ -100,9 +100,12 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
         ThrowIfShared(tenant.Schema);
         var role = options.TenantRoles ? TenantRole.Of(tenant.Id) : null;
         return isNamed
-            ? SessionBinding.OfNames(role, readOnly, hasSession: true)
-            : SessionBinding.OfPath(tenant.Schema.Quoted + _rest, role, readOnly);
+            ? SessionBinding.OfNames(role, readOnly, hasSession: true, TimeoutOf(tenant))
+            : SessionBinding.OfPath(tenant.Schema.Quoted + _rest, role, readOnly, TimeoutOf(tenant));
     }
+
+    private TimeSpan? TimeoutOf(Tenant tenant) =>
+        tenant.Limits.StatementTimeout ?? options.Quotas.TenantStatementTimeout;
 
     private void ThrowIfShared(SchemaName schema)
     {

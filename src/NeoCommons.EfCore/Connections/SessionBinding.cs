@@ -11,9 +11,10 @@ internal sealed class SessionBinding
     private readonly SessionStatement? _session;
     private readonly SessionStatement _transaction;
 
-    private SessionBinding(string? path, string? role, bool isReadOnly, bool hasSession)
+    private SessionBinding(string? path, string? role, bool isReadOnly, bool hasSession, TimeSpan? timeout)
     {
         IsReadOnly = isReadOnly;
+        HasTimeout = hasSession && timeout is not null;
         StaysInSession = path is not null || role is not null;
 
         // Where names bind, an earlier lease's path may still be there: whatever is said of the session takes it off.
@@ -23,15 +24,25 @@ internal sealed class SessionBinding
             role is null ? null : "SET " + Role + role,
             isReadOnly && hasSession ? ReadOnlyByDefault : null
         );
+        if (HasTimeout)
+        {
+            var set = new SessionStatement(TextOf(timeout), 1, hasTimeout: true);
+            _session = _session?.Then(set) ?? set;
+        }
+
         _transaction = Join(
             "SET LOCAL " + Path + (path ?? SchemaName.Unbound),
             role is null ? null : "SET LOCAL " + Role + role,
-            isReadOnly ? ReadOnly : null
+            isReadOnly ? ReadOnly : null,
+            HasTimeout ? TextOf(timeout, "LOCAL ") : null
         )!;
         Prefix = hasSession ? null : _transaction.Sql + "; ";
     }
 
     public bool IsReadOnly { get; }
+
+    /// <summary>Whether statements of the session end after a time; what sets it stays in the session.</summary>
+    public bool HasTimeout { get; }
 
     /// <summary>
     /// Whether a lease leaves its path or its role in the session. Any other tenant's lease sets its own in their place; a
@@ -49,15 +60,17 @@ internal sealed class SessionBinding
     /// <param name="path">The path.</param>
     /// <param name="role">The tenant's role, if it has one.</param>
     /// <param name="isReadOnly">Whether nothing may be written.</param>
-    public static SessionBinding OfPath(string path, string? role, bool isReadOnly) =>
-        new(path, role, isReadOnly, hasSession: true);
+    /// <param name="timeout">How long a statement may run; null: as the server says.</param>
+    public static SessionBinding OfPath(string path, string? role, bool isReadOnly, TimeSpan? timeout = null) =>
+        new(path, role, isReadOnly, hasSession: true, timeout);
 
     /// <summary>Each command names the tenant's schema; an unqualified name finds nothing.</summary>
     /// <param name="role">The tenant's role, if it has one; it takes a session of the lease's own.</param>
     /// <param name="isReadOnly">Whether nothing may be written.</param>
     /// <param name="hasSession">Whether the session is the lease's own, and not one of a transaction pooler.</param>
-    public static SessionBinding OfNames(string? role, bool isReadOnly, bool hasSession) =>
-        new(null, role, isReadOnly, hasSession);
+    /// <param name="timeout">How long a statement may run, where there is a session to hold it; null: as the server says.</param>
+    public static SessionBinding OfNames(string? role, bool isReadOnly, bool hasSession, TimeSpan? timeout = null) =>
+        new(null, role, isReadOnly, hasSession, timeout);
 
     /// <summary>The statement that binds, if it takes one.</summary>
     /// <param name="inTransaction">
@@ -66,6 +79,12 @@ internal sealed class SessionBinding
     /// come too late for a transaction that has begun.
     /// </param>
     public SessionStatement? Statement(bool inTransaction) => inTransaction ? _transaction : _session;
+
+    private static string TextOf(TimeSpan? timeout, string scope = "") =>
+        string.Create(
+            System.Globalization.CultureInfo.InvariantCulture,
+            $"SET {scope}statement_timeout = {Math.Ceiling(timeout!.Value.TotalMilliseconds)}"
+        );
 
     private static SessionStatement? Join(params ReadOnlySpan<string?> parts)
     {

@@ -21,6 +21,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     private readonly HostMemory _hosts = new();
     private readonly IConnectionRegistry _registry;
     private readonly ConnectionOptions _options;
+    private readonly ServerBudgets _servers;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _log;
     private readonly TimeProvider _time;
@@ -38,6 +39,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     {
         _registry = registry;
         _options = options.Value;
+        _servers = new(_options.ServerBudget);
         _loggers = loggers;
         _log = loggers.CreateLogger<TenantDataSources>();
         _time = time;
@@ -204,7 +206,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 Refresh = RefreshAsync,
                 Outlived = Rebuild,
                 Figures = Meter.Track(row.Name),
+                Server = _servers.Of(row),
             };
+            built.Server.Join(built);
             var won = source is null ? _current.TryAdd(row.Name, built) : _current.TryUpdate(row.Name, built, source);
             if (!won)
             {

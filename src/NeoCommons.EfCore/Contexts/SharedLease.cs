@@ -16,6 +16,7 @@ internal sealed class SharedLease : IDisposable
     private SearchPath? _searchPath;
     private NpgsqlConnection? _connection;
     private PhysicalConnection? _physical;
+    private readonly ConnectionPermits _permits = new();
     private bool _isOpening;
 
     // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context has
@@ -52,7 +53,9 @@ internal sealed class SharedLease : IDisposable
         _isOpening = true;
         try
         {
-            _physical = await _opening!.OpenAsync(_connection, _source, Bind, async, ct).ConfigureAwait(false);
+            _physical = await _opening!
+                .OpenAsync(_connection, _source, _permits, Bind, async, ct)
+                .ConfigureAwait(false);
         }
         finally
         {
@@ -64,6 +67,7 @@ internal sealed class SharedLease : IDisposable
     {
         // The lease ends when the connection is back in its pool, and EF may close it later than this.
         _connection?.Dispose();
+        _permits.End();
         Interlocked.Exchange(ref _source, null)?.Release();
     }
 
@@ -75,12 +79,13 @@ internal sealed class SharedLease : IDisposable
             {
                 // Opened by the application, or by Dapper for it.
                 _source!.ThrowIfInScope(null);
-                _physical = _opening!.Bind(_connection!, _source, Bind);
+                _physical = _opening!.Bind(_connection!, _source, _permits, Bind);
             }
         }
         else if (Interlocked.Exchange(ref _physical, null) is { } physical)
         {
             physical.NeedsReset |= _source!.OwnsReset;
+            _permits.Release();
             _opening!.EndUse(_connection!, physical, _source);
         }
     }

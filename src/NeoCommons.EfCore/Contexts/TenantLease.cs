@@ -18,6 +18,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private SessionBinding? _binding;
     private LeasedConnection? _leased;
     private PhysicalConnection? _physical;
+    private readonly ConnectionPermits _permits = new();
     private bool _isOpening;
     private bool _isUnbound;
     private bool _isTouched;
@@ -58,6 +59,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         Tenant = tenant;
         _searchPath = searchPath;
         _opening = opening;
+        _permits.Limiter = source.Tenants.Enter(tenant, source.Row);
         _source = source;
         _isTouched = readOnly || _hasInterceptors;
     }
@@ -99,7 +101,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         try
         {
             _physical = await _opening!
-                .OpenAsync(Connection!, _source!, Bind, async, ct, Tenant.Id)
+                .OpenAsync(Connection!, _source!, _permits, Bind, async, ct, Tenant.Id)
                 .ConfigureAwait(false);
             _opening.Visit(_physical, _source!, Tenant!.Schema);
             if (_isTouched)
@@ -126,7 +128,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
         if (!_isTouched && FirstCommand.IsSent(Connection))
         {
-            physical.HasBeenReset(isBound: _binding!.StaysInSession);
+            physical.HasBeenReset(_binding!.StaysInSession, _binding.HasTimeout);
         }
 
         if (Transaction.Current is not null)
@@ -180,6 +182,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
 
         _source!.ThrowIfInScope(Tenant!.Id);
+        _permits.Limiter?.CountCommand();
         if (isForeign || Settings.Binding == SchemaBinding.QualifiedNames)
         {
             Qualify(command, isForeign);
@@ -233,6 +236,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             _leased?.Forget();
         }
 
+        _permits.End();
         Interlocked.Exchange(ref _source, null)?.Release();
         _searchPath = null;
         _opening = null;
@@ -259,7 +263,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         {
             // Opened by the application, or by Dapper for it.
             _source!.ThrowIfInScope(Tenant!.Id);
-            _physical = opening.Bind(Connection!, _source!, Bind, Tenant.Id);
+            _physical = opening.Bind(Connection!, _source!, _permits, Bind);
             opening.Visit(_physical, _source!, Tenant!.Schema);
             Touch();
         }
@@ -280,6 +284,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
 
         _isUnbound = false;
+        _permits.Release();
         opening.EndUse(Connection!, physical, _source!);
     }
 

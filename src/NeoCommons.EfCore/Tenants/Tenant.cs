@@ -31,6 +31,9 @@ public sealed record Tenant
     /// <summary>The kind of tenant, which decides which contexts it has; null: those that are for every tenant.</summary>
     public string? TenantType { get; init; }
 
+    /// <summary>What the tenant may take of what it shares with others; default: nothing of its own is said.</summary>
+    public TenantLimits Limits { get; init; } = TenantLimits.None;
+
     /// <summary>Until when the tenant's schema is being migrated, as far as is known; null or past: it is not.</summary>
     public DateTimeOffset? MigratingUntil { get; init; }
 }

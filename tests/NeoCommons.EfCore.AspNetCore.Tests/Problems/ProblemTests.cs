@@ -16,6 +16,8 @@ public sealed class ProblemTests
         ["unknown tenant"] = (new TenantNotFoundException(Host), 404, "tenant-not-found"),
         ["no tenant"] = (new TenantNotResolvedException(), 400, "tenant-not-resolved"),
         ["suspended"] = (new TenantUnavailableException(KnownTenants.Acme), 503, "tenant-unavailable"),
+        ["too much"] = (TooMuch(), 429, "tenant-quota-exceeded"),
+        ["too much while saving"] = (new DbUpdateException(Host, TooMuch()), 429, "tenant-quota-exceeded"),
         ["no server"] = (
             new ConnectionUnavailableException(Host, ConnectionUnavailableReason.Unreachable, Host, Lost()),
             503,
@@ -168,6 +170,9 @@ public sealed class ProblemTests
 
     private static Task<WebApp> StartAsync(Exception exception) =>
         WebApp.StartAsync(o => o.FromHeader("X-Tenant"), app => app.MapGet("/throw", string () => throw exception));
+
+    private static TenantQuotaExceededException TooMuch() =>
+        new(KnownTenants.Acme, TenantQuota.Connections, 5, TimeSpan.FromSeconds(1), Host);
 
     private static NpgsqlException Lost() => new(Host, new IOException(Host));
 

@@ -18,7 +18,8 @@ internal sealed class RuntimeApp : IAsyncDisposable
         PostgresServer server,
         IReadOnlyDictionary<string, string?>? settings = null,
         TimeProvider? time = null,
-        Action<IServiceCollection>? configure = null
+        Action<IServiceCollection>? configure = null,
+        Action<NeoCommonsBuilder>? contexts = null
     )
     {
         _server = server;
@@ -30,11 +31,10 @@ internal sealed class RuntimeApp : IAsyncDisposable
 
         services.AddSingleton<IConnectionRegistry>(Registry);
         services.AddSingleton<ITenantStore>(Tenants);
-        services
-            .AddNeoCommons(
-                new ConfigurationBuilder().AddInMemoryCollection(settings ?? new Dictionary<string, string?>()).Build()
-            )
-            .AddTenantDbContext<ItemsContext>();
+        var builder = services.AddNeoCommons(
+            new ConfigurationBuilder().AddInMemoryCollection(settings ?? new Dictionary<string, string?>()).Build()
+        );
+        (contexts ?? (b => b.AddTenantDbContext<ItemsContext>()))(builder);
         configure?.Invoke(services);
         _services = services.BuildServiceProvider();
     }

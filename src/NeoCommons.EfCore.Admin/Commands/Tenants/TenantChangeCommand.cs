@@ -10,8 +10,8 @@ internal abstract class TenantChangeCommand : ConsoleCommand
 
     private readonly TenantLifecycleAction _action;
 
-    protected TenantChangeCommand(TenantLifecycleAction action, string description)
-        : base(TenantReport.Word(action), description)
+    protected TenantChangeCommand(TenantLifecycleAction action, string description, string? name = null)
+        : base(name ?? TenantReport.Word(action), description)
     {
         _action = action;
         Arguments.Add(_tenant);

@@ -16,6 +16,9 @@ internal sealed record TenantReport(
     DateTimeOffset? MigratingUntil
 )
 {
+    /// <summary>The limits of its own, or null; those in it that are null are the application's defaults.</summary>
+    public TenantLimits? Limits { get; init; }
+
     /// <summary>How it came to be so; null in lists.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TenantPast? Past { get; init; }
@@ -39,7 +42,10 @@ internal sealed record TenantReport(
             tenant.RegionId,
             tenant.SchemaVersion,
             tenant.MigratingUntil
-        );
+        )
+        {
+            Limits = tenant.Limits == TenantLimits.None ? null : tenant.Limits,
+        };
 
     /// <summary>Writes all of it, a line for each property.</summary>
     public void Write(CommandOutput output) =>
@@ -54,6 +60,7 @@ internal sealed record TenantReport(
             ("Region", Region),
             ("Version", SchemaVersion),
             ("Migrating until", MigratingUntil?.ToString("u")),
+            ("Limits", Limits is null ? null : TenantLimitsText.Write("{}", Limits)),
             .. Past is null
                 ? []
                 : new (string, string?)[]

@@ -1,0 +1,131 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>Lets those who open connections wait for their turn: at the limit of their tenant, and then at the pool's.</summary>
+/// <remarks>
+/// All waiting of one open together ends at the row's pool timeout. The driver has a queue too, which a caller reaches only
+/// where connections are taken that no permit counts: of a data source that was handed out, or of a <c>TransactionScope</c> that
+/// goes on.
+/// </remarks>
+internal sealed class Admission(TimeProvider time)
+{
+    /// <summary>Takes what a connection of the pool takes; give it back with <see cref="ConnectionPermits.Release"/>.</summary>
+    /// <exception cref="TenantQuotaExceededException">The tenant has as many connections, or callers that wait, as it may.</exception>
+    /// <exception cref="ConnectionUnavailableException">The pool was full for too long, or is no more.</exception>
+    public ValueTask AdmitAsync(
+        ConnectionPermits permits,
+        PooledDataSource source,
+        OpenUse use,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        if (!permits.TryTake(source))
+        {
+            return WaitAsync(permits, source, use, async, ct);
+        }
+
+        source.Server?.MakeRoomFor(source);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Counts a connection that somebody else has opened already.</summary>
+    /// <exception cref="TenantQuotaExceededException">The tenant has as many connections as it may.</exception>
+    public static void Count(ConnectionPermits permits, PooledDataSource source)
+    {
+        if (permits.Limiter is { } limiter)
+        {
+            if (!limiter.Connections.TryTake())
+            {
+                throw QuotaRefusal.NoConnectionAtOnce(limiter);
+            }
+
+            permits.HoldTenants(limiter.Connections);
+        }
+
+        source.Gate.Take();
+        permits.HoldPools(source.Gate);
+        if (source.Server is { } server)
+        {
+            server.Gate.Take();
+            permits.HoldServers(server.Gate);
+            source.Grows();
+        }
+    }
+
+    private async ValueTask WaitAsync(
+        ConnectionPermits permits,
+        PooledDataSource source,
+        OpenUse use,
+        bool async,
+        CancellationToken ct
+    )
+    {
+        var started = time.GetTimestamp();
+        var timeout = source.Row.PoolTimeout;
+        var ended = use == OpenUse.Movable ? source.Retiring : source.Closing;
+        source.CountWaiting(1);
+        try
+        {
+            source.Breaker.ThrowIfOpen();
+            var limiter = permits.Limiter;
+            if (limiter is not null && !permits.HasTenants)
+            {
+                await PassAsync(limiter.Connections).ConfigureAwait(false);
+                permits.HoldTenants(limiter.Connections);
+            }
+
+            if (!permits.HasPools)
+            {
+                await PassAsync(source.Gate).ConfigureAwait(false);
+                permits.HoldPools(source.Gate);
+            }
+
+            if (source.Server is { } server)
+            {
+                await PassAsync(server.Gate).ConfigureAwait(false);
+                permits.HoldServers(server.Gate);
+                server.MakeRoomFor(source);
+            }
+        }
+        catch
+        {
+            permits.Release();
+            throw;
+        }
+        finally
+        {
+            source.CountWaiting(-1);
+        }
+
+        async ValueTask PassAsync(FairGate gate)
+        {
+            var limiter = permits.Limiter;
+            var outcome = await gate.TakeAsync(
+                    limiter?.Tenant.Id ?? default,
+                    limiter?.MaxWaiting ?? int.MaxValue,
+                    timeout - time.GetElapsedTime(started),
+                    time,
+                    ended,
+                    async,
+                    ct
+                )
+                .ConfigureAwait(false);
+            switch (outcome)
+            {
+                case GateOutcome.Taken:
+                    return;
+                case GateOutcome.Full:
+                    throw QuotaRefusal.TooManyWaiting(limiter!);
+                case GateOutcome.TimedOut when limiter is not null && ReferenceEquals(gate, limiter.Connections):
+                    throw QuotaRefusal.TooManyConnections(limiter, timeout);
+                case GateOutcome.TimedOut when ReferenceEquals(gate, source.Gate):
+                    throw OpenFailure.Exhausted(source.Row);
+                case GateOutcome.TimedOut:
+                    throw OpenFailure.ServerExhausted(source.Row, gate.Permits);
+                default:
+                    source.Breaker.ThrowIfOpen();
+                    throw OpenFailure.Replaced(source.Row);
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>What tenants may take where their rows do not say. Bound from section <c>NeoCommons:Connections:Quotas</c>.</summary>
+/// <remarks>Each holds for one process; a tenant's own <see cref="TenantLimits"/> come before it.</remarks>
+public sealed class QuotaOptions
+{
+    /// <summary>
+    /// The share of the pool that one tenant of a connection of type <see cref="ConnectionType.Shared"/> may hold, rounded up;
+    /// above 0, at most 1. <value>Default: 0.5.</value> With 1 only the pool itself is a limit. Tenants of other connections have
+    /// no such limit.
+    /// </summary>
+    public double TenantConnectionShare { get; set; } = 0.5;
+
+    /// <summary>
+    /// The most callers that wait for a connection of one tenant; the next one gets <see cref="TenantQuotaExceededException"/>
+    /// at once. <value>Default: 1,000; 0 to 100,000.</value>
+    /// </summary>
+    public int TenantMaxWaiting { get; set; } = 1_000;
+
+    /// <summary>
+    /// How long the server lets a statement of a tenant run. <value>Default: null, as long as the server's own setting says;
+    /// 1 ms to 1 day.</value> Not applied behind a pooler in transaction mode, which keeps no session.
+    /// </summary>
+    public TimeSpan? TenantStatementTimeout { get; set; }
+
+    /// <summary>
+    /// The most commands of EF in a second for one tenant; as many may come at once. <value>Default: null, any number.</value>
+    /// </summary>
+    public int? TenantCommandsPerSecond { get; set; }
+
+    internal IEnumerable<string> FindFaults()
+    {
+        const string Section = "NeoCommons:Connections:Quotas:Tenant";
+        if (TenantConnectionShare is not (> 0 and <= 1))
+        {
+            yield return FormattableString.Invariant(
+                $"{Section}ConnectionShare is {TenantConnectionShare}; it must be above 0 and at most 1."
+            );
+        }
+
+        var defaults = new TenantLimits
+        {
+            MaxWaiting = TenantMaxWaiting,
+            StatementTimeout = TenantStatementTimeout,
+            CommandsPerSecond = TenantCommandsPerSecond,
+        };
+        foreach (var fault in defaults.FindFaults(Section))
+        {
+            yield return fault;
+        }
+    }
+}

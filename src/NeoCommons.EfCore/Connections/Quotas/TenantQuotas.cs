@@ -1,0 +1,69 @@
+using System.Collections.Concurrent;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>The limiters of the tenants that use a pool: memory for those, and for no others.</summary>
+/// <remarks>
+/// Each pool has its own. While a pool is replaced, what the old one still serves does not count in the new one: work that
+/// has begun must not hold up what takes its place.
+/// </remarks>
+internal sealed class TenantQuotas : IDisposable
+{
+    /// <summary>How long a tenant that nobody uses keeps its limiter, at least.</summary>
+    internal static readonly TimeSpan Idle = TimeSpan.FromMinutes(1);
+
+    private readonly ConcurrentDictionary<TenantId, TenantLimiter> _active = [];
+    private readonly QuotaOptions _options;
+    private readonly ITimer _sweeping;
+
+    public TenantQuotas(QuotaOptions options, TimeProvider time)
+    {
+        _options = options;
+        _sweeping = time.CreateTimer(static all => ((TenantQuotas)all!).Sweep(), this, Idle, Idle);
+    }
+
+    /// <summary>How many tenants have one.</summary>
+    public int Count => _active.Count;
+
+    /// <summary>
+    /// Begins a use of the tenant, under the limits that it has now; end it with <see cref="TenantLimiter.Leave"/>.
+    /// </summary>
+    public TenantLimiter Enter(Tenant tenant, DatabaseConnection row)
+    {
+        while (true)
+        {
+            if (!_active.TryGetValue(tenant.Id, out var limiter))
+            {
+                var made = new TenantLimiter(_options);
+                limiter = _active.GetOrAdd(tenant.Id, made);
+                if (!ReferenceEquals(limiter, made))
+                {
+                    made.Dispose();
+                }
+            }
+
+            if (limiter.TryEnter())
+            {
+                limiter.Obey(tenant, row);
+                return limiter;
+            }
+
+            // Dropped at this moment: whoever did removes it too.
+            _active.TryRemove(KeyValuePair.Create(tenant.Id, limiter));
+        }
+    }
+
+    public void Dispose() => _sweeping.Dispose();
+
+    private void Sweep()
+    {
+        foreach (var entry in _active)
+        {
+            if (entry.Value.TryDrop())
+            {
+                _active.TryRemove(entry);
+                entry.Value.Dispose();
+            }
+        }
+    }
+}

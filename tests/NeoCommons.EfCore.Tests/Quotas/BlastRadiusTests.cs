@@ -1,0 +1,101 @@
+using Microsoft.EntityFrameworkCore;
+using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.Quotas;
+
+/// <summary>What a tenant that misbehaves costs the others.</summary>
+public sealed class BlastRadiusTests(TestServers servers)
+{
+    private const int Others = 8;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_tenant_that_sleeps_on_all_its_slots_takes_no_slot_of_the_others_and_no_connection_is_renewed()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
+        var sleeper = await app.AddTenantAsync(row, "sleeper");
+        var others = new List<Tenant>();
+        for (var i = 0; i < Others; i++)
+        {
+            others.Add(await app.AddTenantAsync(row, $"other{i}"));
+        }
+
+        using var wake = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var asleep = Enumerable.Range(0, 50).Select(_ => SleepAsync(wake.Token)).ToList();
+        await Eventually.EqualAsync((2, 48), () => WaitingAsync());
+        var backends = Pids(await app.BackendsAsync(row));
+
+        // Each of the others works on as if nobody slept: two slots are theirs, whatever the sleeper asks for.
+        await Task.WhenAll(others.Select(WorkAsync));
+
+        Assert.Equal((2, 48), await WaitingAsync());
+        Assert.Subset(Pids(await app.BackendsAsync(row)), backends);
+        Assert.InRange(await app.CountBackendsAsync(row), 2, 4);
+        await wake.CancelAsync();
+        await Task.WhenAll(asleep);
+        Assert.Equal(0, await Held.OfPoolAsync(app, row));
+
+        Task<(int, int)> WaitingAsync() => Held.OfTenantAsync(app, sleeper, row);
+
+        async Task SleepAsync(CancellationToken ct)
+        {
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+            {
+                await using var context = await app.Contexts.CreateDbContextAsync(sleeper.Id, ct);
+                await context.Database.ExecuteSqlRawAsync("SELECT pg_sleep(600)", ct);
+            });
+        }
+
+        async Task WorkAsync(Tenant tenant)
+        {
+            for (var i = 0; i < 50; i++)
+            {
+                await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+                Assert.Equal(tenant.Slug, (await context.Items.SingleAsync(Ct)).Owner);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("53200")]
+    [InlineData("XX000")]
+    public async Task A_tenant_that_raises_errors_which_clear_the_pool_causes_no_error_of_the_others(string state)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var other = await app.AddTenantAsync(row, "other");
+        var raise = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '" + state + "'; END $$";
+        var raised = 0;
+        var raising = Task.Run(
+            async () =>
+            {
+                for (; raised < 50; raised++)
+                {
+                    await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
+                    var error = await Assert.ThrowsAsync<PostgresException>(() =>
+                        context.Database.ExecuteSqlRawAsync(raise, Ct)
+                    );
+                    Assert.Equal(state, error.SqlState);
+                }
+            },
+            Ct
+        );
+
+        var worked = 0;
+        for (; worked < 100 || !raising.IsCompleted; worked++)
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(other.Id, Ct);
+            Assert.Equal("other", (await context.Items.SingleAsync(Ct)).Owner);
+        }
+
+        await raising;
+        Assert.Equal((0, 0), await Held.OfTenantAsync(app, raiser, row));
+        Assert.Equal(0, await Held.OfPoolAsync(app, row));
+    }
+
+    private static HashSet<int> Pids(IEnumerable<Backend> backends) => [.. backends.Select(b => b.Pid)];
+}
