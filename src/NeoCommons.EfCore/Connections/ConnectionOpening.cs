@@ -1,5 +1,4 @@
 using System.Data;
-using System.Data.Common;
 using System.Transactions;
 using Npgsql;
 
@@ -99,14 +98,14 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             try
             {
                 var physical = PhysicalConnection.Of(connection);
-                source?.Hosts?.ThrowIfRefused(physical);
-                if (source is not null && !source.IsProbedAt(physical))
-                {
-                    await PoolerProbe.CheckAsync(connection, source, time, async, ct).ConfigureAwait(false);
-                }
-
                 if (source is not null)
                 {
+                    source.Hosts?.ThrowIfRefused(physical);
+                    if (!source.IsProbedAt(physical))
+                    {
+                        await PoolerProbe.CheckAsync(connection, source, time, async, ct).ConfigureAwait(false);
+                    }
+
                     physical.Begin(source, connection, time);
                 }
 
@@ -221,42 +220,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     public bool TryPrepend(NpgsqlConnection open, SessionStatement? statement) =>
         statement is not null && options.BindWithFirstCommand && FirstCommand.TryPrepend(open, statement);
 
-    /// <summary>Takes what binds off an open connection, where it would be handed on as it is.</summary>
-    public async ValueTask UnbindAsync(NpgsqlConnection open, SessionStatement nobody, bool async)
-    {
-        try
-        {
-            await ExecuteAsync(open, nobody.Sql, tried: false, async, CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (DbException)
-        {
-            // The transaction has failed or the connection is gone: either way nothing more can be executed on it.
-        }
-    }
-
-    /// <summary>Does the same where the connection was closed already, within a <c>TransactionScope</c> that goes on.</summary>
-    public void UnbindHandedOn(NpgsqlDataSource pool, SessionStatement nobody)
-    {
-        using var same = pool.CreateConnection();
-        try
-        {
-            // The driver gives the scope's connection to whoever opens one in it.
-            same.Open();
-        }
-        catch (Exception e) when (e is DbException or TransactionException or NotSupportedException)
-        {
-            // It is gone, and there is no other in this transaction.
-            return;
-        }
-
-        // Not async: the task has completed.
-        UnbindAsync(same, nobody, async: false).GetAwaiter().GetResult();
-    }
-
-    /// <summary>Notes that a connection goes back to the pool.</summary>
-    /// <param name="connection">The connection, which is closed by now.</param>
-    /// <param name="physical">The physical connection that it had.</param>
-    /// <param name="source">Its pool.</param>
+    /// <summary>Notes that a connection, which is closed by now, goes back to the pool.</summary>
     public void EndUse(NpgsqlConnection connection, PhysicalConnection physical, PooledDataSource source)
     {
         if (connection.FullState == ConnectionState.Broken)

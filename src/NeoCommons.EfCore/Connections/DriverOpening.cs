@@ -37,7 +37,7 @@ internal static class DriverOpening
         var isFirst = true;
         while (true)
         {
-            if (source.IsClosed)
+            if (source.Life.IsClosed)
             {
                 throw OpenFailure.Replaced(source.Row);
             }
@@ -53,7 +53,7 @@ internal static class DriverOpening
                 async && (source.IsCrowded || source.Hosts is not null)
                     ? CancellationTokenSource.CreateLinkedTokenSource(
                         ct,
-                        use == OpenUse.Movable ? source.Retiring : source.Closing
+                        use == OpenUse.Movable ? source.Life.Retiring : source.Life.Closing
                     )
                     : null;
             var token = either?.Token ?? ct;
@@ -64,7 +64,7 @@ internal static class DriverOpening
                 await OpenAsync(connection, async, token).ConfigureAwait(false);
                 passwords.Accepted(connection);
                 breaker?.Succeeded();
-                if (!source.IsClosed)
+                if (!source.Life.IsClosed)
                 {
                     return;
                 }
@@ -197,7 +197,7 @@ internal static class DriverOpening
                 source.Row,
                 e
             ),
-            ObjectDisposedException when source.IsClosed => OpenFailure.Replaced(source.Row, e),
+            ObjectDisposedException when source.Life.IsClosed => OpenFailure.Replaced(source.Row, e),
             _ => OpenFailure.Explain(e, source.Row),
         };
 }

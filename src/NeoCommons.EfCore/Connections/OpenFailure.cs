@@ -152,6 +152,22 @@ internal static class OpenFailure
                 + "NeoCommons:Connections:ServerBudget where that is less, or hold connections for a shorter time."
         );
 
+    /// <summary>The row says that it is not to be used.</summary>
+    public static ConnectionUnavailableException Inactive(string connectionName) =>
+        new(
+            connectionName,
+            ConnectionUnavailableReason.Inactive,
+            $"Connection '{connectionName}' is switched off: set is_active to true in its row of admin.database_connections to use it."
+        );
+
+    /// <summary>The process ends.</summary>
+    public static ConnectionUnavailableException ShuttingDown(string connectionName) =>
+        new(
+            connectionName,
+            ConnectionUnavailableReason.ShuttingDown,
+            $"Connection '{connectionName}' is unavailable: the application shuts down. Ask another instance."
+        );
+
     /// <summary>The lease is of a pool that is no more.</summary>
     public static ConnectionUnavailableException Replaced(DatabaseConnection row, Exception? e = null) =>
         new(

@@ -11,28 +11,13 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class PooledDataSource : IDisposable
 {
-    private const int Retired = int.MinValue;
-
     private readonly TimeProvider _time;
     private readonly Func<DatabaseConnection, bool>? _hasIdle;
-    private readonly CancellationTokenSource _retiring = new();
-    private readonly CancellationTokenSource _closing = new();
     private readonly Lazy<NpgsqlDataSource> _unpooled;
-    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _cutShort = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _graceEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DatabaseConnection _row;
-    private volatile bool _handedOut;
     private volatile bool _isProbed;
-    private volatile bool _isClosed;
     private volatile bool _isInScopes;
-
     private long _renewedAt = long.MinValue;
-
-    // The number of leases; the sign bit says that the data source is retired. One word, so that a lease takes no lock.
-    private int _leases;
-    private int _mostOpen;
 
     public PooledDataSource(
         DatabaseConnection row,
@@ -45,17 +30,18 @@ internal sealed class PooledDataSource : IDisposable
     )
     {
         Gate = new(row.MaxPoolSize);
+        Growth = new(Gate);
         Tenants = new(options.Quotas, time);
         OwnsReset = ownsReset;
         _row = row;
         _time = time;
         _hasIdle = hasIdle;
-        (Retiring, Closing) = (_retiring.Token, _closing.Token);
+        Life = new(time);
         Passwords = new(options.RefusedPasswordBackOff, time);
-        Breaker = new(options.Breaker, time, loggers.CreateLogger<ConnectionBreaker>(), Closing)
+        Breaker = new(options.Breaker, time, loggers.CreateLogger<ConnectionBreaker>(), Life.Closing)
         {
             ConnectionName = row.Name,
-            Probe = ct => ProbeAsync(options.Breaker.ProbeTimeout, ct),
+            Probe = ct => this.ProbeAsync(options.Breaker.ProbeTimeout, time, ct),
             Opened = () =>
             {
                 Clear();
@@ -81,6 +67,9 @@ internal sealed class PooledDataSource : IDisposable
         _unpooled = new(() => DataSourceBuilding.Build(Row, AskPasswordAsync, options, loggers, pooled: false));
     }
 
+    /// <summary>Its leases, and how it ends.</summary>
+    public PoolLife Life { get; }
+
     public DatabaseConnection Row => Volatile.Read(ref _row);
 
     /// <summary>Its connections; where the row names several servers, those to the primary.</summary>
@@ -98,8 +87,8 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>What all pools of the server may take; null where nothing counts them.</summary>
     public ServerBudget? Server { get; init; }
 
-    /// <summary>The most connections that the pool can have open: as many as were in use at once since it was cleared.</summary>
-    public int MostOpen => Volatile.Read(ref _mostOpen);
+    /// <summary>How many connections the pool may have open.</summary>
+    public PoolGrowth Growth { get; }
 
     /// <summary>What each tenant takes of the pool.</summary>
     public TenantQuotas Tenants { get; }
@@ -145,17 +134,8 @@ internal sealed class PooledDataSource : IDisposable
         }
     }
 
-    /// <summary>Cancelled when the row has changed: who has nothing yet can ask for the pool that took this one's place.</summary>
-    public CancellationToken Retiring { get; }
-
-    /// <summary>Cancelled when the last lease has ended, or the deadline has passed: nothing is opened any more.</summary>
-    public CancellationToken Closing { get; }
-
-    /// <summary>Whether nothing is opened any more.</summary>
-    public bool IsClosed => _isClosed;
-
     /// <summary>Whether an open may have to wait for another lease to end. A lease holds one connection at most.</summary>
-    public bool IsCrowded => (Volatile.Read(ref _leases) & ~Retired) > Row.MaxPoolSize || _handedOut || _isInScopes;
+    public bool IsCrowded => Life.Leases > Row.MaxPoolSize || Life.IsHandedOut || _isInScopes;
 
     /// <summary>Whether the pool may serve an open without a login; reads the driver's meter.</summary>
     public bool MayHaveIdle => _hasIdle?.Invoke(Row) is true;
@@ -163,95 +143,20 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>Notes that so many callers more wait for a connection, or fewer.</summary>
     public void CountWaiting(int more) => Figures?.Waiting(more);
 
-    /// <summary>Whether the connection that a permit was taken for just now may be one more than the pool has had.</summary>
-    public bool Grows()
-    {
-        var taken = Gate.Taken;
-        var most = MostOpen;
-        while (taken > most)
-        {
-            var found = Interlocked.CompareExchange(ref _mostOpen, taken, most);
-            if (found == most)
-            {
-                return true;
-            }
-
-            most = found;
-        }
-
-        return false;
-    }
-
     /// <summary>Closes idle connections, and those in use when they come back.</summary>
     /// <returns>How many were idle at most.</returns>
     public int CloseIdle()
     {
-        var inUse = Gate.Taken;
-        var idle = Interlocked.Exchange(ref _mostOpen, inUse) - inUse;
+        var idle = Growth.Shrink();
         Clear();
         return idle;
     }
-
-    /// <summary>Ends when a retired data source has been disposed.</summary>
-    public Task Closed => _closed.Task;
 
     /// <summary>
     /// For work that must end with its session: an advisory lock of a pooled connection would stay held after it is
     /// closed, until its next use. Loads no types.
     /// </summary>
     public NpgsqlDataSource Unpooled => _unpooled.Value;
-
-    /// <summary>Opens a connection whose session ends with it, as the driver does; under a lease.</summary>
-    public ValueTask<NpgsqlConnection> OpenUnpooledAsync(CancellationToken ct) => OpenUnpooledAsync(null, ct);
-
-    /// <summary>The same, to the server that another connection leads to.</summary>
-    /// <param name="beside">The other connection; null where any will do.</param>
-    /// <param name="ct">Cancels.</param>
-    public async ValueTask<NpgsqlConnection> OpenUnpooledAsync(NpgsqlConnection? beside, CancellationToken ct)
-    {
-        var host = beside is null ? null : PhysicalConnection.Of(beside).Session?.Host;
-
-        // The gate tells opens apart by their tokens.
-        using var own = Hosts is null ? null : CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var token = own?.Token ?? ct;
-        var connection = host is null ? Unpooled.CreateConnection() : host.CreateConnection();
-        try
-        {
-            await connection.OpenAsync(token).ConfigureAwait(false);
-            Passwords.Accepted(connection);
-            return connection;
-        }
-        catch (Exception e)
-        {
-            if (e is PostgresException { SqlState: ['2', '8', ..] } refusal)
-            {
-                Passwords.Refuse(Passwords.Given(async: true, token) ?? Row.Password, refusal);
-            }
-
-            Passwords.Ended(async: true, token);
-            await connection.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
-    }
-
-    private async ValueTask<ConnectionUnavailableException?> ProbeAsync(TimeSpan timeout, CancellationToken ct)
-    {
-        using var late = new CancellationTokenSource(timeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);
-        try
-        {
-            var session = await OpenUnpooledAsync(either.Token).ConfigureAwait(false);
-            await session.DisposeAsync().ConfigureAwait(false);
-            return null;
-        }
-        catch (Exception e) when (!ct.IsCancellationRequested)
-        {
-            var failure = late.IsCancellationRequested
-                ? OpenFailure.Silent(Row, timeout, e)
-                : OpenFailure.Explain(e, Row);
-            return failure is not null && OpenFailure.IsOutage(failure, Row) ? failure : null;
-        }
-    }
 
     /// <summary>Whether the pool serves this row; takes over a changed password.</summary>
     public bool Serves(DatabaseConnection row)
@@ -272,30 +177,15 @@ internal sealed class PooledDataSource : IDisposable
     }
 
     /// <summary>Begins a lease; false where the data source is retired, and another one is to be asked for.</summary>
-    public bool TryAcquire()
-    {
-        if (Interlocked.Increment(ref _leases) > 0)
-        {
-            return true;
-        }
-
-        Release();
-        return false;
-    }
+    public bool TryAcquire() => Life.TryAcquire();
 
     /// <summary>Ends a lease.</summary>
-    public void Release()
-    {
-        if (Interlocked.Decrement(ref _leases) == Retired)
-        {
-            _drained.TrySetResult();
-        }
-    }
+    public void Release() => Life.Release();
 
     /// <summary>Gives away the data source itself, for uses that no lease counts; call it under a lease.</summary>
     public NpgsqlDataSource HandOut()
     {
-        _handedOut = true;
+        Life.HandOut();
         return Source;
     }
 
@@ -305,7 +195,7 @@ internal sealed class PooledDataSource : IDisposable
     /// </summary>
     public void ClearIfHandedOut()
     {
-        if (_handedOut)
+        if (Life.IsHandedOut)
         {
             Clear();
         }
@@ -355,44 +245,20 @@ internal sealed class PooledDataSource : IDisposable
         }
     }
 
-    /// <summary>Lets a retired data source that was handed out be disposed before the deadline, when no lease is left.</summary>
-    public void EndGrace() => _graceEnded.TrySetResult();
-
-    /// <summary>Ends the drain now, and with it the sessions of those who still have one.</summary>
-    public void CutShort() => _cutShort.TrySetResult();
-
     /// <summary>
-    /// Takes no more leases, waits for the last one to end or for the deadline, and disposes. One that was handed out
-    /// lives until the deadline: who has it may be about to open a connection.
+    /// Takes no more leases, waits for the last one to end or for the deadline, and disposes.
     /// </summary>
     /// <param name="deadline">How long it waits.</param>
     /// <param name="endSessions">Whether to end, after that, the sessions of leases that have not ended.</param>
     public async Task RetireAsync(TimeSpan deadline, Func<bool>? endSessions = null)
     {
-        if ((Interlocked.Or(ref _leases, Retired) & ~Retired) == 0)
-        {
-            _drained.TrySetResult();
-        }
-
         try
         {
-            // Who waits must not go on in the thread of whoever saw the change.
-            _ = _retiring.CancelAsync();
+            Life.Retire();
 
             // Closes what is idle now, and each leased connection when it comes back.
             Clear();
-            using var waiting = new CancellationTokenSource();
-            var expired = Task.Delay(deadline, _time, waiting.Token);
-            await Task.WhenAny(_drained.Task, expired, _cutShort.Task).ConfigureAwait(false);
-            if (_handedOut)
-            {
-                await Task.WhenAny(_graceEnded.Task, expired, _cutShort.Task).ConfigureAwait(false);
-            }
-
-            await waiting.CancelAsync().ConfigureAwait(false);
-            _isClosed = true;
-            await _closing.CancelAsync().ConfigureAwait(false);
-            if (endSessions?.Invoke() is true && !_drained.Task.IsCompleted)
+            if (!await Life.EndAsync(deadline).ConfigureAwait(false) && endSessions?.Invoke() is true)
             {
                 await SessionEnd.OfAsync(this, _time).ConfigureAwait(false);
             }
@@ -408,7 +274,7 @@ internal sealed class PooledDataSource : IDisposable
         {
             Tenants.Dispose();
             Server?.Leave(this);
-            _closed.TrySetResult();
+            Life.End();
         }
     }
 
@@ -420,11 +286,10 @@ internal sealed class PooledDataSource : IDisposable
         Server?.Leave(this);
         Tenants.Dispose();
         Passwords.Dispose();
-        _retiring.Dispose();
-        _closing.Dispose();
+        Life.Dispose();
     }
 
     // Who has the source itself does not tell how his opens end.
     private ValueTask<string> AskPasswordAsync(HostAddress host, bool async, CancellationToken ct) =>
-        Passwords.AskAsync(() => Row, Hosts is null ? null : host, isWatched: !_handedOut, async, ct);
+        Passwords.AskAsync(() => Row, Hosts is null ? null : host, isWatched: !Life.IsHandedOut, async, ct);
 }

@@ -16,7 +16,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     private static readonly TimeSpan RefreshTimeout = PasswordGate.Patience * 0.8;
 
     private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<PooledDataSource, Task> _draining = new();
+    private readonly RetiredPools _retired;
     private readonly SemaphoreSlim _changing = new(1);
     private readonly HostMemory _hosts = new();
     private readonly IConnectionRegistry _registry;
@@ -27,7 +27,6 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     private readonly TimeProvider _time;
     private readonly IDisposable _following;
     private volatile bool _disposed;
-    private volatile bool _isShutDown;
 
     public TenantDataSources(
         IConnectionRegistry registry,
@@ -43,6 +42,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _loggers = loggers;
         _log = loggers.CreateLogger<TenantDataSources>();
         _time = time;
+        _retired = new(_options, _log, meter);
         Meter = meter;
         _following = registry.OnChange(name => _ = FollowAsync(name));
     }
@@ -74,13 +74,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_isShutDown)
+        if (_retired.EndSessions)
         {
-            throw new ConnectionUnavailableException(
-                name,
-                ConnectionUnavailableReason.ShuttingDown,
-                $"Connection '{name}' is unavailable: the application shuts down. Ask another instance."
-            );
+            throw OpenFailure.ShuttingDown(name);
         }
 
         var row = await _registry.FindAsync(name, ct).ConfigureAwait(false);
@@ -113,13 +109,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         if (row is not { IsActive: true })
         {
             Retire(name);
-            throw row is null
-                ? new ConnectionNotFoundException(name)
-                : new ConnectionUnavailableException(
-                    name,
-                    ConnectionUnavailableReason.Inactive,
-                    $"Connection '{name}' is switched off: set is_active to true in its row of admin.database_connections to use it."
-                );
+            throw row is null ? new ConnectionNotFoundException(name) : OpenFailure.Inactive(name);
         }
 
         if (row.Password.Fault is { } fault)
@@ -138,19 +128,15 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             return Task.CompletedTask;
         }
 
-        source.EndGrace();
-        return Drain(source);
+        source.Life.EndGrace();
+        return _retired.AddAsync(source);
     }
 
     /// <summary>Closes all pools, those that were replaced and still drain too.</summary>
     public Task CloseAllAsync()
     {
-        foreach (var source in _draining.Keys)
-        {
-            source.EndGrace();
-        }
-
-        return Task.WhenAll([.. _current.Keys.Select(CloseAsync), .. _draining.Values]);
+        _retired.EndGrace();
+        return Task.WhenAll([.. _current.Keys.Select(CloseAsync), _retired.WhenOver]);
     }
 
     /// <summary>
@@ -159,15 +145,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     /// </summary>
     public async Task ShutDownAsync(CancellationToken ct)
     {
-        _isShutDown = true;
+        _retired.EndSessions = true;
         var closing = CloseAllAsync();
-        using var _ = ct.Register(() =>
-        {
-            foreach (var source in _draining.Keys)
-            {
-                source.CutShort();
-            }
-        });
+        using var _ = ct.Register(_retired.CutShort);
         await closing.ConfigureAwait(false);
     }
 
@@ -219,7 +199,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             {
                 LogMessages.DataSourceReplaced(_log, row.Name);
                 source.Figures?.Replaced();
-                _ = Drain(source);
+                _ = _retired.AddAsync(source);
             }
 
             if (_disposed)
@@ -296,14 +276,14 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         row is { IsActive: true } && (row.Password.Fault is not null || source.Serves(row));
 
     // Of a replaced pool too, which has the same name: then the driver is asked, and asks for the password.
-    private bool HasIdle(DatabaseConnection row) => Meter.Read(row.Name) is { Max: 0 } or { Idle: > 0 };
+    private bool HasIdle(DatabaseConnection row) => Meter.Count(row.Name) is { Max: 0 } or { Idle: > 0 };
 
     private void Rebuild(PooledDataSource source)
     {
         if (_current.TryRemove(KeyValuePair.Create(source.Row.Name, source)))
         {
             LogMessages.PoolRebuilt(_log, source.Row.Name);
-            _ = Drain(source);
+            _ = _retired.AddAsync(source);
         }
     }
 
@@ -311,31 +291,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     {
         if (_current.TryRemove(name, out var source))
         {
-            _ = Drain(source);
-        }
-    }
-
-    private Task Drain(PooledDataSource source)
-    {
-        // Whoever closes all waits for this one too.
-        _draining.TryAdd(source, source.Closed);
-        return DrainAsync(source);
-    }
-
-    private async Task DrainAsync(PooledDataSource source)
-    {
-        try
-        {
-            await source.RetireAsync(_options.DrainTimeout, endSessions: () => _isShutDown).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            LogMessages.DrainFailed(_log, e, source.Row.Name);
-        }
-        finally
-        {
-            Meter.Forget(source.Figures);
-            _draining.TryRemove(source, out _);
+            _ = _retired.AddAsync(source);
         }
     }
 }

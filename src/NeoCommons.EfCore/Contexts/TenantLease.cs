@@ -133,7 +133,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
         if (Transaction.Current is not null)
         {
-            await _opening!.UnbindAsync(Connection, Nobody, async).ConfigureAwait(false);
+            await Unbinding.OfAsync(Connection, Nobody, async).ConfigureAwait(false);
             _isUnbound = true;
         }
     }
@@ -280,7 +280,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         if (physical.Scope is not null && !_isUnbound && Transaction.Current is not null)
         {
             // Closed by the application, or by Dapper for it: EF was not asked, and nothing took the path off.
-            opening.UnbindHandedOn(_leased!.Pool!, Nobody);
+            Unbinding.OfHandedOn(_leased!.Pool!, Nobody);
         }
 
         _isUnbound = false;

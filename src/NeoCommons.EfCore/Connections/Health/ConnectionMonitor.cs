@@ -35,7 +35,7 @@ internal sealed class ConnectionMonitor(
         }
 
         var rows = await registry.ListAsync(ct).ConfigureAwait(false);
-        var pools = sources.Meter.ReadAll();
+        var pools = sources.Meter.CountAll();
         var all = new Dictionary<string, ConnectionHealth>(rows.Count, StringComparer.Ordinal);
         foreach (var row in rows)
         {
@@ -49,7 +49,7 @@ internal sealed class ConnectionMonitor(
     public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> ReadPoolsAsync(CancellationToken ct)
     {
         var rows = await registry.ListAsync(ct).ConfigureAwait(false);
-        var pools = sources.Meter.ReadAll();
+        var pools = sources.Meter.CountAll();
         return rows.ToDictionary(
             row => row.Name,
             row => probe.LookAtPool(row, pools.GetValueOrDefault(row.Name)),
@@ -138,7 +138,15 @@ internal sealed class ConnectionMonitor(
             return probe.Unknown(row, "not looked at yet") with { Pool = pool };
         }
 
-        return probe.Judge(seen.Health with { Pool = pool, AgeSeconds = Math.Round(age.TotalSeconds, 1) });
+        // What it did is as old as the look, which is what takes time to sum up; what it holds is of now.
+        var both = seen.Health.Pool with
+        {
+            Idle = pool.Idle,
+            Active = pool.Active,
+            Max = pool.Max,
+            Pending = pool.Pending,
+        };
+        return probe.Judge(seen.Health with { Pool = both, AgeSeconds = Math.Round(age.TotalSeconds, 1) });
     }
 
     private TimeSpan Oldest => (options.Value.Interval + options.Value.Timeout) * LooksOfPatience;

@@ -21,7 +21,7 @@ internal sealed class ConnectionProbe(
             return known;
         }
 
-        var pool = sources.Meter.Read(row.Name);
+        var pool = sources.Meter.Count(row.Name);
         if (pool.IsFull)
         {
             // It is in use, so it is not waited for. Busy is not down: whoever takes such a process away makes the others busier.

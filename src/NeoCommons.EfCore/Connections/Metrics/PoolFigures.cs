@@ -81,7 +81,6 @@ internal sealed class PoolFigures(
         var logins = slices.Sum(s => (long)Volatile.Read(ref s.Logins));
         return pool with
         {
-            Pending = Pending,
             Acquisitions = acquisitions,
             FailedAcquisitions = slices.Sum(s => (long)Volatile.Read(ref s.NotAcquired)),
             AcquisitionTime = waits,

@@ -95,6 +95,16 @@ internal sealed class PoolMeter : IDisposable
         }
     }
 
+    /// <summary>What a pool holds now, without what it did.</summary>
+    public PoolMetrics Count(string connectionName) => Count(connectionName, Observe());
+
+    /// <summary>The same of each pool, by its connection's name; asks the driver once.</summary>
+    public IReadOnlyDictionary<string, PoolMetrics> CountAll()
+    {
+        var observed = Observe();
+        return _pools.Keys.ToDictionary(name => name, name => Count(name, observed), StringComparer.Ordinal);
+    }
+
     /// <summary>What a pool holds and did.</summary>
     public PoolMetrics Read(string connectionName) => Read(connectionName, Observe());
 
@@ -107,16 +117,22 @@ internal sealed class PoolMeter : IDisposable
 
     public void Dispose() => _listener.Dispose();
 
-    private PoolMetrics Read(string connectionName, Dictionary<string, Counts> observed)
+    private PoolMetrics Count(string connectionName, Dictionary<string, Counts> observed)
     {
         observed.TryGetValue(connectionName, out var now);
-        var pool = new PoolMetrics
+        return new PoolMetrics
         {
             ConnectionName = connectionName,
             Idle = now?.Idle ?? 0,
             Active = now?.Active ?? 0,
             Max = now?.Max ?? 0,
+            Pending = _pools.GetValueOrDefault(connectionName)?.Pending ?? 0,
         };
+    }
+
+    private PoolMetrics Read(string connectionName, Dictionary<string, Counts> observed)
+    {
+        var pool = Count(connectionName, observed);
         return _pools.TryGetValue(connectionName, out var figures) ? figures.Complete(pool) : pool;
     }
 

@@ -48,7 +48,7 @@ internal sealed class Admission(TimeProvider time)
         {
             server.Gate.Take();
             permits.HoldServers(server.Gate);
-            source.Grows();
+            source.Growth.Grows();
         }
     }
 
@@ -62,7 +62,7 @@ internal sealed class Admission(TimeProvider time)
     {
         var started = time.GetTimestamp();
         var timeout = source.Row.PoolTimeout;
-        var ended = use == OpenUse.Movable ? source.Retiring : source.Closing;
+        var ended = use == OpenUse.Movable ? source.Life.Retiring : source.Life.Closing;
         source.CountWaiting(1);
         try
         {

@@ -33,17 +33,17 @@ internal sealed class ServerBudget(int? given)
     public void MakeRoomFor(PooledDataSource pool)
     {
         // As long as as many were in use before, an idle one serves.
-        if (!pool.Grows() || Gate.Permits == FairGate.Unlimited)
+        if (!pool.Growth.Grows() || Gate.Permits == FairGate.Unlimited)
         {
             return;
         }
 
         lock (_makingRoom)
         {
-            var tooMany = _pools.Keys.Sum(p => p.MostOpen) - Gate.Permits;
-            foreach (var other in _pools.Keys.OrderByDescending(p => p.MostOpen - p.Gate.Taken))
+            var tooMany = _pools.Keys.Sum(p => p.Growth.Most) - Gate.Permits;
+            foreach (var other in _pools.Keys.OrderByDescending(p => p.Growth.Most - p.Gate.Taken))
             {
-                if (tooMany <= 0 || other.MostOpen <= other.Gate.Taken)
+                if (tooMany <= 0 || other.Growth.Most <= other.Gate.Taken)
                 {
                     return;
                 }

@@ -1,0 +1,64 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>The pools that no new lease is of, while they drain.</summary>
+internal sealed class RetiredPools(ConnectionOptions options, ILogger log, PoolMeter meter)
+{
+    private readonly ConcurrentDictionary<PooledDataSource, Task> _pools = new();
+    private volatile bool _endSessions;
+
+    /// <summary>Whether the sessions of leases that have not ended by the deadline are ended: nobody waits for them any more.</summary>
+    public bool EndSessions
+    {
+        get => _endSessions;
+        set => _endSessions = value;
+    }
+
+    /// <summary>Ends when those that drain now have been disposed.</summary>
+    public Task WhenOver => Task.WhenAll(_pools.Values);
+
+    /// <summary>Retires a pool; the returned task ends when it has been disposed.</summary>
+    public Task AddAsync(PooledDataSource source)
+    {
+        // Whoever closes all waits for this one too.
+        _pools.TryAdd(source, source.Life.WhenOver);
+        return DrainAsync(source);
+    }
+
+    /// <summary>Lets those that were handed out end before the deadline, when no lease is left.</summary>
+    public void EndGrace()
+    {
+        foreach (var source in _pools.Keys)
+        {
+            source.Life.EndGrace();
+        }
+    }
+
+    /// <summary>Ends all waiting now.</summary>
+    public void CutShort()
+    {
+        foreach (var source in _pools.Keys)
+        {
+            source.Life.CutShort();
+        }
+    }
+
+    private async Task DrainAsync(PooledDataSource source)
+    {
+        try
+        {
+            await source.RetireAsync(options.DrainTimeout, () => _endSessions).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            LogMessages.DrainFailed(log, e, source.Row.Name);
+        }
+        finally
+        {
+            meter.Forget(source.Figures);
+            _pools.TryRemove(source, out _);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Opens sessions beside a pool, which end when they are closed.</summary>
+internal static class SessionBeside
+{
+    /// <summary>Opens one as the driver does; under a lease.</summary>
+    public static ValueTask<NpgsqlConnection> OpenUnpooledAsync(this PooledDataSource source, CancellationToken ct) =>
+        source.OpenUnpooledAsync(null, ct);
+
+    /// <summary>The same, to the server that another connection leads to.</summary>
+    /// <param name="source">The pool.</param>
+    /// <param name="beside">The other connection; null where any will do.</param>
+    /// <param name="ct">Cancels.</param>
+    public static async ValueTask<NpgsqlConnection> OpenUnpooledAsync(
+        this PooledDataSource source,
+        NpgsqlConnection? beside,
+        CancellationToken ct
+    )
+    {
+        var host = beside is null ? null : PhysicalConnection.Of(beside).Session?.Host;
+
+        // The gate tells opens apart by their tokens.
+        using var own = source.Hosts is null ? null : CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var token = own?.Token ?? ct;
+        var connection = host is null ? source.Unpooled.CreateConnection() : host.CreateConnection();
+        try
+        {
+            await connection.OpenAsync(token).ConfigureAwait(false);
+            source.Passwords.Accepted(connection);
+            return connection;
+        }
+        catch (Exception e)
+        {
+            if (e is PostgresException { SqlState: ['2', '8', ..] } refusal)
+            {
+                source.Passwords.Refuse(source.Passwords.Given(async: true, token) ?? source.Row.Password, refusal);
+            }
+
+            source.Passwords.Ended(async: true, token);
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Opens one and closes it: why the server is not to be had, or null where it answers, be it with a refusal.</summary>
+    public static async ValueTask<ConnectionUnavailableException?> ProbeAsync(
+        this PooledDataSource source,
+        TimeSpan timeout,
+        TimeProvider time,
+        CancellationToken ct
+    )
+    {
+        using var late = new CancellationTokenSource(timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);
+        try
+        {
+            var session = await source.OpenUnpooledAsync(either.Token).ConfigureAwait(false);
+            await session.DisposeAsync().ConfigureAwait(false);
+            return null;
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            var failure = late.IsCancellationRequested
+                ? OpenFailure.Silent(source.Row, timeout, e)
+                : OpenFailure.Explain(e, source.Row);
+            return failure is not null && OpenFailure.IsOutage(failure, source.Row) ? failure : null;
+        }
+    }
+}
