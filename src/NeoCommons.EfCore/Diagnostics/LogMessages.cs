@@ -30,10 +30,10 @@ internal static partial class LogMessages
     public static partial void ChangeNotFollowed(ILogger logger, Exception exception, string connection);
 
     [LoggerMessage(1100, LogLevel.Information, "Host {Host} of connection {Connection} serves")]
-    public static partial void HostServes(ILogger logger, string connection, HostAddress host);
+    public static partial void HostServes(ILogger logger, string connection, string host);
 
     [LoggerMessage(1101, LogLevel.Warning, "Host {Host} of connection {Connection} serves nobody: {Why}")]
-    public static partial void HostServesNot(ILogger logger, string connection, HostAddress host, string why);
+    public static partial void HostServesNot(ILogger logger, string connection, string host, string why);
 
     [LoggerMessage(1102, LogLevel.Error, "The hosts of connection {Connection} could not be looked at")]
     public static partial void LookFailed(ILogger logger, Exception exception, string connection);

@@ -158,6 +158,7 @@ public sealed class ConnectionCommandTests(TestServers servers)
         (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "db1"])).Failed(5, "has tenants");
         (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "nobody"])).Failed(5, "--failover");
         (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "db2"])).IsOk();
+        await app.ReloadAsync();
         var listed = (await CommandLine.Of(app).RunAsync("connections", "list", "--json"))
             .IsOk()
             .Json.EnumerateArray()
@@ -168,6 +169,7 @@ public sealed class ConnectionCommandTests(TestServers servers)
         string[] change = ["connections", "set-address", "new", "--no-test"];
         (await CommandLine.Of(app).RunAsync([.. change, "--failover-writes", "true"])).IsOk();
         var written = await RowAsync();
+        await app.ReloadAsync();
         (await CommandLine.Of(app).RunAsync([.. change, "--replica-hosts", "", "--failover", ""])).IsOk();
 
         Assert.Equal(

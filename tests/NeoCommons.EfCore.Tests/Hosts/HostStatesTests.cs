@@ -66,15 +66,27 @@ public sealed class HostStatesTests
     [Fact]
     public void A_standby_that_was_away_serves_when_it_has_what_was_settled_without_it()
     {
-        var states = Look(new(2), 1, Primary(100), Standby(100));
-        states = Look(states, 2, Primary(200), null);
+        var states = Look(new(3), 1, Primary(100), Standby(100), Standby(100));
+        states = Look(states, 2, Primary(200), null, Standby(200));
         Assert.NotNull(states[1].Refusal);
         Assert.Equal(2, states.SettledAt);
 
-        states = Look(states, 3, Primary(300), Standby(150));
+        states = Look(states, 3, Primary(300), Standby(150), Standby(300));
         Assert.NotNull(states[1].Refusal);
-        states = Look(states, 4, Primary(300), Standby(200));
+        states = Look(states, 4, Primary(300), Standby(300), Standby(300));
         Assert.Null(states[1].Refusal);
+    }
+
+    [Fact]
+    public void Without_a_standby_only_what_a_later_one_must_have_is_settled()
+    {
+        var states = Look(new(2), 0, Primary(0), Standby(0));
+        for (var now = 1; now <= 30; now++)
+        {
+            states = Look(states, now, Primary(now), null);
+        }
+
+        Assert.Equal(30 - MostLag - 1, states.SettledAt);
     }
 
     [Fact]

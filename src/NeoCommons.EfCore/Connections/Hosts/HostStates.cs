@@ -64,9 +64,17 @@ internal sealed class HostStates
         // Without a primary nothing more is known to have been written.
         var settled =
             written is null ? SettledAt
-            : serving.Count == 0 ? begun
+            : serving.Count == 0 ? Math.Max(SettledAt, Outdated())
             : Math.Max(SettledAt, serving.Min(h => h.CaughtUpAt));
         return new HostStates(hosts, history, system, settled);
+
+        // Whoever comes to serve has at least this.
+        long Outdated() =>
+            history
+                .Where(look => isTooLong(look.At, begun))
+                .Select(look => look.At)
+                .DefaultIfEmpty(long.MinValue)
+                .Max();
 
         HostState Judge(HostState before, HostAnswer? answer)
         {

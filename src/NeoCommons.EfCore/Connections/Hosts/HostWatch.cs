@@ -108,11 +108,11 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             var (was, now) = (before[host.Number].Refusal, after[host.Number].Refusal);
             if (now is null && was is not null)
             {
-                LogMessages.HostServes(log, source.Row.Name, host.Address);
+                LogMessages.HostServes(log, source.Row.Name, host.Address.ToString());
             }
             else if (now is not null && now != was)
             {
-                LogMessages.HostServesNot(log, source.Row.Name, host.Address, now);
+                LogMessages.HostServesNot(log, source.Row.Name, host.Address.ToString(), now);
             }
         }
     }
