@@ -139,7 +139,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 if (e.InnerException is TimeoutException)
                 {
                     // The network swallows what is sent: trying the other idle ones would take as long for each.
-                    NpgsqlConnection.ClearPool(connection);
+                    source?.Clear();
                 }
             }
         }

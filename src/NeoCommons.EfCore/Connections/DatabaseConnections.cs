@@ -123,7 +123,7 @@ internal sealed class DatabaseConnections(
     {
         for (var movesLeft = MostMoves; ; movesLeft--)
         {
-            var source = await sources.AcquireAsync(connectionName, ct).ConfigureAwait(false);
+            var source = await sources.AcquireForWorkAsync(connectionName, writes: true, ct).ConfigureAwait(false);
             var permits = new ConnectionPermits();
             try
             {

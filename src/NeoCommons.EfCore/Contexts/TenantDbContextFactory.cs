@@ -59,7 +59,9 @@ internal sealed class TenantDbContextFactory<TContext>(
         }
 
         tenant = await gate.PassAsync(tenant, canWait, ct).ConfigureAwait(false);
-        var source = await sources.AcquireAsync(tenant.ConnectionName, ct).ConfigureAwait(false);
+        var source = await sources
+            .AcquireForWorkAsync(tenant.ConnectionName, writes: !readOnly, ct)
+            .ConfigureAwait(false);
         TContext? context = null;
         try
         {

@@ -59,6 +59,13 @@ internal static partial class LogMessages
     public static partial void PoolRebuilt(ILogger logger, string connection);
 
     [LoggerMessage(
+        1009,
+        LogLevel.Warning,
+        "Connection {Connection} is out of order, and connection {Failover} is used in its place"
+    )]
+    public static partial void FailedOver(ILogger logger, string connection, string failover);
+
+    [LoggerMessage(
         3001,
         LogLevel.Warning,
         "The connections could not be looked at; health checks report what was seen before"

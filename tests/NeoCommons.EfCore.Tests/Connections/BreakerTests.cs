@@ -1,5 +1,4 @@
 using Microsoft.EntityFrameworkCore;
-using NeoCommons.EfCore.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Connections;
@@ -216,59 +215,8 @@ public sealed class BreakerTests(TestServers servers)
         Assert.Equal(0, proxied.Proxy.Counters.Connections);
     }
 
-    private async Task<Proxied> ProxiedAsync(
+    private Task<BehindProxy> ProxiedAsync(
         Func<DatabaseConnection, DatabaseConnection>? change = null,
         Dictionary<string, string?>? settings = null
-    )
-    {
-        var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
-        var app = new RuntimeApp(servers.Postgres, settings);
-        var direct = await app.NewDatabaseAsync();
-        var row = direct with { Host = proxy.Host, Port = proxy.Port };
-        row = change is null ? row : change(row);
-        app.Registry.Set(row);
-        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
-        return new Proxied(app, proxy, row, direct, (await app.AcquireAsync(row.Name)).Breaker);
-    }
-
-    private sealed record Proxied(
-        RuntimeApp App,
-        TcpFaultProxy Proxy,
-        DatabaseConnection Row,
-        DatabaseConnection Direct,
-        ConnectionBreaker Breaker
-    ) : IAsyncDisposable
-    {
-        public Task<ConnectionUnavailableException> RefusalAsync() =>
-            Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
-                await App.Connections.OpenConnectionAsync(Row.Name, Ct)
-            );
-
-        /// <summary>As a server does that is stopped.</summary>
-        public void Stop()
-        {
-            Proxy.RefuseConnections();
-            Proxy.Cut();
-        }
-
-        /// <summary>Uses connections until callers are refused; one that was idle and is dead is handed out at first.</summary>
-        public Task FailUntilOpenAsync() =>
-            Eventually.TrueAsync(async () =>
-            {
-                try
-                {
-                    await using var connection = await App.Connections.OpenConnectionAsync(Row.Name, Ct);
-                    await RuntimeApp.PidAsync(connection);
-                }
-                catch (Exception e) when (e is ConnectionUnavailableException or NpgsqlException) { }
-
-                return Breaker.IsOpen;
-            });
-
-        public async ValueTask DisposeAsync()
-        {
-            await App.DisposeAsync();
-            await Proxy.DisposeAsync();
-        }
-    }
+    ) => BehindProxy.StartAsync(servers.Postgres, change, settings);
 }

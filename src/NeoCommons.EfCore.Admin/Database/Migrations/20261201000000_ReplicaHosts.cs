@@ -50,15 +50,15 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                 table: "database_connections",
                 sql: "length(replica_hosts) BETWEEN 1 AND 4000 AND replica_hosts !~ '[/@]'");
 
-            // What is used in the place of another connection must have no tenants of its own: one whose schema is called like a
-            // tenant's of the other would be read and written in that one's stead. Who names a connection locks its row, and who
+            // What is used in the place of another connection must have no tenants of its own, and stand in for one only: a tenant
+            // whose schema is called like another's would be read and written in that one's stead. Who names a connection locks its row, and who
             // places a tenant waits for that, so that neither misses the other. SECURITY DEFINER: who may change tenants need not
             // be allowed to lock connections.
             migrationBuilder.Sql(
                 """
                 ALTER TABLE admin.database_connections ADD CONSTRAINT fk_database_connections_failover
                     FOREIGN KEY (failover_connection) REFERENCES admin.database_connections (connection_name) ON UPDATE CASCADE;
-                CREATE INDEX ix_database_connections_failover ON admin.database_connections (failover_connection)
+                CREATE UNIQUE INDEX ux_database_connections_failover ON admin.database_connections (failover_connection)
                     WHERE failover_connection IS NOT NULL;
 
                 CREATE FUNCTION admin.check_failover_connection() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER

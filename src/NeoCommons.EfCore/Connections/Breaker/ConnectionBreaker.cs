@@ -31,6 +31,7 @@ internal sealed class ConnectionBreaker
     private long _openedAt;
     private volatile bool _isOpen;
     private int _isWatching;
+    private int _hasFailedOver;
 
     public ConnectionBreaker(
         ConnectionBreakerOptions options,
@@ -80,6 +81,15 @@ internal sealed class ConnectionBreaker
 
     /// <summary>Whether the server is being asked; it is not in good times.</summary>
     public bool IsWatching => Volatile.Read(ref _isWatching) != 0;
+
+    /// <summary>Notes that another connection is used in its place; logs it once for each outage.</summary>
+    public void NoteFailover(string failover)
+    {
+        if (Interlocked.Exchange(ref _hasFailedOver, 1) == 0)
+        {
+            LogMessages.FailedOver(_log, ConnectionName, failover);
+        }
+    }
 
     /// <exception cref="ConnectionUnavailableException">The server did not answer lately.</exception>
     public void ThrowIfOpen()
@@ -229,6 +239,7 @@ internal sealed class ConnectionBreaker
         if (isOpen)
         {
             Volatile.Write(ref _openedAt, _time.GetTimestamp());
+            Volatile.Write(ref _hasFailedOver, 0);
             LogMessages.BreakerOpened(_log, ConnectionName, Volatile.Read(ref _cause)?.Message);
             Opened?.Invoke();
         }

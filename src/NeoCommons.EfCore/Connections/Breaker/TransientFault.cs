@@ -15,10 +15,11 @@ internal static class TransientFault
             ConnectionUnavailableException unavailable => unavailable.Reason
                 is ConnectionUnavailableReason.CircuitOpen
                     or ConnectionUnavailableReason.Unreachable
+                    or ConnectionUnavailableReason.NoHost
                     or ConnectionUnavailableReason.PoolExhausted
                     or ConnectionUnavailableReason.Replaced
                 || (unavailable.Reason == ConnectionUnavailableReason.Refused && Is(unavailable.InnerException)),
-            TenantUnavailableException { RetryAfter: not null } => true,
+            TenantUnavailableException { RetryAfter: not null } or TenantQuotaExceededException => true,
             _ => false,
         };
 
@@ -28,6 +29,7 @@ internal static class TransientFault
         {
             ConnectionUnavailableException unavailable => unavailable.RetryAfter,
             TenantUnavailableException tenant => tenant.RetryAfter,
+            TenantQuotaExceededException quota => quota.RetryAfter,
             _ => null,
         };
 }

@@ -1,7 +1,7 @@
-using NeoCommons.EfCore;
+using Polly;
 using Polly.Retry;
 
-namespace Polly;
+namespace NeoCommons.EfCore;
 
 /// <summary>Retries for work on raw connections.</summary>
 public static class DatabaseRetryExtensions

@@ -1,0 +1,50 @@
+namespace NeoCommons.EfCore;
+
+/// <summary>Uses the connection that a row names for the time in which its own is out of order.</summary>
+/// <remarks>
+/// A lease stays where it was begun. Only where the row's breaker is open: a connection that is slow or full is not replaced,
+/// since its place is taken by one that may lack what was written last.
+/// </remarks>
+internal static class Failover
+{
+    /// <summary>Begins a lease for work of the application.</summary>
+    /// <param name="sources">The pools.</param>
+    /// <param name="name">The connection.</param>
+    /// <param name="writes">Whether the work may write: then the row must say that this is right.</param>
+    /// <param name="ct">Cancels.</param>
+    public static async ValueTask<PooledDataSource> AcquireForWorkAsync(
+        this TenantDataSources sources,
+        string name,
+        bool writes,
+        CancellationToken ct
+    )
+    {
+        var source = await sources.AcquireAsync(name, ct).ConfigureAwait(false);
+        if (
+            !source.Breaker.IsOpen
+            || source.Row.FailoverConnection is not { } failover
+            || (writes && !source.Row.FailoverWrites)
+        )
+        {
+            return source;
+        }
+
+        try
+        {
+            var other = await sources.AcquireAsync(failover, ct).ConfigureAwait(false);
+            source.Release();
+            source.Breaker.NoteFailover(failover);
+            return other;
+        }
+        catch (NeoCommonsException)
+        {
+            // It is not to be had either: the caller is told of the one that he asked for.
+            return source;
+        }
+        catch
+        {
+            source.Release();
+            throw;
+        }
+    }
+}
