@@ -1,3 +1,4 @@
+using NeoCommons.EfCore.Benchmarks.Acquire;
 using NeoCommons.EfCore.Benchmarks.Create;
 using NeoCommons.EfCore.Benchmarks.Fleet;
 using NeoCommons.EfCore.Benchmarks.Limits;
@@ -12,6 +13,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["fleet"] = FleetBenchmark.RunAsync,
     ["create"] = CreateBenchmark.RunAsync,
     ["lookup"] = LookupBenchmark.RunAsync,
+    ["acquire"] = AcquireBenchmark.RunAsync,
     ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
 };

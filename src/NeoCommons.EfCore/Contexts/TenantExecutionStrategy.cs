@@ -10,9 +10,9 @@ namespace NeoCommons.EfCore;
 /// <summary>Tries again, after a fault that passes, what certainly did not happen.</summary>
 /// <remarks>
 /// <para>
-/// A query, always; what writes, only where the server has said that it was rolled back: when a connection breaks under a
-/// commit, nobody knows whether it was one, and doing it again might do it twice. Never within a transaction of the
-/// application, which has to begin again as a whole. A server that cannot be reached is <see cref="ConnectionBreaker"/>'s.
+/// A query, and whatever a read-only context does, always; what writes, only where the server has said that it was rolled
+/// back: when a connection breaks under a commit, nobody knows whether it was one, and doing it again might do it twice.
+/// Never within a transaction of the application, which has to begin again as a whole. A server that cannot be reached is <see cref="ConnectionBreaker"/>'s.
 /// </para>
 /// <para>
 /// Unlike Npgsql's, it is silent about it to EF, which would read every result into memory before it hands out the first
@@ -83,7 +83,10 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         && base.ShouldRetryOn(exception)
         && Transaction.Current is null
         && Context.GetService<IRelationalConnection>().CurrentTransaction is null
-        && (IsRolledBack(exception) || !Context.GetService<TenantLease>().MayHaveWritten);
+        && (
+            IsRolledBack(exception)
+            || Context.GetService<TenantLease>() is { IsReadOnly: true } or { MayHaveWritten: false }
+        );
 
     private void Begin() => Context.GetService<TenantLease>().MayHaveWritten = false;
 

@@ -67,13 +67,15 @@ public sealed class PoolMetricsTests(TestServers servers)
     [Fact]
     public async Task A_full_pool_shows_in_saturation_waiters_timeouts_and_the_score()
     {
-        await using var app = new RuntimeApp(servers.Postgres, time: new FakeTimeProvider());
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(servers.Postgres, time: time);
         var row = await app.AddDatabaseAsync(r => r with { MaxPoolSize = 1, PoolTimeout = TimeSpan.FromSeconds(3) });
         await using var holding = await app.Connections.OpenConnectionAsync(row.Name, Ct);
         var waiting = app.Connections.OpenConnectionAsync(row.Name, Ct).AsTask();
 
         await Eventually.TrueAsync(() => app.Connections.GetPoolMetrics(row.Name).Pending == 1);
         var full = app.Connections.GetPoolMetrics(row.Name);
+        time.Advance(row.PoolTimeout);
         await Assert.ThrowsAsync<ConnectionUnavailableException>(() => waiting);
         var after = app.Connections.GetPoolMetrics(row.Name);
 

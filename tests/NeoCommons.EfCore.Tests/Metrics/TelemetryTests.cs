@@ -98,7 +98,9 @@ public sealed class TelemetryTests(TestServers servers)
     public async Task Each_command_of_the_driver_says_whose_it_is()
     {
         await using var app = new RuntimeApp(servers.Postgres);
-        var row = await app.AddDatabaseAsync();
+
+        // A connection that sat idle for a moment is not to be tried: that is a command too.
+        var row = await app.AddDatabaseAsync(r => r with { PrePing = false });
         var tenants = new[] { await app.AddTenantAsync(row, "acme"), await app.AddTenantAsync(row, "globex") };
         await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
         using var spans = new Spans();

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -35,6 +36,16 @@ internal static class HostFailure
     /// <summary>Whether the driver tried none: it remembers of each that it is down, or not what is asked for.</summary>
     public static bool IsUntried(NpgsqlException e) =>
         e.Message.StartsWith("No suitable host", StringComparison.Ordinal);
+
+    /// <summary>
+    /// Whether there may be a host that the driver did not try; not where one took its time, which another round would take again.
+    /// </summary>
+    public static bool MayHaveUntried(NpgsqlException e) =>
+        IsUntried(e)
+        || (
+            e.InnerException is AggregateException all
+            && all.InnerExceptions.All(one => one is { InnerException: IOException or SocketException })
+        );
 
     /// <summary>What each host's failure was.</summary>
     public static string TextOf(NpgsqlException e) =>

@@ -168,7 +168,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         var forgotAt = Volatile.Read(ref _forgotAt);
         var now = _time.GetTimestamp();
         if (
-            !HostFailure.IsUntried(e)
+            !HostFailure.MayHaveUntried(e)
             || (forgotAt != 0 && _time.GetElapsedTime(forgotAt, now) < HostWatch.Interval)
             || Interlocked.CompareExchange(ref _forgotAt, now, forgotAt) != forgotAt
         )

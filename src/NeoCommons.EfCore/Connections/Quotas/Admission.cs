@@ -119,8 +119,10 @@ internal sealed class Admission(TimeProvider time)
                 case GateOutcome.TimedOut when limiter is not null && ReferenceEquals(gate, limiter.Connections):
                     throw QuotaRefusal.TooManyConnections(limiter, timeout);
                 case GateOutcome.TimedOut when ReferenceEquals(gate, source.Gate):
+                    source.Figures?.TimedOut(1);
                     throw OpenFailure.Exhausted(source.Row);
                 case GateOutcome.TimedOut:
+                    source.Figures?.TimedOut(1);
                     throw OpenFailure.ServerExhausted(source.Row, gate.Permits);
                 default:
                     source.Breaker.ThrowIfOpen();

@@ -1,0 +1,111 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using NeoCommons.EfCore.Testing;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Benchmarks.Acquire;
+
+/// <summary>An application over one database with tenants, beside 999 connections that nobody uses and one that is dead.</summary>
+internal sealed class AcquireApp : IConnectionRegistry, ITenantStore, IAsyncDisposable
+{
+    public const int PoolSize = 20;
+    public const string Dead = "dead";
+
+    private const string Database = "db";
+    private const int Rows = 1_000;
+
+    private readonly Dictionary<string, DatabaseConnection> _rows = new(StringComparer.Ordinal);
+    private readonly Dictionary<TenantId, Tenant> _tenants;
+    private readonly ServiceProvider _services;
+
+    public AcquireApp(PostgresServer server, int tenants)
+    {
+        var row = new DatabaseConnection
+        {
+            Name = Database,
+            Host = server.Host,
+            Port = server.Port,
+            Database = "postgres",
+            Username = server.Username,
+            Password = Secret.FromText(server.Password),
+            SslMode = SslMode.Disable,
+            MaxPoolSize = PoolSize,
+        };
+        _rows[Database] = row;
+        _rows[Dead] = row with { Name = Dead, Port = 1, PoolTimeout = TimeSpan.FromSeconds(1) };
+        for (var i = _rows.Count; i < Rows; i++)
+        {
+            _rows[$"row{i}"] = row with { Name = $"row{i}", Database = $"db{i}" };
+        }
+
+        Tenants = [.. Enumerable.Range(0, tenants).Select(i => NewTenant(i, Database))];
+        DeadTenant = NewTenant(tenants, Dead);
+        _tenants = Tenants.Append(DeadTenant).ToDictionary(t => t.Id);
+        var services = new ServiceCollection();
+        services.AddSingleton<IConnectionRegistry>(this);
+        services.AddSingleton<ITenantStore>(this);
+        services.AddNeoCommons(new ConfigurationBuilder().Build()).AddPooledTenantDbContext<EmptyContext>();
+        services.AddHealthChecks().AddNeoCommons();
+        _services = services.BuildServiceProvider();
+    }
+
+    public IReadOnlyList<Tenant> Tenants { get; }
+
+    public Tenant DeadTenant { get; }
+
+    public IServiceProvider Services => _services;
+
+    /// <summary>Creates the tenants' schemas, and lets what runs in the background run.</summary>
+    public async Task StartAsync(PostgresServer server)
+    {
+        await using var connection = new NpgsqlConnection(server.ConnectionString);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            string.Concat(Tenants.Select(t => $"CREATE SCHEMA {t.Schema.Quoted};")),
+            connection
+        );
+        await command.ExecuteNonQueryAsync();
+        foreach (var service in _services.GetServices<IHostedService>())
+        {
+            await service.StartAsync(CancellationToken.None);
+        }
+    }
+
+    public ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default) =>
+        ValueTask.FromResult(_rows.GetValueOrDefault(name));
+
+    ValueTask<IReadOnlyList<DatabaseConnection>> IConnectionRegistry.ListAsync(CancellationToken ct) =>
+        ValueTask.FromResult<IReadOnlyList<DatabaseConnection>>([.. _rows.Values]);
+
+    public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default) =>
+        ValueTask.FromResult(_tenants.GetValueOrDefault(id));
+
+    public ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default) =>
+        ValueTask.FromResult(_tenants.Values.FirstOrDefault(t => t.Slug == slug));
+
+    public IAsyncEnumerable<Tenant> ListAsync(CancellationToken ct = default) => _tenants.Values.ToAsyncEnumerable();
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var service in _services.GetServices<IHostedService>())
+        {
+            await service.StopAsync(CancellationToken.None);
+        }
+
+        await _services.DisposeAsync();
+    }
+
+    private static Tenant NewTenant(int number, string connection) =>
+        new()
+        {
+            Id = new TenantId(Guid.NewGuid()),
+            Slug = $"t{number}",
+            Name = $"t{number}",
+            Schema = SchemaName.Parse($"tenant_t{number}"),
+            ConnectionName = connection,
+        };
+
+    internal sealed class EmptyContext(DbContextOptions<EmptyContext> options) : DbContext(options);
+}
