@@ -56,8 +56,8 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     /// <summary>Whether the connection of this name has a pool; copies no list of names.</summary>
     public bool IsInUse(string name) => _current.ContainsKey(name);
 
-    /// <summary>Whether callers of this connection are refused since its server does not answer.</summary>
-    public bool IsOutOfOrder(string name) => _current.TryGetValue(name, out var source) && source.Breaker.IsOpen;
+    /// <summary>The breaker of the pool of this name; null where there is none.</summary>
+    public ConnectionBreaker? BreakerOf(string name) => _current.GetValueOrDefault(name)?.Breaker;
 
     /// <summary>Begins a lease of the data source of this name; end it with <see cref="PooledDataSource.Release"/>.</summary>
     public ValueTask<PooledDataSource> AcquireAsync(string name, CancellationToken ct) =>

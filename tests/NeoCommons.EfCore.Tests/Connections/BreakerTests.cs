@@ -193,7 +193,7 @@ public sealed class BreakerTests(TestServers servers)
         proxied.Stop();
         await proxied.FailUntilOpenAsync();
         proxied.Proxy.Restore();
-        await Eventually.TrueAsync(() => !before.Breaker.IsOpen);
+        await Eventually.TrueAsync(() => !before.Breaker.IsOpen && !before.Breaker.IsWatching);
 
         var after = await proxied.App.AcquireAsync(proxied.Row.Name);
 

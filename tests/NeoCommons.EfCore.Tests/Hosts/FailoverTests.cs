@@ -81,7 +81,9 @@ public sealed class FailoverTests
 
         Assert.InRange(refusals, 0, row.MaxPoolSize);
         Assert.Equal(20, noHosts);
-        Assert.True(await ReadOnlyContextTests.IsOnStandbyAsync(app, tenant));
+
+        // What it has tried to write is looked for at the primary, for a moment.
+        await Eventually.TrueAsync(() => ReadOnlyContextTests.IsOnStandbyAsync(app, tenant));
 
         await SetAsync(pair.Primary, "default_transaction_read_only", "off");
         await Eventually.TrueAsync(async () =>

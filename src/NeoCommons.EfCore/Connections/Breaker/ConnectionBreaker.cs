@@ -28,7 +28,7 @@ internal sealed class ConnectionBreaker
     private readonly CancellationToken _closing;
     private readonly ILogger _log;
     private ConnectionUnavailableException? _cause;
-    private long _openedAt;
+    private long _changedAt;
     private volatile bool _isOpen;
     private int _isWatching;
     private int _hasFailedOver;
@@ -44,6 +44,7 @@ internal sealed class ConnectionBreaker
         _time = time;
         _log = log;
         _closing = closing;
+        _changedAt = time.GetTimestamp();
         _pipeline = new ResiliencePipelineBuilder { TimeProvider = new MonotonicTime(time) }
             .AddCircuitBreaker(
                 new CircuitBreakerStrategyOptions
@@ -75,6 +76,9 @@ internal sealed class ConnectionBreaker
     public Action<TimeSpan>? Closed { get; init; }
 
     public long Timestamp => _time.GetTimestamp();
+
+    /// <summary>When it was made, or has changed between refusing and letting through last.</summary>
+    public long ChangedAt => Volatile.Read(ref _changedAt);
 
     /// <summary>Whether callers are refused.</summary>
     public bool IsOpen => _isOpen;
@@ -236,16 +240,16 @@ internal sealed class ConnectionBreaker
             _isOpen = isOpen;
         }
 
+        var before = Interlocked.Exchange(ref _changedAt, _time.GetTimestamp());
         if (isOpen)
         {
-            Volatile.Write(ref _openedAt, _time.GetTimestamp());
             Volatile.Write(ref _hasFailedOver, 0);
             LogMessages.BreakerOpened(_log, ConnectionName, Volatile.Read(ref _cause)?.Message);
             Opened?.Invoke();
         }
         else
         {
-            var outage = _time.GetElapsedTime(Volatile.Read(ref _openedAt));
+            var outage = _time.GetElapsedTime(before);
             LogMessages.BreakerClosed(_log, ConnectionName, outage.TotalSeconds);
             Closed?.Invoke(outage);
         }

@@ -75,9 +75,10 @@ internal sealed class ConnectionMonitor(
                 parallel,
                 async (row, ct) =>
                 {
+                    var begun = time.GetTimestamp();
                     var health = await probe.LookAsync(row, ct).ConfigureAwait(false);
                     found[row.Name] = probe.Judge(health);
-                    _seen[row.Name] = new Seen(health, time.GetTimestamp());
+                    _seen[row.Name] = new Seen(health, begun);
                 }
             )
             .ConfigureAwait(false);
@@ -133,20 +134,24 @@ internal sealed class ConnectionMonitor(
             return known with { Pool = pool };
         }
 
-        if (!_seen.TryGetValue(row.Name, out var seen) || time.GetElapsedTime(seen.At) is var age && age > Oldest)
+        var changedAt = sources.BreakerOf(row.Name)?.ChangedAt ?? 0;
+        _seen.TryGetValue(row.Name, out var seen);
+        var isOutdated = seen is null || seen.At < changedAt;
+        var age = time.GetElapsedTime(isOutdated ? changedAt : seen!.At);
+        if (isOutdated || age > Oldest)
         {
-            return probe.Unknown(row, "not looked at yet") with { Pool = pool };
+            return probe.Judge(probe.NotLookedAt(row, pool, isNew: isOutdated && age <= Oldest));
         }
 
         // What it did is as old as the look, which is what takes time to sum up; what it holds is of now.
-        var both = seen.Health.Pool with
+        var both = seen!.Health.Pool with
         {
             Idle = pool.Idle,
             Active = pool.Active,
             Max = pool.Max,
             Pending = pool.Pending,
         };
-        return probe.Judge(seen.Health with { Pool = both, AgeSeconds = Math.Round(age.TotalSeconds, 1) });
+        return probe.Judge(seen!.Health with { Pool = both, AgeSeconds = Math.Round(age.TotalSeconds, 1) });
     }
 
     private TimeSpan Oldest => (options.Value.Interval + options.Value.Timeout) * LooksOfPatience;

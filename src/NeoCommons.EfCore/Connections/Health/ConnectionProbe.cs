@@ -72,7 +72,7 @@ internal sealed class ConnectionProbe(
 
         // A pool exists only after its first use, and looking is not a use.
         return !sources.IsInUse(row.Name) ? Unknown(row, "not used yet")
-            : sources.IsOutOfOrder(row.Name)
+            : sources.BreakerOf(row.Name) is { IsOpen: true }
                 ? Health(row, ConnectionHealthStatus.Unhealthy, nameof(ConnectionUnavailableReason.CircuitOpen))
             : null;
     }
@@ -80,6 +80,20 @@ internal sealed class ConnectionProbe(
     /// <summary>A connection that nothing is known of.</summary>
     public ConnectionHealth Unknown(DatabaseConnection row, string reason) =>
         Health(row, ConnectionHealthStatus.Unknown, reason);
+
+    /// <summary>A connection whose server was not asked since its pool or its breaker has changed, or not for too long.</summary>
+    /// <param name="row">The connection.</param>
+    /// <param name="pool">Its pool.</param>
+    /// <param name="isNew">Whether what is open now was opened lately, since the change.</param>
+    public ConnectionHealth NotLookedAt(DatabaseConnection row, PoolMetrics pool, bool isNew) =>
+        (
+            isNew && pool.Total > 0
+                ? Health(row, ConnectionHealthStatus.Healthy, null)
+                : Unknown(row, "not looked at yet")
+        ) with
+        {
+            Pool = pool,
+        };
 
     /// <summary>Holds what was seen against the thresholds.</summary>
     public ConnectionHealth Judge(ConnectionHealth seen)

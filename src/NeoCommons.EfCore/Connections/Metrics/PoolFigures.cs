@@ -17,6 +17,7 @@ internal sealed class PoolFigures(
     private readonly KeyValuePair<string, object?> _tag = new(NeoCommonsTelemetry.ConnectionTag, connection);
     private readonly SlidingWindow<PoolSlice> _window = new(window, time);
     private int _pending;
+    private long _timeouts;
 
     public string Connection => connection;
 
@@ -63,7 +64,14 @@ internal sealed class PoolFigures(
 
     public void CommandFailed(int count) => Interlocked.Add(ref _window.Current.CommandFailures, count);
 
-    public void TimedOut(int count) => Interlocked.Add(ref _window.Current.Timeouts, count);
+    /// <summary>Callers who have waited in vain, since the first pool of the name.</summary>
+    public long Timeouts => Interlocked.Read(ref _timeouts);
+
+    public void TimedOut(int count)
+    {
+        Interlocked.Add(ref _timeouts, count);
+        Interlocked.Add(ref _window.Current.Timeouts, count);
+    }
 
     public void LoggedIn(double seconds)
     {

@@ -52,6 +52,18 @@ internal sealed class PoolMeter : IDisposable
             "1",
             "How well the pool serves, from 0 to 100."
         );
+        instruments.Meter.CreateObservableUpDownCounter(
+            "db.client.connection.pending_requests",
+            () => EachPool(figures => (long)figures.Pending),
+            "{request}",
+            "Callers that wait for a connection, for their turn or in the driver's queue."
+        );
+        instruments.Meter.CreateObservableCounter(
+            "db.client.connection.timeouts",
+            () => EachPool(figures => figures.Timeouts),
+            "{timeout}",
+            "Callers that waited for as long as they may and got no connection."
+        );
     }
 
     /// <summary>The names that are known.</summary>
@@ -116,6 +128,12 @@ internal sealed class PoolMeter : IDisposable
     }
 
     public void Dispose() => _listener.Dispose();
+
+    private IEnumerable<Measurement<long>> EachPool(Func<PoolFigures, long> read) =>
+        _pools.Values.Select(figures => new Measurement<long>(
+            read(figures),
+            KeyValuePair.Create<string, object?>(PoolName, figures.Connection)
+        ));
 
     private PoolMetrics Count(string connectionName, Dictionary<string, Counts> observed)
     {
