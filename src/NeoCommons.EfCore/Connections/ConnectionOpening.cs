@@ -154,13 +154,15 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         SessionStatement? bind
     )
     {
-        Admission.Count(permits, source);
         try
         {
+            Admission.Count(permits, source);
             return Bind(open, source, bind, permits.Limiter?.Tenant.Id);
         }
         catch
         {
+            // Before the driver sees the exception: within a TransactionScope it would give the connection back as it is.
+            open.Close();
             permits.Release();
             throw;
         }
@@ -223,7 +225,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     /// <summary>Notes that a connection, which is closed by now, goes back to the pool.</summary>
     public void EndUse(NpgsqlConnection connection, PhysicalConnection physical, PooledDataSource source)
     {
-        if (connection.FullState == ConnectionState.Broken)
+        if (source.Hosts is null && connection.FullState == ConnectionState.Broken)
         {
             source.Breaker.Suspect();
         }

@@ -1,3 +1,4 @@
+using System.Data;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -33,10 +34,19 @@ internal static class NewConnections
             async connection =>
             {
                 var permits = new ConnectionPermits();
-                await opening
+                var physical = await opening
                     .OpenAsync(connection, source, permits, null, async: true, ct, use: use)
                     .ConfigureAwait(false);
-                connection.StateChange += (_, change) => permits.ReleaseUnless(change.CurrentState);
+                connection.StateChange += (_, change) =>
+                {
+                    if (change.CurrentState != ConnectionState.Open)
+                    {
+                        // What was done in the session, by a check of the application for one, is nobody else's.
+                        physical.NeedsReset |= source.OwnsReset;
+                        opening.EndUse(connection, physical, source);
+                        permits.Release();
+                    }
+                };
             }
         );
     }

@@ -29,6 +29,7 @@ internal sealed class PooledDataSource : IDisposable
         HostMemory? memory = null
     )
     {
+        DataSourceBuilding.ThrowIfFaulty(row, options);
         Gate = new(row.MaxPoolSize);
         Growth = new(Gate);
         Tenants = new(options.Quotas, time);
@@ -46,6 +47,7 @@ internal sealed class PooledDataSource : IDisposable
             {
                 Clear();
                 Gate.EndAll();
+                Tenants.EndAll();
             },
             Closed = outage =>
             {

@@ -33,7 +33,7 @@ internal static class SessionBeside
         }
         catch (Exception e)
         {
-            if (e is PostgresException { SqlState: ['2', '8', ..] } refusal)
+            if (HostFailure.RefusalIn(e) is { } refusal)
             {
                 source.Passwords.Refuse(source.Passwords.Given(async: true, token) ?? source.Row.Password, refusal);
             }
@@ -62,9 +62,10 @@ internal static class SessionBeside
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {
+            // The driver wraps what comes out of asking for the password.
             var failure = late.IsCancellationRequested
                 ? OpenFailure.Silent(source.Row, timeout, e)
-                : OpenFailure.Explain(e, source.Row);
+                : e.InnerException as ConnectionUnavailableException ?? OpenFailure.Explain(e, source.Row);
             return failure is not null && OpenFailure.IsOutage(failure, source.Row) ? failure : null;
         }
     }

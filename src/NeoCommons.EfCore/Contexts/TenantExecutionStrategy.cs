@@ -38,20 +38,30 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         Func<DbContext, TState, ExecutionResult<TResult>>? verifySucceeded
     )
     {
-        if (Current is null)
+        if (Current is not null)
+        {
+            return operation(Context, state);
+        }
+
+        var lease = Context.GetService<TenantLease>();
+        var before = Begin(lease);
+        try
         {
             try
             {
-                Begin();
                 return operation(Context, state);
             }
             catch (Exception e) when (CallOnWrappedException(e, ShouldRetryOn))
             {
                 // The next try is the strategy's.
             }
-        }
 
-        return base.Execute(state, operation, verifySucceeded);
+            return base.Execute(state, operation, verifySucceeded);
+        }
+        finally
+        {
+            lease.MayHaveWritten |= before;
+        }
     }
 
     public override async Task<TResult> ExecuteAsync<TState, TResult>(
@@ -61,11 +71,17 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         CancellationToken cancellationToken = default
     )
     {
-        if (Current is null)
+        if (Current is not null)
+        {
+            return await operation(Context, state, cancellationToken).ConfigureAwait(false);
+        }
+
+        var lease = Context.GetService<TenantLease>();
+        var before = Begin(lease);
+        try
         {
             try
             {
-                Begin();
                 return await operation(Context, state, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception e)
@@ -73,9 +89,13 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
             {
                 // The next try is the strategy's.
             }
-        }
 
-        return await base.ExecuteAsync(state, operation, verifySucceeded, cancellationToken).ConfigureAwait(false);
+            return await base.ExecuteAsync(state, operation, verifySucceeded, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            lease.MayHaveWritten |= before;
+        }
     }
 
     protected override bool ShouldRetryOn(Exception? exception) =>
@@ -88,7 +108,13 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
             || Context.GetService<TenantLease>() is { IsReadOnly: true } or { MayHaveWritten: false }
         );
 
-    private void Begin() => Context.GetService<TenantLease>().MayHaveWritten = false;
+    // What runs within an operation of the application is one itself, and must not hide what was written before it.
+    private static bool Begin(TenantLease lease)
+    {
+        var before = lease.MayHaveWritten;
+        lease.MayHaveWritten = false;
+        return before;
+    }
 
     // 40003, "statement completion unknown", is of the class too. A server that ends a session (57P01) may have committed.
     private static bool IsRolledBack(Exception e) =>

@@ -47,6 +47,8 @@ internal sealed class LibraryDriver : IFuzzDriver
             ["NeoCommons:Connections:BindWithFirstCommand"] = fuzz.Prepend.ToString(),
             ["NeoCommons:Connections:MaxPreparedStatements"] = $"{fuzz.Prepared}",
             ["NeoCommons:Connections:TenantRoles"] = fuzz.TenantRoles.ToString(),
+            // Whoever opens a connection himself is refused at his tenant's limit, and here each is to have his turn.
+            ["NeoCommons:Connections:Quotas:TenantConnectionShare"] = "1",
             ["NeoCommons:Connections:PrePingAfter"] = "00:00:00.005",
         };
         var services = new ServiceCollection();

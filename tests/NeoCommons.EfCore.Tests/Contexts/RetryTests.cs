@@ -122,6 +122,36 @@ public sealed class RetryTests(TestServers servers)
         Assert.Equal("acme+", (await context.Items.AsNoTracking().SingleAsync(Ct)).Owner);
     }
 
+    [Theory]
+    [InlineData(true, 1)]
+    [InlineData(false, 4)]
+    public async Task What_is_read_after_a_write_does_not_hide_it(bool writes, int expected)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var (_, tenant) = await WithTenantAsync(app);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        var failure = await Record.ExceptionAsync(() =>
+            context
+                .Database.CreateExecutionStrategy()
+                .ExecuteAsync(async () =>
+                {
+                    tries++;
+                    if (writes)
+                    {
+                        await context.Items.ExecuteUpdateAsync(set => set.SetProperty(i => i.Owner, "acme"), Ct);
+                    }
+
+                    await context.Items.CountAsync(Ct);
+                    throw new NpgsqlException("The connection broke.", new IOException());
+                })
+        );
+
+        Assert.NotNull(failure);
+        Assert.Equal(expected, tries);
+    }
+
     [Fact]
     public async Task Rows_are_streamed_and_not_buffered()
     {

@@ -119,8 +119,12 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                     name: "ck_database_connections_" + constraint,
                     schema: "admin",
                     table: "database_connections");
+            }
+
+            foreach (var column in new[] { "failover_connection", "failover_writes", "replica_hosts" })
+            {
                 migrationBuilder.DropColumn(
-                    name: constraint,
+                    name: column,
                     schema: "admin",
                     table: "database_connections");
             }

@@ -83,6 +83,11 @@ internal sealed class ConnectionBreaker
     /// <summary>Whether callers are refused.</summary>
     public bool IsOpen => _isOpen;
 
+    /// <summary>Whether callers are refused since the server is away, and not since it has no slot left for another session.</summary>
+    public bool IsServerAway =>
+        _isOpen
+        && Volatile.Read(ref _cause) is not { InnerException: Npgsql.PostgresException { SqlState: ['5', '3', ..] } };
+
     /// <summary>Whether the server is being asked; it is not in good times.</summary>
     public bool IsWatching => Volatile.Read(ref _isWatching) != 0;
 
@@ -98,7 +103,16 @@ internal sealed class ConnectionBreaker
     /// <exception cref="ConnectionUnavailableException">The server did not answer lately.</exception>
     public void ThrowIfOpen()
     {
-        if (_isOpen && Volatile.Read(ref _cause) is { } cause)
+        if (_isOpen)
+        {
+            ThrowIfFailed();
+        }
+    }
+
+    /// <exception cref="ConnectionUnavailableException">There was a failure, be it over by now.</exception>
+    public void ThrowIfFailed()
+    {
+        if (Volatile.Read(ref _cause) is { } cause)
         {
             throw OpenFailure.CircuitOpen(ConnectionName, cause, _options.BreakDuration);
         }

@@ -2,8 +2,8 @@ namespace NeoCommons.EfCore;
 
 /// <summary>Uses the connection that a row names for the time in which its own is out of order.</summary>
 /// <remarks>
-/// A lease stays where it was begun. Only where the row's breaker is open: a connection that is slow or full is not replaced,
-/// since its place is taken by one that may lack what was written last.
+/// A lease stays where it was begun. Only where the row's server is away: one that is slow, or has no slot left, goes on to be
+/// written by those who have a session.
 /// </remarks>
 internal static class Failover
 {
@@ -21,7 +21,7 @@ internal static class Failover
     {
         var source = await sources.AcquireAsync(name, ct).ConfigureAwait(false);
         if (
-            !source.Breaker.IsOpen
+            !source.Breaker.IsServerAway
             || source.Row.FailoverConnection is not { } failover
             || (writes && !source.Row.FailoverWrites)
         )
@@ -32,6 +32,12 @@ internal static class Failover
         try
         {
             var other = await sources.AcquireAsync(failover, ct).ConfigureAwait(false);
+            if (other.Breaker.IsOpen)
+            {
+                other.Release();
+                return source;
+            }
+
             source.Release();
             source.Breaker.NoteFailover(failover);
             return other;

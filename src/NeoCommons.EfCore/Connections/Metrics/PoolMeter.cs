@@ -38,8 +38,33 @@ internal sealed class PoolMeter : IDisposable
                 listener.EnableMeasurementEvents(instrument);
             }
         };
-        _listener.SetMeasurementEventCallback<int>(Record);
-        _listener.SetMeasurementEventCallback<double>(Record);
+        // The driver calls them in the middle of its work, and loses its place when one throws.
+        _listener.SetMeasurementEventCallback<int>(
+            (instrument, value, tags, _) =>
+            {
+                try
+                {
+                    Record(instrument, value, tags);
+                }
+                catch (Exception)
+                {
+                    // One measurement less.
+                }
+            }
+        );
+        _listener.SetMeasurementEventCallback<double>(
+            (instrument, value, tags, _) =>
+            {
+                try
+                {
+                    Record(instrument, value, tags);
+                }
+                catch (Exception)
+                {
+                    // One measurement less.
+                }
+            }
+        );
         _listener.Start();
         instruments.Meter.CreateObservableGauge(
             "neocommons.pool.health_score",
@@ -175,12 +200,7 @@ internal sealed class PoolMeter : IDisposable
             _ => false,
         };
 
-    private void Record(
-        Instrument instrument,
-        double seconds,
-        ReadOnlySpan<KeyValuePair<string, object?>> tags,
-        object? state
-    )
+    private void Record(Instrument instrument, double seconds, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         if (NameIn(tags) is not { } pool || !_pools.TryGetValue(pool, out var figures))
         {
@@ -197,12 +217,7 @@ internal sealed class PoolMeter : IDisposable
         }
     }
 
-    private void Record(
-        Instrument instrument,
-        int value,
-        ReadOnlySpan<KeyValuePair<string, object?>> tags,
-        object? state
-    )
+    private void Record(Instrument instrument, int value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         if (NameIn(tags) is not { } pool)
         {

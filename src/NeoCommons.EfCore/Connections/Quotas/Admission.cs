@@ -1,3 +1,5 @@
+using System.Transactions;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>Lets those who open connections wait for their turn: at the limit of their tenant, and then at the pool's.</summary>
@@ -19,6 +21,13 @@ internal sealed class Admission(TimeProvider time)
         CancellationToken ct
     )
     {
+        // Within a TransactionScope a connection that was closed is still its scope's: who waits for it must not be waited for.
+        if (Transaction.Current is not null)
+        {
+            Take(permits, source);
+            return ValueTask.CompletedTask;
+        }
+
         if (!permits.TryTake(source))
         {
             return WaitAsync(permits, source, use, async, ct);
@@ -42,6 +51,22 @@ internal sealed class Admission(TimeProvider time)
             permits.HoldTenants(limiter.Connections);
         }
 
+        TakeOfPool(permits, source);
+    }
+
+    private static void Take(ConnectionPermits permits, PooledDataSource source)
+    {
+        if (permits.Limiter is { } limiter)
+        {
+            limiter.Connections.Take();
+            permits.HoldTenants(limiter.Connections);
+        }
+
+        TakeOfPool(permits, source);
+    }
+
+    private static void TakeOfPool(ConnectionPermits permits, PooledDataSource source)
+    {
         source.Gate.Take();
         permits.HoldPools(source.Gate);
         if (source.Server is { } server)
@@ -125,7 +150,11 @@ internal sealed class Admission(TimeProvider time)
                     source.Figures?.TimedOut(1);
                     throw OpenFailure.ServerExhausted(source.Row, gate.Permits);
                 default:
-                    source.Breaker.ThrowIfOpen();
+                    if (!ended.IsCancellationRequested)
+                    {
+                        source.Breaker.ThrowIfFailed();
+                    }
+
                     throw OpenFailure.Replaced(source.Row);
             }
         }

@@ -1,5 +1,3 @@
-using System.Data;
-
 namespace NeoCommons.EfCore;
 
 /// <summary>What one connection takes of its tenant and its pool while it is open, and gives back once.</summary>
@@ -67,15 +65,6 @@ internal sealed class ConnectionPermits
         Interlocked.Exchange(ref _ofServer, null)?.Release();
         Interlocked.Exchange(ref _ofPool, null)?.Release();
         Interlocked.Exchange(ref _ofTenant, null)?.Release();
-    }
-
-    /// <summary>Gives everything back when the connection is not open any more.</summary>
-    public void ReleaseUnless(ConnectionState open)
-    {
-        if (open != ConnectionState.Open)
-        {
-            Release();
-        }
     }
 
     /// <summary>Ends the use of the tenant too.</summary>

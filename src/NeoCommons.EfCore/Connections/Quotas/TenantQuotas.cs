@@ -19,7 +19,11 @@ internal sealed class TenantQuotas : IDisposable
     public TenantQuotas(QuotaOptions options, TimeProvider time)
     {
         _options = options;
+
+        // On no caller's behalf.
+        var flow = ExecutionContext.IsFlowSuppressed() ? default : ExecutionContext.SuppressFlow();
         _sweeping = time.CreateTimer(static all => ((TenantQuotas)all!).Sweep(), this, Idle, Idle);
+        flow.Dispose();
     }
 
     /// <summary>How many tenants have one.</summary>
@@ -50,6 +54,15 @@ internal sealed class TenantQuotas : IDisposable
 
             // Dropped at this moment: whoever did removes it too.
             _active.TryRemove(KeyValuePair.Create(tenant.Id, limiter));
+        }
+    }
+
+    /// <summary>Ends all waiting for a permit of a tenant.</summary>
+    public void EndAll()
+    {
+        foreach (var limiter in _active.Values)
+        {
+            limiter.Connections.EndAll();
         }
     }
 
