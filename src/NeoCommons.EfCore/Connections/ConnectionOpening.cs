@@ -116,7 +116,9 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                     && (statement?.Sql ?? (tried ? Ping : null)) is { } sql
                 )
                 {
-                    await ExecuteAsync(connection, sql, tried, async, ct).ConfigureAwait(false);
+                    await DriverCommand
+                        .ExecuteAsync(connection, sql, tried ? options.PrePingTimeout : null, async, ct)
+                        .ConfigureAwait(false);
                     if (!tried)
                     {
                         source?.Figures?.BoundApart();
@@ -130,7 +132,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             }
             catch (Exception e)
             {
-                await CloseAsync(connection, async).ConfigureAwait(false);
+                await DriverCommand.CloseAsync(connection, async).ConfigureAwait(false);
                 if (attemptsLeft == 0 || !(IsRefusedHost(e) || (tried && IsDead(e))))
                 {
                     throw;
@@ -161,8 +163,6 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
         catch
         {
-            // Before the driver sees the exception: within a TransactionScope it would give the connection back as it is.
-            open.Close();
             permits.Release();
             throw;
         }
@@ -176,29 +176,45 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         TenantId? tenant = null
     )
     {
-        source.Passwords.Accepted(open);
-        var physical = PhysicalConnection.Of(open);
-        source.Hosts?.CloseIfRefused(open, physical);
-
-        // Not async: the task has completed, and its exception is rethrown.
-        if (!source.IsProbedAt(physical))
+        try
         {
-            PoolerProbe.CheckAsync(open, source, time, async: false, CancellationToken.None).GetAwaiter().GetResult();
-        }
+            source.Passwords.Accepted(open);
+            var physical = PhysicalConnection.Of(open);
+            source.Hosts?.ThrowIfRefused(physical);
 
-        physical.Begin(source, open, time);
-        if (DueReset.Before(bind, physical) is { } statement && !TryPrepend(open, statement))
+            // Not async: the task has completed, and its exception is rethrown.
+            if (!source.IsProbedAt(physical))
+            {
+                PoolerProbe
+                    .CheckAsync(open, source, time, async: false, CancellationToken.None)
+                    .GetAwaiter()
+                    .GetResult();
+            }
+
+            physical.Begin(source, open, time);
+            if (DueReset.Before(bind, physical) is { } statement && !TryPrepend(open, statement))
+            {
+                using var command = open.CreateCommand();
+                command.CommandText = statement.Sql;
+                command.ExecuteNonQuery();
+                source.Figures?.BoundApart();
+                physical.HasBeenReset(bind is not null, bind is { HasTimeout: true });
+            }
+
+            physical.Tenant = tenant;
+            physical.MarkUsed(time);
+            return physical;
+        }
+        catch
         {
-            using var command = open.CreateCommand();
-            command.CommandText = statement.Sql;
-            command.ExecuteNonQuery();
-            source.Figures?.BoundApart();
-            physical.HasBeenReset(bind is not null, bind is { HasTimeout: true });
-        }
+            // The driver gives it back by itself, and within a scope as it is, transaction and all: it must not be kept.
+            if (CurrentScope is not null)
+            {
+                source.Clear();
+            }
 
-        physical.Tenant = tenant;
-        physical.MarkUsed(time);
-        return physical;
+            throw;
+        }
     }
 
     /// <summary>Notes the schema that a lease's connection is for.</summary>
@@ -212,7 +228,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
 
     /// <summary>Says a bind once more, in a round trip of its own.</summary>
     public ValueTask BindAgainAsync(NpgsqlConnection open, SessionStatement bind, bool async, CancellationToken ct) =>
-        ExecuteAsync(open, bind.Sql, tried: false, async, ct);
+        DriverCommand.ExecuteAsync(open, bind.Sql, null, async, ct);
 
     /// <summary>Whether the statement can travel with the next command of a connection.</summary>
     public bool CanPrepend(SessionStatement statement) =>
@@ -249,43 +265,6 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
 
         source.Figures?.Returned(physical.SinceUse(time));
         physical.MarkUsed(time);
-    }
-
-    private async ValueTask ExecuteAsync(
-        NpgsqlConnection connection,
-        string sql,
-        bool tried,
-        bool async,
-        CancellationToken ct
-    )
-    {
-        var command = connection.CreateCommand();
-        await using var _ = command.ConfigureAwait(false);
-        command.CommandText = sql;
-        if (tried)
-        {
-            command.CommandTimeout = (int)options.PrePingTimeout.TotalSeconds;
-        }
-
-        if (async)
-        {
-            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-        }
-        else
-        {
-            command.ExecuteNonQuery();
-        }
-    }
-
-    private static Task CloseAsync(NpgsqlConnection connection, bool async)
-    {
-        if (async)
-        {
-            return connection.CloseAsync();
-        }
-
-        connection.Close();
-        return Task.CompletedTask;
     }
 
     // The next open meets another: the pool was cleared before this one was refused.

@@ -10,19 +10,11 @@ internal static class Unbinding
     /// <summary>Takes it off an open connection.</summary>
     public static async ValueTask OfAsync(NpgsqlConnection open, SessionStatement nobody, bool async)
     {
-        var command = open.CreateCommand();
-        await using var _ = command.ConfigureAwait(false);
-        command.CommandText = nobody.Sql;
         try
         {
-            if (async)
-            {
-                await command.ExecuteNonQueryAsync().ConfigureAwait(false);
-            }
-            else
-            {
-                command.ExecuteNonQuery();
-            }
+            await DriverCommand
+                .ExecuteAsync(open, nobody.Sql, null, async, CancellationToken.None)
+                .ConfigureAwait(false);
         }
         catch (DbException)
         {

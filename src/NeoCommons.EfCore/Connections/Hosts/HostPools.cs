@@ -143,22 +143,6 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         }
     }
 
-    /// <inheritdoc cref="ThrowIfRefused"/>
-    /// <param name="open">The connection, which is closed then.</param>
-    /// <param name="physical">What it uses.</param>
-    public void CloseIfRefused(NpgsqlConnection open, PhysicalConnection physical)
-    {
-        try
-        {
-            ThrowIfRefused(physical);
-        }
-        catch
-        {
-            open.Close();
-            throw;
-        }
-    }
-
     /// <summary>
     /// Lets the driver try hosts again that it has not tried since it remembers them as useless; once in each interval, so that a host
     /// that is down does not hold up everybody.

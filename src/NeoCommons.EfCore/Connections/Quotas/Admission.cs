@@ -41,6 +41,12 @@ internal sealed class Admission(TimeProvider time)
     /// <exception cref="TenantQuotaExceededException">The tenant has as many connections as it may.</exception>
     public static void Count(ConnectionPermits permits, PooledDataSource source)
     {
+        if (Transaction.Current is not null)
+        {
+            Take(permits, source);
+            return;
+        }
+
         if (permits.Limiter is { } limiter)
         {
             if (!limiter.Connections.TryTake())
