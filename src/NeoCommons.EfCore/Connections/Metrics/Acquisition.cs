@@ -16,18 +16,28 @@ internal readonly struct Acquisition(PooledDataSource source, TenantId? tenant, 
     /// <summary>Waits for the end of an open that has begun, and notes it.</summary>
     public async ValueTask<PhysicalConnection> EndAsync(ValueTask<PhysicalConnection> opening)
     {
+        PhysicalConnection physical;
         try
         {
-            var physical = await opening.ConfigureAwait(false);
-            physical.Tenant = tenant;
-            Succeeded(physical.IsFirstLease);
-            return physical;
+            physical = await opening.ConfigureAwait(false);
         }
         catch (Exception e)
         {
             Failed(e);
             throw;
         }
+
+        physical.Tenant = tenant;
+        try
+        {
+            Succeeded(physical.IsFirstLease);
+        }
+        catch (Exception)
+        {
+            // One measurement less: the connection is open, and whoever asked for it must have it.
+        }
+
+        return physical;
     }
 
     private void Succeeded(bool created)
