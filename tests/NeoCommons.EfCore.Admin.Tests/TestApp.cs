@@ -45,9 +45,8 @@ public sealed class TestApp : IAsyncDisposable
         Action<NeoCommonsBuilder>? configure = null
     )
     {
-        var admin = await server.CreateDatabaseAsync(ct: Ct);
+        var admin = await AdminTemplate.CopyAsync(server, Ct);
         var host = BuildHost(server, admin, settings, configure ?? (b => b.AddTenantDbContext<ShopDbContext>()));
-        await host.Services.MigrateAdminDatabaseAsync(Ct);
         var names = new List<string>();
         for (var i = 1; i <= databases; i++)
         {

@@ -122,18 +122,21 @@ public sealed class PostgresServer : IAsyncDisposable
         return new NpgsqlConnectionStringBuilder(ConnectionString) { Database = database }.ConnectionString;
     }
 
-    /// <summary>Creates an empty database.</summary>
+    /// <summary>Creates a database, empty or as a copy.</summary>
     /// <param name="name">Its name, taken literally; null for a random one.</param>
+    /// <param name="template">The database to copy, to which nobody may be connected; null for an empty one.</param>
     /// <param name="ct">Cancels the command.</param>
     /// <returns>The name, for <see cref="GetConnectionString"/>.</returns>
     /// <remarks>On an external server, <see cref="DisposeAsync"/> drops what was created here.</remarks>
     /// <exception cref="PostgresException">The name is taken (42P04), or the user may not create databases (42501).</exception>
-    public async Task<string> CreateDatabaseAsync(string? name = null, CancellationToken ct = default)
+    public async Task<string> CreateDatabaseAsync(
+        string? name = null,
+        string? template = null,
+        CancellationToken ct = default
+    )
     {
         name ??= "test_" + RandomNumberGenerator.GetHexString(12, lowercase: true);
-        await Maintenance
-            .ExecuteAsync(ConnectionString, $"CREATE DATABASE {Maintenance.Quote(name)}", ct)
-            .ConfigureAwait(false);
+        await Maintenance.ExecuteAsync(ConnectionString, CreateDatabase(name, template), ct).ConfigureAwait(false);
         _created[name] = true;
         return name;
     }
@@ -283,6 +286,12 @@ public sealed class PostgresServer : IAsyncDisposable
                 + $"{nameof(PostgresServerOptions)}.{nameof(PostgresServerOptions.Source)} = {nameof(ServerSource)}."
                 + $"{nameof(ServerSource.Binaries)}."
         );
+
+    // Without fsync, files are copied in a third of the time of the default.
+    private string CreateDatabase(string name, string? template) =>
+        $"CREATE DATABASE {Maintenance.Quote(name)}"
+        + (template is null ? "" : $" TEMPLATE {Maintenance.Quote(template)}")
+        + (MajorVersion >= 15 && Source != ServerSource.External ? " STRATEGY FILE_COPY" : "");
 
     private async Task<PostgresServer> ReadVersionAsync(CancellationToken ct)
     {

@@ -51,7 +51,12 @@ public sealed class CommandLineTests(TestServers servers)
     [InlineData("--id takes a UUID, not 'notaguid'", "tenants", "create", "acme", "--id", "notaguid")]
     [InlineData("--run takes", "tenants", "status", "--run", "x")]
     [InlineData("--port takes a port, 1 to 65535", "connections", "set-address", "db1", "--port", "65536")]
-    [InlineData("--host, --port, --database or --username", "connections", "set-address", "db1")]
+    [InlineData(
+        "--host, --port, --database, --username, --replica-hosts, --failover or --failover-writes",
+        "connections",
+        "set-address",
+        "db1"
+    )]
     [InlineData("connections set-password", "connections", "set-address", "db1", "--password-env", "X")]
     [InlineData("--without takes", "keys", "status", "--without", "x")]
     public async Task A_wrong_line_is_refused_in_one_line(string part, params string[] args)

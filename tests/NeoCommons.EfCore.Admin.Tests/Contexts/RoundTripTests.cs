@@ -1,14 +1,12 @@
 using Dapper;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Admin.Tests.Shop;
-using NeoCommons.EfCore.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 
 /// <summary>What tenancy costs on the wire, against plain EF on one fixed schema.</summary>
-public sealed class RoundTripTests(TestServers servers)
+public sealed class RoundTripTests(RoundTripApps apps) : IClassFixture<RoundTripApps>
 {
     private static readonly Dictionary<string, Func<ShopDbContext, Task>> Operations = new()
     {
@@ -190,35 +188,10 @@ public sealed class RoundTripTests(TestServers servers)
         params (string Key, string? Value)[] settings
     )
     {
-        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
-        await using var app = await TestApp.StartAsync(
-            servers.Postgres,
-            databases: 0,
-            settings.ToDictionary(s => s.Key, s => s.Value),
-            b => b.AddTenantDbContext<ShopDbContext>(o => o.UseSchemaBinding(binding))
-        );
-        var database = await servers.Postgres.CreateDatabaseAsync(ct: Ct);
-        await TestApp.RegisterAsync(
-            app.Services,
-            servers.Postgres,
-            "proxied",
-            database,
-            row => (row.Host, row.Port, row.PoolPrePing) = (proxy.Host, proxy.Port, false)
-        );
-        await app.ReloadAsync();
-        await app.CreateTenantAsync("acme", "proxied");
-        var fixedSchema = new NpgsqlConnectionStringBuilder(servers.Postgres.GetConnectionString(database))
-        {
-            Host = proxy.Host,
-            Port = proxy.Port,
-            SearchPath = "tenant_acme",
-        };
-        await using var source = NpgsqlDataSource.Create(fixedSchema);
-        var options = new DbContextOptionsBuilder<ShopDbContext>().UseNpgsql(source).Options;
-
+        var app = await apps.GetAsync(binding, settings);
         return (
-            await CountAsync(() => new ValueTask<ShopDbContext>(new ShopDbContext(options))),
-            await CountAsync(() => app.Shop.CreateDbContextAsync("acme", Ct))
+            await CountAsync(() => new ValueTask<ShopDbContext>(new ShopDbContext(app.Plain))),
+            await CountAsync(() => app.Tenant.CreateDbContextAsync("acme", Ct))
         );
 
         async Task<long> CountAsync(Func<ValueTask<ShopDbContext>> create)
@@ -226,9 +199,9 @@ public sealed class RoundTripTests(TestServers servers)
             // The second lease of a connection is like all that follow; the first one opens it and loads types.
             await RunAsync(create);
             await RunAsync(create);
-            proxy.ResetCounters();
+            app.Proxy.ResetCounters();
             await RunAsync(create);
-            return proxy.Counters.RoundTrips;
+            return app.Proxy.Counters.RoundTrips;
         }
 
         async Task RunAsync(Func<ValueTask<ShopDbContext>> create)

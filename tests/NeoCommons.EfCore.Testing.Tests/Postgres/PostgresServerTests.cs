@@ -31,7 +31,7 @@ public class PostgresServerTests(Servers servers)
     [Fact]
     public async Task A_database_name_is_taken_literally()
     {
-        var name = await _server.CreateDatabaseAsync("Odd \"name\"; with spaces", _ct);
+        var name = await _server.CreateDatabaseAsync("Odd \"name\"; with spaces", ct: _ct);
 
         Assert.Equal(name, await Sql.ScalarAsync(_server.GetConnectionString(name), "SELECT current_database()"));
         await _server.DropDatabaseAsync(name, _ct);

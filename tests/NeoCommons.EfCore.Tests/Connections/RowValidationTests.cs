@@ -130,7 +130,7 @@ public sealed class RowValidationTests(TestServers servers)
     {
         await using var app = new RuntimeApp(servers.Postgres);
         database += RuntimeApp.NewName();
-        await servers.Postgres.CreateDatabaseAsync(database, Ct);
+        await servers.Postgres.CreateDatabaseAsync(database, ct: Ct);
         var row = await app.AddDatabaseAsync(row => row with { Database = database });
 
         await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);

@@ -22,6 +22,8 @@ internal static class CommandsOnce
             ["tenants", "suspend", "initech"],
             ["tenants", "resume", "initech"],
             ["tenants", "rename", "initech", "--name", "Initech"],
+            ["tenants", "limits", "initech", "--max-connections", "3"],
+            ["tenants", "limits", "initech", "--max-connections", "-1"],
             ["tenants", "archive", "initech"],
             ["tenants", "restore", "initech"],
             ["tenants", "delete", "initech", "--confirm", "initech"],
