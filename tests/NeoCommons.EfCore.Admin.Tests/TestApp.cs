@@ -17,8 +17,19 @@ namespace NeoCommons.EfCore.Admin.Tests;
 /// <summary>An application as a user would write it: host, admin database of its own, registered databases, contexts.</summary>
 public sealed class TestApp : IAsyncDisposable
 {
-    private TestApp(IHost host, PostgresServer server, string adminDatabase, IReadOnlyList<string> connections)
+    private readonly OperatorSessions _operator = new();
+
+    private readonly IReadOnlyList<string> _databases;
+
+    private TestApp(
+        IHost host,
+        PostgresServer server,
+        string adminDatabase,
+        IReadOnlyList<string> connections,
+        IReadOnlyList<string> databases
+    )
     {
+        _databases = [adminDatabase, .. databases];
         Host = host;
         Server = server;
         AdminConnectionString = server.GetConnectionString(adminDatabase);
@@ -47,15 +58,16 @@ public sealed class TestApp : IAsyncDisposable
     {
         var admin = await AdminTemplate.CopyAsync(server, Ct);
         var host = BuildHost(server, admin, settings, configure ?? (b => b.AddTenantDbContext<ShopDbContext>()));
-        var names = new List<string>();
+        var (names, made) = (new List<string>(), new List<string>());
         for (var i = 1; i <= databases; i++)
         {
             names.Add($"db{i}");
-            await RegisterAsync(host.Services, server, names[^1], await server.CreateDatabaseAsync(ct: Ct));
+            made.Add(await server.CreateDatabaseAsync(ct: Ct));
+            await RegisterAsync(host.Services, server, names[^1], made[^1]);
         }
 
         await host.StartAsync(Ct);
-        return new TestApp(host, server, admin, names);
+        return new TestApp(host, server, admin, names, made);
     }
 
     public static string NewKey() =>
@@ -206,13 +218,7 @@ public sealed class TestApp : IAsyncDisposable
     public Task ReloadAsync() => Get<IRegistryReload>().ReloadAsync(Ct);
 
     /// <summary>Executes plain SQL in the admin database, as an operator would.</summary>
-    public async Task<object?> AdminAsync(string sql)
-    {
-        await using var connection = Unpooled(AdminConnectionString);
-        await connection.OpenAsync(Ct);
-        await using var command = new NpgsqlCommand(sql, connection);
-        return await command.ExecuteScalarAsync(Ct);
-    }
+    public Task<object?> AdminAsync(string sql) => _operator.ExecuteAsync(AdminConnectionString, sql, Ct);
 
     /// <summary>Executes plain SQL in a registered database, beside the library.</summary>
     public async Task<object?> DirectAsync(string connectionName, string sql)
@@ -221,14 +227,8 @@ public sealed class TestApp : IAsyncDisposable
             await AdminAsync(
                 $"SELECT database_name FROM admin.database_connections WHERE connection_name = '{connectionName}'"
             );
-        await using var connection = Unpooled(Server.GetConnectionString(database!));
-        await connection.OpenAsync(Ct);
-        await using var command = new NpgsqlCommand(sql, connection);
-        return await command.ExecuteScalarAsync(Ct);
+        return await _operator.ExecuteAsync(Server.GetConnectionString(database!), sql, Ct);
     }
-
-    // A pool for each test's databases would hold its connections for minutes.
-    private static NpgsqlConnection Unpooled(string connectionString) => new(connectionString + ";Pooling=false");
 
     public async ValueTask DisposeAsync()
     {
@@ -237,5 +237,8 @@ public sealed class TestApp : IAsyncDisposable
         {
             await disposable.DisposeAsync();
         }
+
+        await _operator.DisposeAsync();
+        await UsedDatabases.DropAsync(Server, _databases);
     }
 }

@@ -46,6 +46,16 @@ public sealed class AdminDatabaseOptions
     /// </summary>
     public TimeSpan LastKnownGoodFor { get; set; } = TimeSpan.FromHours(1);
 
+    /// <summary>
+    /// How long a process keeps its part of a server's connections after it has died, where processes share them: a third of it
+    /// is the interval in which they agree. <value>Default: null, each process takes what the server has; 3 s to 1 h.</value>
+    /// </summary>
+    /// <remarks>
+    /// The server's connections are <see cref="ConnectionOptions.ServerBudget"/>, or what the server says that it has; all
+    /// processes together take no more. Each has what it uses and the same part of the rest (docs/quotas.md).
+    /// </remarks>
+    public TimeSpan? ServerLease { get; set; }
+
     /// <summary>How many tenants are kept in memory; those used least are dropped. <value>Default: 10,000.</value></summary>
     public int CachedTenants { get; set; } = 10_000;
 }

@@ -7,6 +7,8 @@ internal sealed class AdminDatabaseOptionsValidation : IValidateOptions<AdminDat
 {
     private static readonly TimeSpan ShortestInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestInterval = TimeSpan.FromDays(1);
+    private static readonly TimeSpan ShortestLease = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan LongestLease = TimeSpan.FromHours(1);
     private static readonly TimeSpan LongestMemory = TimeSpan.FromDays(365);
 
     public ValidateOptionsResult Validate(string? name, AdminDatabaseOptions options)
@@ -37,6 +39,12 @@ internal sealed class AdminDatabaseOptionsValidation : IValidateOptions<AdminDat
         {
             yield return $"NeoCommons:AdminDatabase:LastKnownGoodFor is {options.LastKnownGoodFor}; it must not be shorter than "
                 + $"RefreshInterval, which is {options.RefreshInterval}, nor longer than 365 days.";
+        }
+
+        if (options.ServerLease < ShortestLease || options.ServerLease > LongestLease)
+        {
+            yield return $"NeoCommons:AdminDatabase:ServerLease is {options.ServerLease}; it must be between 3 seconds and 1 hour, or "
+                + "not be there.";
         }
 
         if (options.CachedTenants < 1)

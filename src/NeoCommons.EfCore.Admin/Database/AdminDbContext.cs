@@ -46,5 +46,6 @@ public class AdminDbContext : DbContext
         modelBuilder.ApplyConfiguration(new WarmSchemaMapping());
         modelBuilder.ApplyConfiguration(new MigrationRunMapping());
         modelBuilder.ApplyConfiguration(new TenantMigrationMapping());
+        modelBuilder.ApplyConfiguration(new ServerLeaseMapping());
     }
 }

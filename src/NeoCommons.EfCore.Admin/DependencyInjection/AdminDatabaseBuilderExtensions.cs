@@ -75,6 +75,7 @@ public static class AdminDatabaseBuilderExtensions
             services.AddHostedService(s => s.GetRequiredService<RegistryFeed>());
             services.AddHostedService<RegistryListener>();
             services.AddHostedService<WarmPoolRefill>();
+            services.AddHostedService<ServerSharing>();
             services.AddHealthChecks().AddCheck<RegistryHealthCheck>(RegistryHealthCheck.Name, tags: ["ready"]);
         }
 
@@ -98,6 +99,7 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<IRegistryReload>(s => s.GetRequiredService<RegistryFeed>());
 
         services.TryAddSingleton<TenantMigrationScripts>();
+        services.TryAddSingleton<ServerLeaseTable>();
         services.TryAddSingleton<SharedMigration>();
         services.TryAddSingleton<TenantRights>();
         services.TryAddSingleton<TenantMigration>();

@@ -30,6 +30,13 @@ internal static partial class AdminLogMessages
     public static partial void RegistryNotRefreshed(ILogger logger, Exception exception);
 
     [LoggerMessage(
+        5022,
+        LogLevel.Warning,
+        "The admin database could not be asked how processes share their servers' connections; this one keeps what it has"
+    )]
+    public static partial void ServersNotShared(ILogger logger, Exception exception);
+
+    [LoggerMessage(
         5014,
         LogLevel.Warning,
         "The admin database cannot be used, so its schema was not brought up to date (MigrateOnStart) and the registry was taken from Redis. It is done when the admin database answers"

@@ -78,6 +78,20 @@ internal sealed class DatabaseConnections(
         return sources.Meter.Read(connectionName);
     }
 
+    public IReadOnlyList<TenantUsage> GetTopTenants(int count = 10, string? connectionName = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        return
+        [
+            .. sources
+                .Current.Where(source => connectionName is null || source.Row.Name == connectionName)
+                .SelectMany(source => source.Tenants.Usages(source.Row.Name))
+                .OrderByDescending(usage => usage.ConnectionTime)
+                .ThenBy(usage => usage.Slug, StringComparer.Ordinal)
+                .Take(count),
+        ];
+    }
+
     public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> CheckAsync(
         string? connectionName = null,
         CancellationToken ct = default

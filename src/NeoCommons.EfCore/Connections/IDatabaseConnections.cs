@@ -48,6 +48,16 @@ public interface IDatabaseConnections
     /// <summary>The pool of a connection in this process, now; all counts are zero where it was not used yet.</summary>
     PoolMetrics GetPoolMetrics(string connectionName);
 
+    /// <summary>The tenants that have held connections the longest lately in this process, the greediest first.</summary>
+    /// <remarks>
+    /// It goes over the tenants that were in use in the last minute: ask every few seconds, not in every request. Series of a
+    /// meter are by connection only, since one for each tenant would be too many.
+    /// </remarks>
+    /// <param name="count">How many at most. <value>Default: 10.</value></param>
+    /// <param name="connectionName">The tenants of this connection only; null: of all.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The number is below one.</exception>
+    IReadOnlyList<TenantUsage> GetTopTenants(int count = 10, string? connectionName = null);
+
     /// <summary>
     /// Looks at a connection now, or at all, as the health checks do in the background: a session of the pool, or one beside it
     /// where none is idle. A connection that this process has not used is not looked at.

@@ -31,8 +31,7 @@ internal sealed class PooledDataSource : IDisposable
     {
         DataSourceBuilding.ThrowIfFaulty(row, options);
         Gate = new(row.MaxPoolSize);
-        Growth = new(Gate);
-        Tenants = new(options.Quotas, time);
+        Tenants = new(options, time);
         OwnsReset = ownsReset;
         _row = row;
         _time = time;
@@ -90,7 +89,7 @@ internal sealed class PooledDataSource : IDisposable
     public ServerBudget? Server { get; init; }
 
     /// <summary>How many connections the pool may have open.</summary>
-    public PoolGrowth Growth { get; }
+    public PoolGrowth Growth { get; } = new();
 
     /// <summary>What each tenant takes of the pool.</summary>
     public TenantQuotas Tenants { get; }

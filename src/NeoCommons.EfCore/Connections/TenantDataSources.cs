@@ -33,12 +33,13 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         IOptions<ConnectionOptions> options,
         ILoggerFactory loggers,
         TimeProvider time,
-        PoolMeter meter
+        PoolMeter meter,
+        ServerBudgets servers
     )
     {
         _registry = registry;
         _options = options.Value;
-        _servers = new(_options.ServerBudget);
+        _servers = servers;
         _loggers = loggers;
         _log = loggers.CreateLogger<TenantDataSources>();
         _time = time;
@@ -50,11 +51,11 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     /// <summary>Reads the pools. It listens before there is one: who began to wait earlier would be missed.</summary>
     public PoolMeter Meter { get; }
 
-    /// <summary>The names of the connections that have a pool.</summary>
-    public IEnumerable<string> InUse => _current.Keys;
-
     /// <summary>Whether the connection of this name has a pool; copies no list of names.</summary>
     public bool IsInUse(string name) => _current.ContainsKey(name);
+
+    /// <summary>The pools of all connections in use.</summary>
+    public IEnumerable<PooledDataSource> Current => _current.Values;
 
     /// <summary>The breaker of the pool of this name; null where there is none.</summary>
     public ConnectionBreaker? BreakerOf(string name) => _current.GetValueOrDefault(name)?.Breaker;

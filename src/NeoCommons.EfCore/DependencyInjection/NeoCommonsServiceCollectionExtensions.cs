@@ -52,6 +52,7 @@ public static class NeoCommonsServiceCollectionExtensions
             ServiceDescriptor.Singleton<IPostConfigureOptions<ConnectionOptions>, ApplicationNameDefault>()
         );
 
+        services.TryAddSingleton<ServerBudgets>();
         services.TryAddSingleton<TenantDataSources>();
         services.TryAddSingleton<ConnectionInstruments>();
         services.TryAddSingleton<PoolMeter>();

@@ -6,7 +6,7 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 
 /// <summary>What tenancy costs on the wire, against plain EF on one fixed schema.</summary>
-public sealed class RoundTripTests(RoundTripApps apps) : IClassFixture<RoundTripApps>
+public sealed class RoundTripTests(TestServers servers, KeptApps apps) : IClassFixture<KeptApps>
 {
     private static readonly Dictionary<string, Func<ShopDbContext, Task>> Operations = new()
     {
@@ -188,7 +188,10 @@ public sealed class RoundTripTests(RoundTripApps apps) : IClassFixture<RoundTrip
         params (string Key, string? Value)[] settings
     )
     {
-        var app = await apps.GetAsync(binding, settings);
+        var app = await apps.GetAsync(
+            $"{binding} {string.Join(' ', settings)}",
+            () => RoundTripApp.StartAsync(servers.Postgres, binding, settings)
+        );
         return (
             await CountAsync(() => new ValueTask<ShopDbContext>(new ShopDbContext(app.Plain))),
             await CountAsync(() => app.Tenant.CreateDbContextAsync("acme", Ct))

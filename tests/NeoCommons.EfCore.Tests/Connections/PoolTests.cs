@@ -34,7 +34,7 @@ public sealed class PoolTests(TestServers servers)
         var expected = new PoolMetrics { ConnectionName = row.Name };
         Assert.Equal(expected, app.Connections.GetPoolMetrics(row.Name));
         Assert.Equal(expected, app.Connections.GetPoolMetrics(row.Name));
-        Assert.Empty(app.Services.GetRequiredService<TenantDataSources>().InUse);
+        Assert.Empty(app.Services.GetRequiredService<TenantDataSources>().Current);
     }
 
     [Fact]
@@ -58,7 +58,7 @@ public sealed class PoolTests(TestServers servers)
         }
 
         Assert.Equal(1, await app.CountBackendsAsync(row));
-        Assert.Equal([row.Name], app.Services.GetRequiredService<TenantDataSources>().InUse);
+        Assert.Equal([row.Name], app.Services.GetRequiredService<TenantDataSources>().Current.Select(s => s.Row.Name));
         Assert.Equal(row.MaxPoolSize, app.Connections.GetPoolMetrics(row.Name).Max);
     }
 
@@ -100,7 +100,7 @@ public sealed class PoolTests(TestServers servers)
 
         Assert.Equal(1, logs.Pools);
         Assert.Single(sources.Distinct());
-        Assert.Equal([row.Name], app.Services.GetRequiredService<TenantDataSources>().InUse);
+        Assert.Equal([row.Name], app.Services.GetRequiredService<TenantDataSources>().Current.Select(s => s.Row.Name));
         await Parallel.ForEachAsync(
             sources,
             Ct,

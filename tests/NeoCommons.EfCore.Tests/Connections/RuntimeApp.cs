@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -13,6 +14,7 @@ internal sealed class RuntimeApp : IAsyncDisposable
 
     private readonly PostgresServer _server;
     private readonly ServiceProvider _services;
+    private readonly ConcurrentQueue<string> _databases = [];
 
     public RuntimeApp(
         PostgresServer server,
@@ -71,12 +73,19 @@ internal sealed class RuntimeApp : IAsyncDisposable
             Name = NewName(),
             Host = _server.Host,
             Port = _server.Port,
-            Database = await _server.CreateDatabaseAsync(ct: Ct),
+            Database = await CreateDatabaseAsync(),
             Username = _server.Username,
             Password = Secret.FromText(_server.Password),
             SslMode = SslMode.Disable,
             MinPoolSize = 0,
         };
+
+    private async Task<string> CreateDatabaseAsync()
+    {
+        var name = await _server.CreateDatabaseAsync(ct: Ct);
+        _databases.Enqueue(name);
+        return name;
+    }
 
     /// <summary>Creates a schema whose table <c>items</c> holds one row with the tenant's slug, and the tenant.</summary>
     /// <param name="row">The database.</param>
@@ -161,7 +170,11 @@ internal sealed class RuntimeApp : IAsyncDisposable
         await Eventually.EqualAsync(0, () => CountBackendsAsync(row));
     }
 
-    public ValueTask DisposeAsync() => _services.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _services.DisposeAsync();
+        await UsedDatabases.DropAsync(_server, _databases);
+    }
 
     /// <summary>The server process behind an open connection.</summary>
     public static async Task<int> PidAsync(NpgsqlConnection connection)

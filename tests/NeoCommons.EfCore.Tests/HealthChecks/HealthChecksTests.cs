@@ -38,7 +38,7 @@ public sealed class HealthChecksTests(TestServers servers)
         }
 
         Assert.Equal(0, await app.CountBackendsAsync(row));
-        Assert.Empty(app.Services.GetRequiredService<TenantDataSources>().InUse);
+        Assert.Empty(app.Services.GetRequiredService<TenantDataSources>().Current);
     }
 
     [Fact]

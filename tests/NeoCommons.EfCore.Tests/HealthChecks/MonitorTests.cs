@@ -116,7 +116,7 @@ public sealed class MonitorTests(TestServers servers)
 
         Assert.Equal(1_001, report.Entries["neocommons-connections"].Data.Count);
         Assert.StartsWith("1 of 1", report.Entries["neocommons-connections"].Description, StringComparison.Ordinal);
-        Assert.Single(watched.App.Services.GetRequiredService<TenantDataSources>().InUse);
+        Assert.Single(watched.App.Services.GetRequiredService<TenantDataSources>().Current);
     }
 
     [Fact]

@@ -261,6 +261,37 @@ namespace NeoCommons.EfCore.Admin.Database.Migrations
                         });
                 });
 
+            modelBuilder.Entity("NeoCommons.EfCore.Admin.ServerLeaseEntity", b =>
+                {
+                    b.Property<string>("Server")
+                        .HasColumnType("text")
+                        .HasColumnName("server");
+
+                    b.Property<Guid>("ProcessId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("process_id");
+
+                    b.Property<int>("Connections")
+                        .HasColumnType("integer")
+                        .HasColumnName("connections");
+
+                    b.Property<DateTimeOffset>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<int>("Wanted")
+                        .HasColumnType("integer")
+                        .HasColumnName("wanted");
+
+                    b.HasKey("Server", "ProcessId")
+                        .HasName("pk_server_leases");
+
+                    b.ToTable("server_leases", "admin", t =>
+                        {
+                            t.HasCheckConstraint("ck_server_leases_connections", "connections >= 0 AND wanted >= 0");
+                        });
+                });
+
             modelBuilder.Entity("NeoCommons.EfCore.Admin.TenantEntity", b =>
                 {
                     b.Property<Guid>("Id")

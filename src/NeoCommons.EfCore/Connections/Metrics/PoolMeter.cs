@@ -38,33 +38,8 @@ internal sealed class PoolMeter : IDisposable
                 listener.EnableMeasurementEvents(instrument);
             }
         };
-        // The driver calls them in the middle of its work, and loses its place when one throws.
-        _listener.SetMeasurementEventCallback<int>(
-            (instrument, value, tags, _) =>
-            {
-                try
-                {
-                    Record(instrument, value, tags);
-                }
-                catch (Exception)
-                {
-                    // One measurement less.
-                }
-            }
-        );
-        _listener.SetMeasurementEventCallback<double>(
-            (instrument, value, tags, _) =>
-            {
-                try
-                {
-                    Record(instrument, value, tags);
-                }
-                catch (Exception)
-                {
-                    // One measurement less.
-                }
-            }
-        );
+        _listener.SetMeasurementEventCallback(Guarded<int>(Record));
+        _listener.SetMeasurementEventCallback(Guarded<double>(Record));
         _listener.Start();
         instruments.Meter.CreateObservableGauge(
             "neocommons.pool.health_score",
@@ -198,6 +173,23 @@ internal sealed class PoolMeter : IDisposable
             "db.client.connection.npgsql.create_time" or "db.client.operation.failed" => true,
             "db.client.operation.duration" => collectsCommands,
             _ => false,
+        };
+
+    // The driver calls it in the middle of its work, and loses its place when it throws.
+    private static MeasurementCallback<T> Guarded<T>(
+        Action<Instrument, T, ReadOnlySpan<KeyValuePair<string, object?>>> record
+    )
+        where T : struct =>
+        (instrument, value, tags, _) =>
+        {
+            try
+            {
+                record(instrument, value, tags);
+            }
+            catch (Exception)
+            {
+                // One measurement less.
+            }
         };
 
     private void Record(Instrument instrument, double seconds, ReadOnlySpan<KeyValuePair<string, object?>> tags)

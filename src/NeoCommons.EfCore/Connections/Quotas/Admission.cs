@@ -33,7 +33,7 @@ internal sealed class Admission(TimeProvider time)
             return WaitAsync(permits, source, use, async, ct);
         }
 
-        source.Server?.MakeRoomFor(source);
+        MakeRoom(permits, source);
         return ValueTask.CompletedTask;
     }
 
@@ -51,10 +51,11 @@ internal sealed class Admission(TimeProvider time)
         {
             if (!limiter.Connections.TryTake())
             {
+                limiter.Activity.Refused();
                 throw QuotaRefusal.NoConnectionAtOnce(limiter);
             }
 
-            permits.HoldTenants(limiter.Connections);
+            permits.HoldTenants(limiter);
         }
 
         TakeOfPool(permits, source);
@@ -65,7 +66,7 @@ internal sealed class Admission(TimeProvider time)
         if (permits.Limiter is { } limiter)
         {
             limiter.Connections.Take();
-            permits.HoldTenants(limiter.Connections);
+            permits.HoldTenants(limiter);
         }
 
         TakeOfPool(permits, source);
@@ -78,8 +79,16 @@ internal sealed class Admission(TimeProvider time)
         if (source.Server is { } server)
         {
             server.Gate.Take();
-            permits.HoldServers(server.Gate);
-            source.Growth.Grows();
+            permits.HoldServers(server, source);
+        }
+    }
+
+    // As long as as many were in use before, an idle one serves.
+    private static void MakeRoom(ConnectionPermits permits, PooledDataSource source)
+    {
+        if (permits.Grows)
+        {
+            source.Server?.MakeRoomFor(source);
         }
     }
 
@@ -102,7 +111,7 @@ internal sealed class Admission(TimeProvider time)
             if (limiter is not null && !permits.HasTenants)
             {
                 await PassAsync(limiter.Connections).ConfigureAwait(false);
-                permits.HoldTenants(limiter.Connections);
+                permits.HoldTenants(limiter);
             }
 
             if (!permits.HasPools)
@@ -114,8 +123,8 @@ internal sealed class Admission(TimeProvider time)
             if (source.Server is { } server)
             {
                 await PassAsync(server.Gate).ConfigureAwait(false);
-                permits.HoldServers(server.Gate);
-                server.MakeRoomFor(source);
+                permits.HoldServers(server, source);
+                MakeRoom(permits, source);
             }
         }
         catch
@@ -146,8 +155,10 @@ internal sealed class Admission(TimeProvider time)
                 case GateOutcome.Taken:
                     return;
                 case GateOutcome.Full:
-                    throw QuotaRefusal.TooManyWaiting(limiter!);
+                    limiter!.Activity.Refused();
+                    throw QuotaRefusal.TooManyWaiting(limiter);
                 case GateOutcome.TimedOut when limiter is not null && ReferenceEquals(gate, limiter.Connections):
+                    limiter.Activity.Refused();
                     throw QuotaRefusal.TooManyConnections(limiter, timeout);
                 case GateOutcome.TimedOut when ReferenceEquals(gate, source.Gate):
                     source.Figures?.TimedOut(1);

@@ -7,6 +7,8 @@ internal sealed class ConnectionPermits
     private FairGate? _ofTenant;
     private FairGate? _ofPool;
     private FairGate? _ofServer;
+    private PoolGrowth? _growth;
+    private long _acquired;
 
     /// <summary>The tenant that the connection is for, with its limits; null where it is for none.</summary>
     public TenantLimiter? Limiter { get; set; }
@@ -15,13 +17,25 @@ internal sealed class ConnectionPermits
     public bool HasTenants => _ofTenant is not null;
 
     /// <summary>Notes a permit of the tenant.</summary>
-    public void HoldTenants(FairGate gate) => _ofTenant = gate;
+    public void HoldTenants(TenantLimiter limiter)
+    {
+        _ofTenant = limiter.Connections;
+        _acquired = limiter.Activity.Acquired();
+    }
 
     /// <summary>Notes a permit of the pool.</summary>
     public void HoldPools(FairGate gate) => _ofPool = gate;
 
-    /// <summary>Notes a permit of the server.</summary>
-    public void HoldServers(FairGate gate) => _ofServer = gate;
+    /// <summary>Notes a permit of the server, the last one that is needed.</summary>
+    public void HoldServers(ServerBudget server, PooledDataSource source)
+    {
+        _ofServer = server.Gate;
+        _growth = source.Growth;
+        Grows = source.Growth.Begin();
+    }
+
+    /// <summary>Whether the connection may be one more than the pool has had.</summary>
+    public bool Grows { get; private set; }
 
     /// <summary>Whether a permit of the pool is held.</summary>
     public bool HasPools => _ofPool is not null;
@@ -36,7 +50,7 @@ internal sealed class ConnectionPermits
                 return false;
             }
 
-            _ofTenant = limiter.Connections;
+            HoldTenants(limiter);
         }
 
         if (!source.Gate.TryTake())
@@ -55,16 +69,21 @@ internal sealed class ConnectionPermits
             return false;
         }
 
-        _ofServer = server.Gate;
+        HoldServers(server, source);
         return true;
     }
 
     /// <summary>Gives everything back; a second time, nothing.</summary>
     public void Release()
     {
+        Interlocked.Exchange(ref _growth, null)?.End();
         Interlocked.Exchange(ref _ofServer, null)?.Release();
         Interlocked.Exchange(ref _ofPool, null)?.Release();
-        Interlocked.Exchange(ref _ofTenant, null)?.Release();
+        if (Interlocked.Exchange(ref _ofTenant, null) is { } tenants)
+        {
+            Limiter?.Activity.Returned(_acquired);
+            tenants.Release();
+        }
     }
 
     /// <summary>Ends the use of the tenant too.</summary>

@@ -7,7 +7,7 @@ namespace NeoCommons.EfCore;
 /// Those who use the tenant hold it, contexts and open connections, and <see cref="TenantQuotas"/> drops it some time after
 /// the last one has ended. Limits can change at any time: what is held counts against the new ones.
 /// </remarks>
-internal sealed class TenantLimiter(QuotaOptions options) : IDisposable
+internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activity) : IDisposable
 {
     private const int Dropped = int.MinValue;
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
@@ -23,11 +23,17 @@ internal sealed class TenantLimiter(QuotaOptions options) : IDisposable
     /// <summary>A permit for each connection that may be open.</summary>
     public FairGate Connections { get; } = new(FairGate.Unlimited);
 
+    /// <summary>What the tenant does.</summary>
+    public TenantActivity Activity => activity;
+
     /// <summary>How many callers may wait for a connection.</summary>
     public int MaxWaiting { get; private set; }
 
     /// <summary>The tenant as it is now.</summary>
     public Tenant Tenant => _tenant!;
+
+    /// <summary>Whether the first one to use it has said which tenant it is.</summary>
+    public bool IsNamed => _tenant is not null;
 
     /// <summary>Begins a use; false where it was dropped, and another one is to be asked for.</summary>
     public bool TryEnter()
@@ -93,6 +99,7 @@ internal sealed class TenantLimiter(QuotaOptions options) : IDisposable
     {
         if (_commands is not { } bucket)
         {
+            activity.Sent();
             return;
         }
 
@@ -100,12 +107,15 @@ internal sealed class TenantLimiter(QuotaOptions options) : IDisposable
         using var lease = bucket.AttemptAcquire();
         if (!lease.IsAcquired)
         {
+            activity.Refused();
             throw QuotaRefusal.TooManyCommands(
                 Tenant,
                 _commandsPerSecond,
                 lease.TryGetMetadata(MetadataName.RetryAfter, out var wait) ? wait : Second
             );
         }
+
+        activity.Sent();
     }
 
     public void Dispose() => _commands?.Dispose();

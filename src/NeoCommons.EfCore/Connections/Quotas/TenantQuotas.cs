@@ -9,22 +9,43 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class TenantQuotas : IDisposable
 {
-    /// <summary>How long a tenant that nobody uses keeps its limiter, at least.</summary>
+    /// <summary>How long a tenant that nobody uses keeps its limiter, at least; longer where metrics look back longer.</summary>
     internal static readonly TimeSpan Idle = TimeSpan.FromMinutes(1);
 
     private readonly ConcurrentDictionary<TenantId, TenantLimiter> _active = [];
     private readonly QuotaOptions _options;
+    private readonly TimeSpan _window;
+    private readonly TimeProvider _time;
     private readonly ITimer _sweeping;
 
-    public TenantQuotas(QuotaOptions options, TimeProvider time)
+    public TenantQuotas(ConnectionOptions options, TimeProvider time)
     {
-        _options = options;
+        _options = options.Quotas;
+        _window = options.MetricsWindow;
+        _time = time;
+        var idle = _window > Idle ? _window : Idle;
 
         // On no caller's behalf.
         var flow = ExecutionContext.IsFlowSuppressed() ? default : ExecutionContext.SuppressFlow();
-        _sweeping = time.CreateTimer(static all => ((TenantQuotas)all!).Sweep(), this, Idle, Idle);
+        _sweeping = time.CreateTimer(static all => ((TenantQuotas)all!).Sweep(), this, idle, idle);
         flow.Dispose();
     }
+
+    /// <summary>What each of them does.</summary>
+    public IEnumerable<TenantUsage> Usages(string connectionName) =>
+        _active
+            .Values.Where(limiter => limiter.IsNamed)
+            .Select(limiter =>
+                limiter.Activity.Complete(
+                    new TenantUsage
+                    {
+                        TenantId = limiter.Tenant.Id,
+                        Slug = limiter.Tenant.Slug,
+                        ConnectionName = connectionName,
+                        Waiting = limiter.Connections.Waiting,
+                    }
+                )
+            );
 
     /// <summary>How many tenants have one.</summary>
     public int Count => _active.Count;
@@ -38,7 +59,7 @@ internal sealed class TenantQuotas : IDisposable
         {
             if (!_active.TryGetValue(tenant.Id, out var limiter))
             {
-                var made = new TenantLimiter(_options);
+                var made = new TenantLimiter(_options, new TenantActivity(_window, _time));
                 limiter = _active.GetOrAdd(tenant.Id, made);
                 if (!ReferenceEquals(limiter, made))
                 {

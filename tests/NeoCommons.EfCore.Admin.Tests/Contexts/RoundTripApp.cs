@@ -6,33 +6,6 @@ using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 
-/// <summary>An application for each set of settings, with its tenant's database behind a proxy that counts.</summary>
-public sealed class RoundTripApps(TestServers servers) : IAsyncLifetime
-{
-    private readonly Dictionary<string, RoundTripApp> _started = new(StringComparer.Ordinal);
-
-    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
-
-    internal async Task<RoundTripApp> GetAsync(SchemaBinding binding, params (string Key, string? Value)[] settings)
-    {
-        var key = $"{binding} {string.Join(' ', settings)}";
-        if (!_started.TryGetValue(key, out var app))
-        {
-            _started[key] = app = await RoundTripApp.StartAsync(servers.Postgres, binding, settings);
-        }
-
-        return app;
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var app in _started.Values)
-        {
-            await app.DisposeAsync();
-        }
-    }
-}
-
 /// <summary>Tenant <c>acme</c>, and its schema as plain EF has it, behind one proxy.</summary>
 internal sealed class RoundTripApp(
     TestApp app,

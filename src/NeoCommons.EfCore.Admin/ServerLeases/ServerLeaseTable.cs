@@ -1,0 +1,127 @@
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>The leases of all processes, in the admin database. Its clock is the one that counts.</summary>
+internal sealed class ServerLeaseTable(AdminDatabase database)
+{
+    // Readers are let in; who else would agree waits.
+    private const string Begin =
+        "LOCK TABLE admin.server_leases IN SHARE ROW EXCLUSIVE MODE; "
+        + "DELETE FROM admin.server_leases WHERE expires_at <= clock_timestamp()";
+
+    private readonly Guid _process = Guid.NewGuid();
+
+    /// <summary>Agrees with the others, and notes what this process has from now on.</summary>
+    /// <param name="servers">The servers that this process uses: what it may have open at most, and wants.</param>
+    /// <param name="lasting">How long the lease is.</param>
+    /// <param name="ct">Cancels: nothing is agreed on.</param>
+    /// <returns>What it may have, in the order of the servers.</returns>
+    public async Task<int[]> AgreeAsync(IReadOnlyList<ServerBudget> servers, TimeSpan lasting, CancellationToken ct)
+    {
+        using var apart = AmbientTransaction.Suppress();
+        var connection = await database.OpenAsync(ct).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var __ = transaction.ConfigureAwait(false);
+        await connection.ExecuteAsync(Begin, ct).ConfigureAwait(false);
+        var names = servers.Select(s => s.Server).ToArray();
+        var others = await OthersAsync(connection, names, ct).ConfigureAwait(false);
+        var wanted = servers.Select(s => s.Wanted).ToArray();
+        var parts = servers
+            .Select(
+                (server, i) =>
+                {
+                    var theirs = others[server.Server].ToList();
+                    return FairPart.Of(
+                        server.Total ?? 0,
+                        wanted[i],
+                        [.. theirs.Select(lease => lease.Wanted)],
+                        theirs.Sum(lease => lease.Connections)
+                    );
+                }
+            )
+            .ToArray();
+
+        // What is open above the part is the others' only when it is closed.
+        var had = servers.Select((server, i) => Math.Max(parts[i], server.Open)).ToArray();
+        await NoteAsync(connection, names, had, wanted, lasting, ct).ConfigureAwait(false);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
+        return parts;
+    }
+
+    /// <summary>Gives everything back.</summary>
+    public async Task EndAsync(CancellationToken ct)
+    {
+        var connection = await database.OpenAsync(ct).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var command = new NpgsqlCommand("DELETE FROM admin.server_leases WHERE process_id = $1", connection)
+        {
+            Parameters = { new() { Value = _process } },
+        };
+        await using var __ = command.ConfigureAwait(false);
+        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    private async Task<ILookup<string, ServerLease>> OthersAsync(
+        NpgsqlConnection connection,
+        string[] names,
+        CancellationToken ct
+    )
+    {
+        var command = new NpgsqlCommand(
+            "SELECT server, connections, wanted FROM admin.server_leases WHERE server = ANY ($1) AND process_id <> $2",
+            connection
+        )
+        {
+            Parameters =
+            {
+                new() { Value = names },
+                new() { Value = _process },
+            },
+        };
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        var found = new List<ServerLease>();
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
+        {
+            found.Add(new ServerLease(reader.GetString(0), reader.GetInt32(1), reader.GetInt32(2)));
+        }
+
+        return found.ToLookup(lease => lease.Server, StringComparer.Ordinal);
+    }
+
+    private async Task NoteAsync(
+        NpgsqlConnection connection,
+        string[] names,
+        int[] connections,
+        int[] wanted,
+        TimeSpan lasting,
+        CancellationToken ct
+    )
+    {
+        var command = new NpgsqlCommand(
+            """
+            INSERT INTO admin.server_leases (server, process_id, connections, wanted, expires_at)
+            SELECT server, $2, connections, wanted, clock_timestamp() + $5
+            FROM unnest($1, $3, $4) AS mine (server, connections, wanted)
+            ON CONFLICT (server, process_id) DO UPDATE
+            SET connections = excluded.connections, wanted = excluded.wanted, expires_at = excluded.expires_at
+            """,
+            connection
+        )
+        {
+            Parameters =
+            {
+                new() { Value = names },
+                new() { Value = _process },
+                new() { Value = connections },
+                new() { Value = wanted },
+                new() { Value = lasting },
+            },
+        };
+        await using var _ = command.ConfigureAwait(false);
+        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,190 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using NeoCommons.EfCore.Admin.Tests.Shop;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Admin.Tests.ServerLeases;
+
+/// <summary>Processes that share a server never have more of it together than it gives.</summary>
+public sealed class ServerSharingTests(TestServers servers)
+{
+    private const int Total = 8;
+    private static readonly string Key = TestApp.NewKey();
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Processes_divide_a_server_and_what_one_gives_back_or_dies_with_is_the_others()
+    {
+        await using var first = await StartAsync();
+        await using var held = new Connections();
+        await held.OpenAsync(first.Services, Total);
+        Assert.Equal(Total, await CountAsync(first));
+
+        // All is taken: the second has nothing until the first has heard of it, and what the first holds it may finish.
+        using var second = await JoinAsync(first);
+        await using var others = new Connections();
+        var opening = others.OpenAsync(second.Services, Total / 2);
+        await Eventually.EqualAsync(Total / 2, () => Task.FromResult(PartOf(first.Services)));
+        Assert.InRange(await CountAsync(first), Total, Total + ServerBudget.BeforeTheFirstPart);
+        await held.CloseAsync(Total / 2);
+        await opening;
+        Assert.Equal(Total, await CountAsync(first));
+        Assert.Equal(Total / 2, PartOf(second.Services));
+
+        // It dies without a word: its part is free when its lease ends.
+        await others.CloseAsync(Total / 2);
+        second.Dispose();
+        Assert.Equal(2L, await LeasesAsync(first));
+        await Eventually.EqualAsync(Total, () => Task.FromResult(PartOf(first.Services)));
+        await held.OpenAsync(first.Services, Total / 2);
+        Assert.Equal(Total, await CountAsync(first));
+    }
+
+    [Fact]
+    public async Task Under_load_of_three_processes_the_server_never_has_more_than_its_number_and_each_gets_on()
+    {
+        await using var first = await StartAsync();
+        using var second = await JoinAsync(first);
+        using var third = await JoinAsync(first);
+        IServiceProvider[] all = [first.Services, second.Services, third.Services];
+        var done = new int[all.Length];
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var working = all.SelectMany((process, p) => Enumerable.Range(0, 6).Select(_ => WorkAsync(process, p)))
+            .ToList();
+
+        // Everybody has agreed with everybody.
+        await Eventually.TrueAsync(() => all.Sum(PartOf) <= Total && all.All(p => PartOf(p) >= 2));
+        var before = done.ToArray();
+        var most = 0L;
+        await Eventually.TrueAsync(async () =>
+        {
+            most = Math.Max(most, await CountAsync(first));
+            return done.Zip(before).All(d => d.First > d.Second + 50);
+        });
+        await stop.CancelAsync();
+        await Task.WhenAll(working);
+
+        Assert.InRange(most, 3, Total);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{most} at most; {string.Join(", ", done)} done");
+
+        async Task WorkAsync(IServiceProvider process, int number)
+        {
+            var connections = process.GetRequiredService<IDatabaseConnections>();
+            while (!stop.IsCancellationRequested)
+            {
+                await using var connection = await connections.OpenConnectionAsync("db1", Ct);
+                await using var command = new NpgsqlCommand("SELECT pg_sleep(0.01)", connection);
+                await command.ExecuteNonQueryAsync(Ct);
+                Interlocked.Increment(ref done[number]);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Without_its_admin_database_a_process_keeps_what_it_had()
+    {
+        await using var first = await StartAsync();
+        await using var held = new Connections();
+        await held.OpenAsync(first.Services, 1);
+        await Eventually.EqualAsync(Total, () => Task.FromResult(PartOf(first.Services)));
+
+        await first.AdminAsync("ALTER TABLE admin.server_leases RENAME TO away");
+        await Task.Delay(TimeSpan.FromSeconds(2), Ct);
+        await held.OpenAsync(first.Services, Total - 1);
+        Assert.Equal(Total, await CountAsync(first));
+        await first.AdminAsync("ALTER TABLE admin.away RENAME TO server_leases");
+    }
+
+    [Fact]
+    public async Task A_process_that_stops_leaves_no_lease_and_without_the_option_there_is_none()
+    {
+        await using var app = await StartAsync();
+        using (var second = await JoinAsync(app))
+        {
+            await using var held = new Connections();
+            await held.OpenAsync(second.Services, 1);
+            await Eventually.EqualAsync(1L, () => LeasesAsync(app));
+            await held.CloseAsync(1);
+            await second.StopAsync(Ct);
+            Assert.Equal(0L, await LeasesAsync(app));
+        }
+
+        using var alone = await JoinAsync(app, lease: null);
+        await using (var held = new Connections())
+        {
+            await held.OpenAsync(alone.Services, Total);
+        }
+
+        Assert.Equal(0L, await LeasesAsync(app));
+        await alone.StopAsync(Ct);
+    }
+
+    private static async Task<long> LeasesAsync(TestApp app) =>
+        (long)(await app.AdminAsync("SELECT count(*) FROM admin.server_leases WHERE connections > 0"))!;
+
+    private static int PartOf(IServiceProvider process) =>
+        process.GetRequiredService<ServerBudgets>().All.Single().Gate.Permits;
+
+    /// <summary>Connections of the library to the tenants' database.</summary>
+    private static async Task<long> CountAsync(TestApp app) =>
+        (long)
+            (
+                await app.AdminAsync(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = (SELECT database_name FROM admin.database_connections)"
+                )
+            )!;
+
+    private static Dictionary<string, string?> Settings(string? lease) =>
+        new()
+        {
+            ["DB_ENCRYPTION_KEY"] = Key,
+            ["NeoCommons:Connections:ServerBudget"] = $"{Total}",
+            ["NeoCommons:AdminDatabase:ServerLease"] = lease,
+        };
+
+    private static async Task<IHost> JoinAsync(TestApp app, string? lease = "00:00:03")
+    {
+        var host = TestApp.BuildHost(
+            app.Server,
+            new NpgsqlConnectionStringBuilder(app.AdminConnectionString).Database!,
+            Settings(lease),
+            b => b.AddTenantDbContext<ShopDbContext>()
+        );
+        await host.StartAsync(Ct);
+        return host;
+    }
+
+    private async Task<TestApp> StartAsync()
+    {
+        var app = await TestApp.StartAsync(servers.Postgres, settings: Settings("00:00:03"));
+        await app.AdminAsync("UPDATE admin.database_connections SET pool_max_size = 20, pool_timeout_seconds = 60");
+        await app.ReloadAsync();
+        return app;
+    }
+
+    private sealed class Connections : IAsyncDisposable
+    {
+        private readonly Stack<NpgsqlConnection> _open = new();
+
+        public async Task OpenAsync(IServiceProvider process, int count)
+        {
+            var connections = process.GetRequiredService<IDatabaseConnections>();
+            var opening = Enumerable.Range(0, count).Select(_ => connections.OpenConnectionAsync("db1", Ct).AsTask());
+            foreach (var connection in await Task.WhenAll(opening))
+            {
+                _open.Push(connection);
+            }
+        }
+
+        public async Task CloseAsync(int count)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                await _open.Pop().DisposeAsync();
+            }
+        }
+
+        public async ValueTask DisposeAsync() => await CloseAsync(_open.Count);
+    }
+}
