@@ -104,6 +104,10 @@ internal static class DriverOpening
                 {
                     breaker?.Failed(explained);
                 }
+                else if (explained is not null && OpenFailure.IsEndedSession(explained))
+                {
+                    breaker?.Suspect();
+                }
                 else
                 {
                     breaker?.GivenUp(started);

@@ -127,12 +127,17 @@ internal static class OpenFailure
             {
                 // A pooler's word for a server that is away.
                 ['0', '8', ..] => row.Pooler != PoolerMode.None,
-                // No slot or memory left, shut down or starting, an error of the system.
-                ['5', '3', ..] or ['5', '8', ..] or "57P01" or "57P02" or "57P03" or "57P05" => true,
+                // No slot or memory left, an error of the system, starting or shutting down. Not a session that was ended (57P01,
+                // 57P02, 57P05): somebody was there to end it, and the next login tells whether the server goes down.
+                ['5', '3', ..] or ['5', '8', ..] or "57P03" => true,
                 _ => false,
             },
             _ => false,
         };
+
+    /// <summary>Whether a session was ended by the server, of which nobody knows yet whether it goes down.</summary>
+    public static bool IsEndedSession(ConnectionUnavailableException failure) =>
+        failure.InnerException is PostgresException { SqlState: "57P01" or "57P02" or "57P05" };
 
     /// <summary>All connections of the pool were in use for as long as a caller waits.</summary>
     public static ConnectionUnavailableException Exhausted(DatabaseConnection row) =>
