@@ -76,7 +76,10 @@ public static class AdminDatabaseBuilderExtensions
             services.AddHostedService<RegistryListener>();
             services.AddHostedService<WarmPoolRefill>();
             services.AddHostedService<ServerSharing>();
-            services.AddHealthChecks().AddCheck<RegistryHealthCheck>(RegistryHealthCheck.Name, tags: ["ready"]);
+            services
+                .AddHealthChecks()
+                .AddCheck<RegistryHealthCheck>(RegistryHealthCheck.Name, tags: ["ready"])
+                .AddCheck<MigrationsHealthCheck>(MigrationsHealthCheck.Name, tags: ["ready"]);
         }
 
         services.TryAddSingleton<AdminConnectionInterceptor>();
@@ -100,6 +103,7 @@ public static class AdminDatabaseBuilderExtensions
 
         services.TryAddSingleton<TenantMigrationScripts>();
         services.TryAddSingleton<ServerLeaseTable>();
+        services.TryAddSingleton<SchemaVersions>();
         services.TryAddSingleton<SharedMigration>();
         services.TryAddSingleton<TenantRights>();
         services.TryAddSingleton<TenantMigration>();

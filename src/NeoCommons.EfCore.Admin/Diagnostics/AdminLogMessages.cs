@@ -29,6 +29,9 @@ internal static partial class AdminLogMessages
     )]
     public static partial void RegistryNotRefreshed(ILogger logger, Exception exception);
 
+    [LoggerMessage(5023, LogLevel.Warning, "Tenants that lack migrations could not be counted")]
+    public static partial void TenantsNotCounted(ILogger logger, Exception exception);
+
     [LoggerMessage(
         5022,
         LogLevel.Warning,

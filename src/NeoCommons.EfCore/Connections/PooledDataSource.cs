@@ -44,12 +44,14 @@ internal sealed class PooledDataSource : IDisposable
             Probe = ct => this.ProbeAsync(options.Breaker.ProbeTimeout, time, ct),
             Opened = () =>
             {
+                Figures?.IsCircuitOpen = true;
                 Clear();
                 Gate.EndAll();
                 Tenants.EndAll();
             },
             Closed = outage =>
             {
+                Figures?.IsCircuitOpen = false;
                 if (outage >= options.Breaker.RebuildAfter)
                 {
                     Outlived?.Invoke(this);

@@ -1,11 +1,12 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
 
 /// <summary>What is known of the catalogs of the databases in use: looked at now and then, since counting takes a while.</summary>
-internal sealed class CatalogPressures(IOptions<ConnectionHealthOptions> options, TimeProvider time)
+internal sealed class CatalogPressures
 {
     private const string Count = """
         SELECT (SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
@@ -14,6 +15,33 @@ internal sealed class CatalogPressures(IOptions<ConnectionHealthOptions> options
         """;
 
     private readonly ConcurrentDictionary<string, Seen> _seen = new(StringComparer.Ordinal);
+    private readonly TimeSpan _interval;
+    private readonly TimeProvider _time;
+
+    public CatalogPressures(
+        IOptions<ConnectionHealthOptions> options,
+        TimeProvider time,
+        ConnectionInstruments instruments
+    )
+    {
+        _interval = options.Value.CatalogInterval;
+        _time = time;
+        Gauge("schemas", "{schema}", "Schemas, without PostgreSQL's own.", p => p.Schemas);
+        Gauge("relations", "{relation}", "Relations, without PostgreSQL's own.", p => p.Relations);
+        Gauge("size", "By", "The size of pg_class and pg_attribute with their indexes.", p => p.CatalogBytes);
+
+        void Gauge(string name, string unit, string what, Func<CatalogPressure, long> read) =>
+            instruments.Meter.CreateObservableGauge(
+                "neocommons.catalog." + name,
+                () =>
+                    All.Select(seen => new Measurement<long>(
+                        read(seen.Value),
+                        KeyValuePair.Create<string, object?>(NeoCommonsTelemetry.ConnectionTag, seen.Key)
+                    )),
+                unit,
+                what
+            );
+    }
 
     /// <summary>What was counted last; null where nothing was.</summary>
     public CatalogPressure? Find(string connectionName) => _seen.GetValueOrDefault(connectionName)?.Pressure;
@@ -25,10 +53,7 @@ internal sealed class CatalogPressures(IOptions<ConnectionHealthOptions> options
     /// <summary>Counts, where the last count is old.</summary>
     public async ValueTask LookAsync(string connectionName, NpgsqlConnection connection, CancellationToken ct)
     {
-        if (
-            _seen.TryGetValue(connectionName, out var last)
-            && time.GetElapsedTime(last.At) < options.Value.CatalogInterval
-        )
+        if (_seen.TryGetValue(connectionName, out var last) && _time.GetElapsedTime(last.At) < _interval)
         {
             return;
         }
@@ -45,7 +70,7 @@ internal sealed class CatalogPressures(IOptions<ConnectionHealthOptions> options
                 Relations = reader.GetInt64(1),
                 CatalogBytes = reader.GetInt64(2),
             },
-            time.GetTimestamp()
+            _time.GetTimestamp()
         );
     }
 

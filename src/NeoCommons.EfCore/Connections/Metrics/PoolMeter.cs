@@ -52,6 +52,12 @@ internal sealed class PoolMeter : IDisposable
             "1",
             "How well the pool serves, from 0 to 100."
         );
+        instruments.Meter.CreateObservableGauge(
+            "neocommons.connection.circuit_open",
+            () => EachPool(figures => figures.IsCircuitOpen ? 1 : 0),
+            "1",
+            "1 while callers are refused since the server is away, else 0."
+        );
         instruments.Meter.CreateObservableUpDownCounter(
             "db.client.connection.pending_requests",
             () => EachPool(figures => (long)figures.Pending),
@@ -80,6 +86,7 @@ internal sealed class PoolMeter : IDisposable
                 this
             );
             figures.Pools++;
+            figures.IsCircuitOpen = false;
             return figures;
         }
     }

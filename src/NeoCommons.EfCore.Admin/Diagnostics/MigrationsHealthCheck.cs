@@ -1,0 +1,37 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace NeoCommons.EfCore.Admin;
+
+/// <summary>Reports how many tenants lack migrations of this application; talks to no database itself.</summary>
+/// <remarks>Never worse than degraded: the tenants that are up to date are served.</remarks>
+internal sealed class MigrationsHealthCheck(SchemaVersions versions, TimeProvider time) : IHealthCheck
+{
+    public const string Name = "neocommons-migrations";
+
+    public Task<HealthCheckResult> CheckHealthAsync(
+        HealthCheckContext context,
+        CancellationToken cancellationToken = default
+    )
+    {
+        if (versions.Read() is not { } counted)
+        {
+            return Task.FromResult(HealthCheckResult.Healthy("Tenants that lack migrations were not counted yet."));
+        }
+
+        var data = new Dictionary<string, object>
+        {
+            ["activeTenants"] = counted.Active,
+            ["behind"] = counted.Behind,
+            ["migrating"] = counted.Migrating,
+            ["ageSeconds"] = Math.Round(time.GetElapsedTime(counted.At).TotalSeconds, 1),
+        };
+        return Task.FromResult(
+            counted.Behind == 0
+                ? HealthCheckResult.Healthy("All tenants have this application's migrations.", data)
+                : HealthCheckResult.Degraded(
+                    $"{counted.Behind} of {counted.Active} tenants lack migrations of this application: 'tenants migrate --all'.",
+                    data: data
+                )
+        );
+    }
+}
