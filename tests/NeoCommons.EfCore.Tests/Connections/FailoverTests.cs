@@ -52,6 +52,10 @@ public sealed class FailoverTests(TestServers servers)
         await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
         Assert.Equal("home", await OwnerAsync(proxied, tenant, readOnly: true));
         Assert.Equal("home", await OwnerAsync(proxied, tenant, readOnly: false));
+        foreach (var name in new[] { proxied.Row.Name, Standby })
+        {
+            Assert.Equal(0, (await proxied.App.AcquireAsync(name)).Life.Leases);
+        }
     }
 
     [Fact]
