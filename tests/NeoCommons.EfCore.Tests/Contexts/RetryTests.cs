@@ -257,6 +257,30 @@ public sealed class RetryTests(TestServers servers)
     }
 
     [Fact]
+    public async Task What_is_read_after_a_write_does_not_hide_it_from_who_works_synchronously()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var (_, tenant) = await WithTenantAsync(app);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        var failure = Record.Exception(() =>
+            context
+                .Database.CreateExecutionStrategy()
+                .Execute(() =>
+                {
+                    tries++;
+                    context.Items.ExecuteUpdate(set => set.SetProperty(i => i.Owner, "acme"));
+                    _ = context.Items.Count();
+                    throw new NpgsqlException("The connection broke.", new IOException());
+                })
+        );
+
+        Assert.NotNull(failure);
+        Assert.Equal(1, tries);
+    }
+
+    [Fact]
     public async Task Rows_are_streamed_and_not_buffered()
     {
         await using var app = new RuntimeApp(servers.Postgres);
