@@ -215,6 +215,71 @@ public sealed class BreakerTests(TestServers servers)
         Assert.Equal(0, proxied.Proxy.Counters.Connections);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_waits_for_his_turn_is_refused_when_the_server_goes(bool atTenantsLimit)
+    {
+        await using var proxied = await ProxiedAsync(row =>
+            row with
+            {
+                MaxPoolSize = atTenantsLimit ? 5 : 1,
+                PoolTimeout = TimeSpan.FromMinutes(10),
+            }
+        );
+        var tenant = await proxied.App.AddTenantAsync(proxied.Direct, "acme", proxied.Row.Name);
+        proxied.App.Tenants.Set(tenant with { Limits = new TenantLimits { MaxConnections = 1 } });
+        await using var held = await proxied.App.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+        var waiting = proxied.App.Connections.OpenTenantConnectionAsync(tenant.Id, Ct).AsTask();
+        proxied.Stop();
+
+        // Nobody gives one back.
+        proxied.Breaker.Suspect();
+        await Eventually.TrueAsync(() => proxied.Breaker.IsOpen);
+
+        var refusal = await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>
+            waiting.WaitAsync(TimeSpan.FromMinutes(1), Ct)
+        );
+        Assert.Equal(ConnectionUnavailableReason.CircuitOpen, refusal.Reason);
+        Assert.Equal(0, proxied.App.Connections.GetPoolMetrics(proxied.Row.Name).Pending);
+    }
+
+    [Fact]
+    public async Task Whose_waiting_has_ended_is_told_of_the_outage_though_it_is_over_when_he_looks()
+    {
+        await using var proxied = await ProxiedAsync(row => row with { MaxPoolSize = 1 });
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+        await using var held = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
+        var waiting = proxied.RefusalAsync();
+
+        // As the breaker does when it opens.
+        (await proxied.App.AcquireAsync(proxied.Row.Name)).Gate.EndAll();
+
+        Assert.Equal(ConnectionUnavailableReason.CircuitOpen, (await waiting).Reason);
+    }
+
+    [Fact]
+    public async Task Of_a_row_with_several_hosts_no_breaker_asks_since_each_host_is_looked_at()
+    {
+        await using var proxied = await ProxiedAsync(row =>
+            row with
+            {
+                ReplicaHosts = ReplicaHosts.Parse("127.0.0.1:1"),
+            }
+        );
+        var connection = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
+        proxied.Stop();
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => RuntimeApp.PidAsync(connection));
+        Assert.Equal(System.Data.ConnectionState.Broken, connection.FullState);
+
+        await connection.DisposeAsync();
+
+        Assert.False(proxied.Breaker.IsWatching);
+    }
+
     private Task<BehindProxy> ProxiedAsync(
         Func<DatabaseConnection, DatabaseConnection>? change = null,
         Dictionary<string, string?>? settings = null

@@ -52,6 +52,10 @@ public sealed class FailoverTests(TestServers servers)
         await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
         Assert.Equal("home", await OwnerAsync(proxied, tenant, readOnly: true));
         Assert.Equal("home", await OwnerAsync(proxied, tenant, readOnly: false));
+        foreach (var name in new[] { proxied.Row.Name, Standby })
+        {
+            Assert.Equal(0, (await proxied.App.AcquireAsync(name)).Life.Leases);
+        }
     }
 
     [Fact]
@@ -91,6 +95,68 @@ public sealed class FailoverTests(TestServers servers)
         );
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_server_that_has_no_slot_left_is_not_replaced(bool readOnly)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var standby = await app.AddDatabaseAsync();
+        await app.AddTenantAsync(standby, "acme");
+        var role = AuthenticationLog.NewRole();
+        var row = await app.AddDatabaseAsync(row =>
+            row with
+            {
+                Username = role,
+                Password = Secret.FromText(role),
+                FailoverConnection = standby.Name,
+                FailoverWrites = true,
+            }
+        );
+        await app.DirectAsync(row, $"CREATE ROLE {role} LOGIN PASSWORD '{role}' CONNECTION LIMIT 0");
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var breaker = (await app.AcquireAsync(row.Name)).Breaker;
+        await Eventually.TrueAsync(async () =>
+        {
+            await Record.ExceptionAsync(() => OwnerAsync(app, tenant, readOnly));
+            return breaker.IsOpen;
+        });
+
+        // Those who have a session go on to write there.
+        var refusal = await Assert.ThrowsAsync<ConnectionUnavailableException>(() => OwnerAsync(app, tenant, readOnly));
+
+        Assert.Equal((ConnectionUnavailableReason.CircuitOpen, row.Name), (refusal.Reason, refusal.ConnectionName));
+        Assert.Equal(0, await app.CountBackendsAsync(standby));
+        await app.DirectAsync(row, $"ALTER ROLE {role} CONNECTION LIMIT -1");
+        await Eventually.TrueAsync(() => !breaker.IsOpen);
+    }
+
+    [Fact]
+    public async Task Where_both_are_out_of_order_the_caller_is_told_of_the_one_that_he_asked_for()
+    {
+        await using var proxied = await StartAsync(writes: true);
+        var tenant = await AddTenantAsync(proxied, Standby);
+        proxied.App.Registry.Change(Standby, row => row with { Port = 1 });
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+        var other = await proxied.App.AcquireAsync(Standby);
+        await Eventually.TrueAsync(async () =>
+        {
+            await Record.ExceptionAsync(() => OwnerAsync(proxied, tenant, readOnly: true));
+            return other.Breaker.IsOpen;
+        });
+
+        var refusal = await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>
+            OwnerAsync(proxied, tenant, readOnly: true)
+        );
+
+        Assert.Equal(
+            (ConnectionUnavailableReason.CircuitOpen, proxied.Row.Name),
+            (refusal.Reason, refusal.ConnectionName)
+        );
+        Assert.Equal(0, other.Life.Leases);
+    }
+
     private Task<BehindProxy> StartAsync(bool writes, string name = Standby) =>
         BehindProxy.StartAsync(
             servers.Postgres,
@@ -108,12 +174,14 @@ public sealed class FailoverTests(TestServers servers)
         return tenant;
     }
 
-    private static async Task<string> OwnerAsync(BehindProxy proxied, Tenant tenant, bool readOnly)
+    private static Task<string> OwnerAsync(BehindProxy proxied, Tenant tenant, bool readOnly) =>
+        OwnerAsync(proxied.App, tenant, readOnly);
+
+    private static async Task<string> OwnerAsync(RuntimeApp app, Tenant tenant, bool readOnly)
     {
-        var contexts = proxied.App.Contexts;
         await using var context = readOnly
-            ? await contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct)
-            : await contexts.CreateDbContextAsync(tenant.Id, Ct);
+            ? await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct)
+            : await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
         return (await context.Items.SingleAsync(Ct)).Owner;
     }
 

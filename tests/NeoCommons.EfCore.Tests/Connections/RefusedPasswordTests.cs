@@ -44,6 +44,28 @@ public sealed class RefusedPasswordTests(AuthenticationLog log) : IClassFixture<
         Assert.Equal(1, await log.CountAsync(row.Username));
     }
 
+    [Fact]
+    public async Task The_breaker_that_asks_a_server_which_refuses_it_stays_closed_and_asks_once()
+    {
+        await using var app = new RuntimeApp(log.Postgres);
+        var (row, _) = await AddAsync(app);
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        await AlterAsync(app, row, Second);
+        await app.KillBackendsAsync(row);
+        var breaker = (await app.AcquireAsync(row.Name)).Breaker;
+
+        // From the second time on it is known that the server refuses: it is not asked, and that is no outage either.
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Null(await breaker.Probe(Ct));
+        }
+
+        breaker.Suspect();
+        await Eventually.TrueAsync(() => !breaker.IsWatching);
+        Assert.False(breaker.IsOpen);
+        Assert.Equal(1, await log.CountAsync(row.Username));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

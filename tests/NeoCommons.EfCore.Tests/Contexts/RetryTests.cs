@@ -1,3 +1,4 @@
+using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using NeoCommons.EfCore.Testing;
@@ -34,6 +35,103 @@ public sealed class RetryTests(TestServers servers)
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
+    public async Task What_was_saved_before_keeps_no_query_from_being_made_again(bool async)
+    {
+        await using var app = new RuntimeApp(servers.Postgres, NoTrial);
+        var (row, tenant) = await WithTenantAsync(app);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        await context.Items.ExecuteUpdateAsync(set => set.SetProperty(i => i.Owner, "saved"), Ct);
+        await app.KillBackendsAsync(row);
+
+        Assert.Equal("saved", async ? (await context.Items.SingleAsync(Ct)).Owner : context.Items.Single().Owner);
+    }
+
+    [Theory]
+    [InlineData(true, 4)]
+    [InlineData(false, 1)]
+    public async Task SQL_of_the_application_is_done_again_by_a_read_only_context_alone(bool readOnly, int expected)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var (_, tenant) = await WithTenantAsync(app);
+        await using var context = readOnly
+            ? await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct)
+            : await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        var failure = await Record.ExceptionAsync(() =>
+            context
+                .Database.CreateExecutionStrategy()
+                .ExecuteAsync(async () =>
+                {
+                    tries++;
+
+                    // Nobody knows what it has done, unless the session cannot write.
+                    await context.Database.ExecuteSqlAsync($"SELECT 1", Ct);
+                    throw new NpgsqlException("The connection broke.", new IOException());
+                })
+        );
+
+        Assert.NotNull(failure);
+        Assert.Equal(expected, tries);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_query_within_a_scope_of_the_application_is_not(bool async)
+    {
+        await using var app = new RuntimeApp(servers.Postgres, NoTrial);
+        var (row, tenant) = await WithTenantAsync(app);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
+        await context.Items.ToListAsync(Ct);
+        var tries = 0;
+
+        var failure = async
+            ? await Record.ExceptionAsync(() => context.Database.CreateExecutionStrategy().ExecuteAsync(BreakAsync))
+            : Record.Exception(() => context.Database.CreateExecutionStrategy().Execute(Break));
+
+        Assert.IsType<NpgsqlException>(failure, exactMatch: false);
+        Assert.Equal(1, tries);
+
+        Task BreakAsync() => Task.FromException(Broken());
+        void Break() => throw Broken();
+        NpgsqlException Broken()
+        {
+            tries++;
+            return new("The connection broke.", new IOException());
+        }
+    }
+
+    [Fact]
+    public async Task Nothing_is_tried_again_for_whoever_has_given_up()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var (_, tenant) = await WithTenantAsync(app);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        using var caller = new CancellationTokenSource();
+        var fault = new NpgsqlException("The connection broke.", new IOException());
+
+        // He is told of the fault, and not that he has cancelled.
+        var told = await Record.ExceptionAsync(() =>
+            context
+                .Database.CreateExecutionStrategy()
+                .ExecuteAsync(
+                    async _ =>
+                    {
+                        await caller.CancelAsync();
+                        throw fault;
+                    },
+                    caller.Token
+                )
+        );
+
+        Assert.Same(fault, told);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
     public async Task A_query_within_a_transaction_of_the_application_is_not(bool async)
     {
         await using var app = new RuntimeApp(servers.Postgres, NoTrial);
@@ -51,13 +149,16 @@ public sealed class RetryTests(TestServers servers)
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task What_the_server_has_rolled_back_is_saved_again(bool async)
+    [InlineData(true, "40001")]
+    [InlineData(false, "40001")]
+    [InlineData(true, "40P01")]
+    [InlineData(true, "53200")]
+    [InlineData(true, "55P03")]
+    public async Task What_the_server_has_rolled_back_is_saved_again(bool async, string state)
     {
         await using var app = new RuntimeApp(servers.Postgres);
         var (row, tenant) = await WithTenantAsync(app);
-        await FailAsync(app, row, tenant, "40001", times: 3);
+        await FailAsync(app, row, tenant, state, times: 3);
         await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
         context.Add(new Item { Id = 2, Owner = "acme" });
 
@@ -80,12 +181,15 @@ public sealed class RetryTests(TestServers servers)
         Assert.Equal(5L, await app.DirectAsync(row, $"SELECT nextval('{tenant.Schema.Quoted}.tries')"));
     }
 
-    [Fact]
-    public async Task A_fault_of_the_statement_is_not_tried_again()
+    [Theory]
+    [InlineData("23514")]
+    // "Statement completion unknown": of the class of what was rolled back, and it may not have been.
+    [InlineData("40003")]
+    public async Task A_fault_of_the_statement_is_not_tried_again(string state)
     {
         await using var app = new RuntimeApp(servers.Postgres);
         var (row, tenant) = await WithTenantAsync(app);
-        await FailAsync(app, row, tenant, "23514", times: 1_000);
+        await FailAsync(app, row, tenant, state, times: 1_000);
         await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
         context.Add(new Item { Id = 2, Owner = "acme" });
 
@@ -150,6 +254,30 @@ public sealed class RetryTests(TestServers servers)
 
         Assert.NotNull(failure);
         Assert.Equal(expected, tries);
+    }
+
+    [Fact]
+    public async Task What_is_read_after_a_write_does_not_hide_it_from_who_works_synchronously()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var (_, tenant) = await WithTenantAsync(app);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        var failure = Record.Exception(() =>
+            context
+                .Database.CreateExecutionStrategy()
+                .Execute(() =>
+                {
+                    tries++;
+                    context.Items.ExecuteUpdate(set => set.SetProperty(i => i.Owner, "acme"));
+                    _ = context.Items.Count();
+                    throw new NpgsqlException("The connection broke.", new IOException());
+                })
+        );
+
+        Assert.NotNull(failure);
+        Assert.Equal(1, tries);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using NeoCommons.EfCore.Tests.Connections;
@@ -213,6 +214,63 @@ public sealed class PoolMetricsTests(TestServers servers)
         var (dead, busy) = (app.Connections.GetPoolMetrics(away.Name), app.Connections.GetPoolMetrics(full.Name));
         Assert.Equal((0, 1, 0), (dead.Acquisitions, dead.FailedAcquisitions, dead.HealthScore));
         Assert.Equal((1, 0), (busy.Acquisitions, busy.FailedAcquisitions));
+    }
+
+    [Fact]
+    public async Task A_measurement_that_cannot_be_counted_reaches_no_driver()
+    {
+        var clock = new FailingClock();
+        await using var app = new RuntimeApp(servers.Postgres, time: clock);
+        var row = await app.AddDatabaseAsync();
+        await ExecuteAsync(app, row, "SELECT 1");
+        using var driver = new Meter("Npgsql");
+        var timeouts = driver.CreateCounter<int>("db.client.connection.npgsql.timeouts");
+        var durations = driver.CreateHistogram<double>("db.client.operation.duration");
+        var pool = new KeyValuePair<string, object?>(NeoCommonsTelemetry.ConnectionTag, row.Name);
+        var before = app.Connections.GetPoolMetrics(row.Name);
+
+        FailingClock.Fails = true;
+        try
+        {
+            timeouts.Add(1, pool);
+            durations.Record(1, pool);
+        }
+        finally
+        {
+            FailingClock.Fails = false;
+        }
+
+        // They were heard, and the next ones are counted.
+        Assert.True(clock.Failures >= 2);
+        durations.Record(1, pool);
+        Assert.Equal(before.Commands + 1, app.Connections.GetPoolMetrics(row.Name).Commands);
+    }
+
+    /// <summary>It fails for the thread that asks for it.</summary>
+    private sealed class FailingClock : TimeProvider
+    {
+        [ThreadStatic]
+        private static bool _fails;
+
+        private int _failures;
+
+        public static bool Fails
+        {
+            set => _fails = value;
+        }
+
+        public int Failures => Volatile.Read(ref _failures);
+
+        public override long GetTimestamp()
+        {
+            if (_fails)
+            {
+                Interlocked.Increment(ref _failures);
+                throw new InvalidOperationException("The clock is broken.");
+            }
+
+            return base.GetTimestamp();
+        }
     }
 
     private static async Task ExecuteAsync(RuntimeApp app, DatabaseConnection row, string sql)

@@ -140,6 +140,97 @@ public sealed class TelemetryTests(TestServers servers)
         Assert.Null(failed.GetTagItem(NeoCommonsTelemetry.TenantTag));
     }
 
+    [Fact]
+    public async Task A_listener_that_fails_costs_nobody_a_connection_and_hides_no_failure()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var gone = await app.AddDatabaseAsync(r => r with { Port = 1 });
+        using var request = new Activity("request").Start();
+        var heard = 0;
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == NeoCommonsTelemetry.ActivitySource,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStarted = span =>
+            {
+                if (span.TraceId == request.TraceId)
+                {
+                    heard++;
+                    throw new InvalidOperationException("The exporter is broken.");
+                }
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+
+        await using (var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct))
+        {
+            Assert.True(await RuntimeApp.PidAsync(connection) > 0);
+        }
+
+        Assert.Equal(1, heard);
+        Assert.Equal((1, 0), Counts(app.Connections.GetPoolMetrics(row.Name)));
+        var failure = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+            await app.Connections.OpenConnectionAsync(gone.Name, Ct)
+        );
+        Assert.Equal((2, ConnectionUnavailableReason.Unreachable), (heard, failure.Reason));
+
+        static (int Idle, int Active) Counts(PoolMetrics pool) => (pool.Idle, pool.Active);
+    }
+
+    [Theory]
+    [InlineData("db.client.connection.use_time")]
+    [InlineData("db.client.connection.wait_time")]
+    [InlineData("neocommons.connection.acquisitions")]
+    [InlineData("neocommons.bind.round_trips")]
+    [InlineData("neocommons.pool.replacements")]
+    public async Task A_listener_of_the_meter_that_fails_keeps_no_connection_and_no_pool(string instrument)
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:BindWithFirstCommand"] = "false" }
+        );
+        var row = await app.AddDatabaseAsync(r => r with { MaxPoolSize = 1 });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var heard = 0;
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (published, listener) =>
+            {
+                if (published.Meter.Name == NeoCommonsTelemetry.Meter && published.Name == instrument)
+                {
+                    listener.EnableMeasurementEvents(published);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<double>((_, _, tags, _) => Fail(tags));
+        listener.SetMeasurementEventCallback<long>((_, _, tags, _) => Fail(tags));
+        listener.Start();
+
+        for (var i = 0; i < 3; i++)
+        {
+            await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+            await using (await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct)) { }
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            Assert.Equal("acme", (await context.Items.SingleAsync(Ct)).Owner);
+        }
+
+        Assert.Equal(1, app.Connections.GetPoolMetrics(row.Name).Idle);
+        app.Registry.Set(row with { MaxPoolSize = 2 });
+        await using var after = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        await Eventually.EqualAsync(1, () => app.CountBackendsAsync(row));
+        Assert.True(heard > 0);
+
+        void Fail(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            if (tags.ToArray().Any(tag => Equals(tag.Value, row.Name)))
+            {
+                heard++;
+                throw new InvalidOperationException("The exporter is broken.");
+            }
+        }
+    }
+
     private sealed class Heard : IDisposable
     {
         private readonly MeterListener _listener = new();

@@ -6,6 +6,9 @@ namespace NeoCommons.EfCore.Tests.Quotas;
 /// <summary>The gate by itself: whom it lets in, in which order, and that no permit is lost.</summary>
 public sealed class FairGateTests
 {
+    // One who is never woken is a failure, and not a test that does not end.
+    private static readonly TimeSpan Hung = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
     private readonly FakeTimeProvider _time = new();
 
@@ -258,5 +261,9 @@ public sealed class FairGateTests
     private static TenantId NewTenant() => new(Guid.NewGuid());
 
     private ValueTask<GateOutcome> TakeAsync(FairGate gate, TenantId tenant, int mostWaiting = int.MaxValue) =>
-        gate.TakeAsync(tenant, mostWaiting, Patience, _time, default, async: true, Ct);
+        new(
+            gate.TakeAsync(tenant, mostWaiting, Patience, _time, default, async: true, Ct)
+                .AsTask()
+                .WaitAsync(Hung, TimeProvider.System, Ct)
+        );
 }

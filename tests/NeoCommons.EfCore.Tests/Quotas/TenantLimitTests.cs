@@ -95,6 +95,32 @@ public sealed class TenantLimitTests(TestServers servers)
     }
 
     [Fact]
+    public async Task Who_has_waited_for_his_tenant_waits_for_the_pool_for_the_rest_of_the_time()
+    {
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(servers.Postgres, time: time);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 2 });
+        var acme = await AddAsync(app, row, "acme", new TenantLimits { MaxConnections = 1 });
+        var held = await OpenAsync(app, acme);
+        await using var other = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        var waiting = OpenAsync(app, acme);
+        time.Advance(row.PoolTimeout * 0.75);
+        var faster = app.Connections.OpenConnectionAsync(row.Name, Ct).AsTask();
+
+        // His tenant's turn is his then, and the pool's is somebody else's.
+        await held.DisposeAsync();
+        await using var another = await faster;
+        await Eventually.EqualAsync(1, () => Held.LookAsync(app, row, source => source.Gate.Waiting));
+        time.Advance(row.PoolTimeout * 0.25);
+
+        var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>
+            waiting.WaitAsync(TimeSpan.FromSeconds(30), Ct)
+        );
+        Assert.Equal(ConnectionUnavailableReason.PoolExhausted, refused.Reason);
+        Assert.Equal((0, 0), await Held.OfTenantAsync(app, acme, row));
+    }
+
+    [Fact]
     public async Task As_many_as_may_wait_do_and_the_next_one_is_refused_at_once()
     {
         await using var app = new RuntimeApp(servers.Postgres);
@@ -222,6 +248,14 @@ public sealed class TenantLimitTests(TestServers servers)
         {
             await other.Items.ToListAsync(Ct);
         }
+
+        // A changed limit is the limit.
+        app.Tenants.Set(acme with { Limits = new TenantLimits { CommandsPerSecond = 1_000_000 } });
+        await using var more = await app.Contexts.CreateDbContextAsync(acme.Id, Ct);
+        for (var i = 0; i < 20; i++)
+        {
+            await more.Items.ToListAsync(Ct);
+        }
     }
 
     [Fact]
@@ -240,6 +274,9 @@ public sealed class TenantLimitTests(TestServers servers)
 
         Assert.Equal(1_001, quotas.Count);
         time.Advance(TenantQuotas.Idle);
+
+        // They were used just now, and what they did in this second counts.
+        Assert.Equal(1_001, quotas.Count);
         time.Advance(TenantQuotas.Idle);
         Assert.Equal(1, quotas.Count);
 

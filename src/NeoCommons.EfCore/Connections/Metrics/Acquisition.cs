@@ -23,7 +23,15 @@ internal readonly struct Acquisition(PooledDataSource source, TenantId? tenant, 
         }
         catch (Exception e)
         {
-            Failed(e);
+            try
+            {
+                Failed(e);
+            }
+            catch (Exception)
+            {
+                // One measurement less: the caller is told why he has no connection.
+            }
+
             throw;
         }
 

@@ -1,3 +1,5 @@
+using System.Diagnostics.Metrics;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>What is known of the pools of one name in this process. Recording takes no lock and allocates nothing.</summary>
@@ -57,11 +59,21 @@ internal sealed class PoolFigures(
         instruments.Failures.Add(1, _tag, new("error.type", reason));
     }
 
-    public void Returned(TimeSpan held) => instruments.UseTime.Record(held.TotalSeconds, _tag);
+    public void Returned(TimeSpan held)
+    {
+        try
+        {
+            instruments.UseTime.Record(held.TotalSeconds, _tag);
+        }
+        catch (Exception)
+        {
+            // A listener of the application failed. One measurement less: what was taken must be given back.
+        }
+    }
 
-    public void BoundApart() => instruments.BindRoundTrips.Add(1, _tag);
+    public void BoundApart() => Count(instruments.BindRoundTrips);
 
-    public void Replaced() => instruments.Replacements.Add(1, _tag);
+    public void Replaced() => Count(instruments.Replacements);
 
     public void Executed(double seconds) => _window.Current.Executed(seconds);
 
@@ -113,5 +125,17 @@ internal sealed class PoolFigures(
                     : Math.Round(slices.Sum(s => Interlocked.Read(ref s.LoginMicroseconds)) / 1_000.0 / logins, 3),
             Timeouts = slices.Sum(s => (long)Volatile.Read(ref s.Timeouts)),
         };
+    }
+
+    private void Count(Counter<long> counter)
+    {
+        try
+        {
+            counter.Add(1, _tag);
+        }
+        catch (Exception)
+        {
+            // A listener of the application failed: a bind or a change of pools must not end in the middle.
+        }
     }
 }

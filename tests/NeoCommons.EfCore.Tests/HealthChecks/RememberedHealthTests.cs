@@ -1,0 +1,113 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using NeoCommons.EfCore.Testing;
+using NeoCommons.EfCore.Tests.Connections;
+
+namespace NeoCommons.EfCore.Tests.HealthChecks;
+
+/// <summary>What the monitor has seen is told as long as it may still be so; here it looks once, and never again.</summary>
+public sealed class RememberedHealthTests(TestServers servers)
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_was_seen_long_ago_is_not_told_as_if_it_were_so_now()
+    {
+        var clock = new ClockAhead();
+        await using var app = App(clock);
+        var row = await app.AddDatabaseAsync();
+        await using var watched = await LookOnceAsync(app, row);
+
+        clock.Advance(TimeSpan.FromHours(2));
+        var late = await HealthAsync(app, row);
+        clock.Advance(TimeSpan.FromHours(2));
+        var tooLate = await HealthAsync(app, row);
+
+        Assert.Equal(ConnectionHealthStatus.Healthy, late.Status);
+        Assert.True(late.AgeSeconds >= 7_200);
+        Assert.Equal(
+            (ConnectionHealthStatus.Unknown, "not looked at yet", null),
+            (tooLate.Status, tooLate.Reason, tooLate.AgeSeconds)
+        );
+    }
+
+    [Fact]
+    public async Task What_was_seen_before_an_outage_is_not_told_after_it()
+    {
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await using var app = App(new ClockAhead());
+        var row = await app.AddDatabaseAsync(row => row with { Host = proxy.Host, Port = proxy.Port });
+        await using var watched = await LookOnceAsync(app, row);
+        var breaker = (await app.AcquireAsync(row.Name)).Breaker;
+        proxy.RefuseConnections();
+        proxy.Cut();
+        breaker.Suspect();
+        await Eventually.TrueAsync(() => breaker.IsOpen);
+
+        var meanwhile = await HealthAsync(app, row);
+        Assert.Equal((ConnectionHealthStatus.Unhealthy, "CircuitOpen"), (meanwhile.Status, meanwhile.Reason));
+
+        proxy.Restore();
+        await Eventually.TrueAsync(() => !breaker.IsOpen);
+        await Eventually.EqualAsync(
+            (ConnectionHealthStatus.Unknown, "not looked at yet"),
+            async () => await HealthAsync(app, row) is var after ? (after.Status, after.Reason) : default
+        );
+
+        // A connection that was opened since says that the server is there.
+        await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        var again = await HealthAsync(app, row);
+        Assert.Equal((ConnectionHealthStatus.Healthy, null), (again.Status, again.AgeSeconds));
+    }
+
+    private RuntimeApp App(TimeProvider clock) =>
+        new(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Health:Interval"] = "01:00:00" },
+            clock,
+            services => services.AddHealthChecks().AddNeoCommons()
+        );
+
+    private static async Task<IAsyncDisposable> LookOnceAsync(RuntimeApp app, DatabaseConnection row)
+    {
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        var watched = new Watched(app);
+        foreach (var service in app.Services.GetServices<IHostedService>())
+        {
+            await service.StartAsync(Ct);
+        }
+
+        await Eventually.TrueAsync(async () => (await HealthAsync(app, row)).AgeSeconds is not null);
+        Assert.Equal(ConnectionHealthStatus.Healthy, (await HealthAsync(app, row)).Status);
+        return watched;
+    }
+
+    private static async Task<ConnectionHealth> HealthAsync(RuntimeApp app, DatabaseConnection row)
+    {
+        var report = await app.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Ct);
+        return Assert.IsType<ConnectionHealth>(report.Entries["neocommons-connections"].Data[row.Name]);
+    }
+
+    private sealed class Watched(RuntimeApp app) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var service in app.Services.GetServices<IHostedService>())
+            {
+                await service.StopAsync(CancellationToken.None);
+            }
+        }
+    }
+
+    /// <summary>Time has passed, and no timer has gone off.</summary>
+    private sealed class ClockAhead : TimeProvider
+    {
+        private long _ahead;
+
+        public void Advance(TimeSpan time) =>
+            Interlocked.Add(ref _ahead, (long)(time.TotalSeconds * TimestampFrequency));
+
+        public override long GetTimestamp() => base.GetTimestamp() + Interlocked.Read(ref _ahead);
+    }
+}
