@@ -40,6 +40,10 @@ public sealed class TestApp : IAsyncDisposable
     public PostgresServer Server { get; }
     public string AdminConnectionString { get; }
     public IReadOnlyList<string> Connections { get; }
+
+    /// <summary>Whether another application has a use for its databases.</summary>
+    public bool KeepsDatabases { get; set; }
+
     public IServiceProvider Services => Host.Services;
     public ITenantDbContextFactory<ShopDbContext> Shop => Get<ITenantDbContextFactory<ShopDbContext>>();
     public ITenantProvisioner Provisioner => Get<ITenantProvisioner>();
@@ -239,6 +243,9 @@ public sealed class TestApp : IAsyncDisposable
         }
 
         await _operator.DisposeAsync();
-        await UsedDatabases.DropAsync(Server, _databases);
+        if (!KeepsDatabases)
+        {
+            await UsedDatabases.DropAsync(Server, _databases);
+        }
     }
 }

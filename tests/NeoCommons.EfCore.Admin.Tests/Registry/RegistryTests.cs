@@ -162,6 +162,7 @@ public sealed class RegistryTests(TestServers servers)
         string key;
         await using (var first = await TestApp.StartAsync(server, databases: 1))
         {
+            first.KeepsDatabases = true;
             await first.CreateTenantAsync("acme");
             admin = new Npgsql.NpgsqlConnectionStringBuilder(first.AdminConnectionString).Database!;
             key = first.Get<IOptions<AdminDatabaseOptions>>().Value.EncryptionKey!;
