@@ -125,6 +125,7 @@ internal sealed class MigrationClaims(AdminDatabase database)
     {
         var batch = database.Source.CreateBatch();
         await using var _ = batch.ConfigureAwait(false);
+        AddLock(batch, tenant);
         batch.Add(
             $"""
             UPDATE admin.tenants t SET schema_version = CASE WHEN $2 THEN {Newer} ELSE schema_version END,
@@ -226,6 +227,7 @@ internal sealed class MigrationClaims(AdminDatabase database)
         );
 
         // Whoever was taken for dead does not speak for the one who has taken over.
+        AddLock(batch, result.TenantId);
         batch.Add(
             $"""
             UPDATE admin.tenants t SET schema_version = CASE WHEN $2 THEN schema_version ELSE {Newer} END,
@@ -248,6 +250,13 @@ internal sealed class MigrationClaims(AdminDatabase database)
             );
         }
     }
+
+    // Of two that end at the same moment the second one sees that the first has ended: its next statement begins when it has the row.
+    // A DO block, since it takes no parameters but returns no rows either.
+    private static void AddLock(NpgsqlBatch batch, TenantId tenant) =>
+        batch.Add(
+            $"DO $neo$ BEGIN PERFORM FROM admin.tenants WHERE id = '{tenant.Value:D}' FOR NO KEY UPDATE; END $neo$"
+        );
 
     private static TenantRow Map(NpgsqlDataReader row) =>
         new()

@@ -136,7 +136,7 @@ public sealed class PostgresServer : IAsyncDisposable
     )
     {
         name ??= "test_" + RandomNumberGenerator.GetHexString(12, lowercase: true);
-        await Maintenance.ExecuteAsync(ConnectionString, CreateDatabase(name, template), ct).ConfigureAwait(false);
+        await Maintenance.ExecuteAsync(ConnectionString, Maintenance.CreateDatabase(name, template, this), ct).ConfigureAwait(false);
         _created[name] = true;
         return name;
     }
@@ -286,12 +286,6 @@ public sealed class PostgresServer : IAsyncDisposable
                 + $"{nameof(PostgresServerOptions)}.{nameof(PostgresServerOptions.Source)} = {nameof(ServerSource)}."
                 + $"{nameof(ServerSource.Binaries)}."
         );
-
-    // Without fsync, files are copied in a third of the time of the default.
-    private string CreateDatabase(string name, string? template) =>
-        $"CREATE DATABASE {Maintenance.Quote(name)}"
-        + (template is null ? "" : $" TEMPLATE {Maintenance.Quote(template)}")
-        + (MajorVersion >= 15 && Source != ServerSource.External ? " STRATEGY FILE_COPY" : "");
 
     private async Task<PostgresServer> ReadVersionAsync(CancellationToken ct)
     {

@@ -21,6 +21,9 @@ public sealed class MonitorTests(TestServers servers)
         await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
         await using var watched = await WatchAsync(proxy);
         await watched.LookAsync();
+
+        // A session beside the pool may still be closing.
+        await Eventually.TrueAsync(() => proxy.Counters.OpenConnections == 1);
         var before = proxy.ResetCounters();
 
         for (var i = 0; i < 50; i++)
