@@ -28,11 +28,19 @@ internal static class Maintenance
         }
     }
 
-    /// <summary>The quickest statement: without fsync, files are copied in a third of the time of the default.</summary>
-    public static string CreateDatabase(string name, string? template, PostgresServer server) =>
-        $"CREATE DATABASE {Quote(name)}"
-        + (template is null ? "" : $" TEMPLATE {Quote(template)}")
-        + (server is { MajorVersion: >= 15, Source: not ServerSource.External } ? " STRATEGY FILE_COPY" : "");
+    /// <summary>Creates a database, the quickest way: without fsync, files are copied in a third of the time of the default.</summary>
+    public static Task CreateAsync(PostgresServer server, string name, string? template, CancellationToken ct) =>
+        ExecuteAsync(
+            server.ConnectionString,
+            $"CREATE DATABASE {Quote(name)}"
+                + (template is null ? "" : $" TEMPLATE {Quote(template)}")
+                + (server is { MajorVersion: >= 15, Source: not ServerSource.External } ? " STRATEGY FILE_COPY" : ""),
+            ct
+        );
+
+    /// <summary>Drops a database and ends the connections to it.</summary>
+    public static Task DropAsync(PostgresServer server, string name, CancellationToken ct) =>
+        ExecuteAsync(server.ConnectionString, $"DROP DATABASE IF EXISTS {Quote(name)} WITH (FORCE)", ct);
 
     public static string Quote(string name) => $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 

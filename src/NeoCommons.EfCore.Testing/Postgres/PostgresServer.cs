@@ -126,8 +126,7 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <param name="name">Its name, taken literally; null for a random one.</param>
     /// <param name="template">The database to copy, to which nobody may be connected; null for an empty one.</param>
     /// <param name="ct">Cancels the command.</param>
-    /// <returns>The name, for <see cref="GetConnectionString"/>.</returns>
-    /// <remarks>On an external server, <see cref="DisposeAsync"/> drops what was created here.</remarks>
+    /// <returns>The name, for <see cref="GetConnectionString"/>. On an external server <see cref="DisposeAsync"/> drops it.</returns>
     /// <exception cref="PostgresException">The name is taken (42P04), or the user may not create databases (42501).</exception>
     public async Task<string> CreateDatabaseAsync(
         string? name = null,
@@ -136,7 +135,7 @@ public sealed class PostgresServer : IAsyncDisposable
     )
     {
         name ??= "test_" + RandomNumberGenerator.GetHexString(12, lowercase: true);
-        await Maintenance.ExecuteAsync(ConnectionString, Maintenance.CreateDatabase(name, template, this), ct).ConfigureAwait(false);
+        await Maintenance.CreateAsync(this, name, template, ct).ConfigureAwait(false);
         _created[name] = true;
         return name;
     }
@@ -146,9 +145,7 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <param name="ct">Cancels the command.</param>
     public async Task DropDatabaseAsync(string name, CancellationToken ct = default)
     {
-        await Maintenance
-            .ExecuteAsync(ConnectionString, $"DROP DATABASE IF EXISTS {Maintenance.Quote(name)} WITH (FORCE)", ct)
-            .ConfigureAwait(false);
+        await Maintenance.DropAsync(this, name, ct).ConfigureAwait(false);
         _created.TryRemove(name, out _);
     }
 
