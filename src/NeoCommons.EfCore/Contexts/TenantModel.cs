@@ -17,6 +17,7 @@ namespace NeoCommons.EfCore;
 internal static class TenantModel
 {
     private static readonly ConditionalWeakTable<IModel, Pass> Passed = [];
+    private static readonly Lock Looking = new();
 
     /// <exception cref="InvalidOperationException">The model does not suit the options of the context.</exception>
     /// <exception cref="TenantIsolationException">The model was built for another tenant.</exception>
@@ -26,9 +27,14 @@ internal static class TenantModel
         var settings = context.GetService<IDbContextOptions>().FindExtension<TenantOptionsExtension>()!.Settings;
         if (!Passed.TryGetValue(model, out var pass) || !pass.Settings.Equals(settings))
         {
-            pass = new Pass(settings, settings.HasModelPerSchema ? FindOwner(context, model) : null);
-            ThrowIfUnfit(context, model, settings, pass.Owner);
-            Passed.AddOrUpdate(model, pass);
+            // One at a time: EF makes the relational model when it is first asked for, and of several that ask at the same moment
+            // one may get none ("must be finalized").
+            lock (Looking)
+            {
+                pass = new Pass(settings, settings.HasModelPerSchema ? FindOwner(context, model) : null);
+                ThrowIfUnfit(context, model, settings, pass.Owner);
+                Passed.AddOrUpdate(model, pass);
+            }
         }
 
         // A constructor may have passed on other options than those that it got.
