@@ -19,7 +19,7 @@ public sealed class ServerSharingTests(TestServers servers)
         await using var first = await StartAsync();
         await using var held = new Connections();
         await held.OpenAsync(first.Services, Total);
-        Assert.Equal(Total, await CountAsync(first));
+        await Eventually.EqualAsync(Total, () => CountAsync(first));
 
         // All is taken: the second has nothing until the first has heard of it, and what the first holds it may finish.
         using var second = await JoinAsync(first);
@@ -29,7 +29,7 @@ public sealed class ServerSharingTests(TestServers servers)
         Assert.InRange(await CountAsync(first), Total, Total + ServerBudget.BeforeTheFirstPart);
         await held.CloseAsync(Total / 2);
         await opening;
-        Assert.Equal(Total, await CountAsync(first));
+        await Eventually.EqualAsync(Total, () => CountAsync(first));
         Assert.Equal(Total / 2, PartOf(second.Services));
 
         // It dies without a word: its part is free when its lease ends.
@@ -38,7 +38,7 @@ public sealed class ServerSharingTests(TestServers servers)
         Assert.Equal(2L, await LeasesAsync(first));
         await Eventually.EqualAsync(Total, () => Task.FromResult(PartOf(first.Services)));
         await held.OpenAsync(first.Services, Total / 2);
-        Assert.Equal(Total, await CountAsync(first));
+        await Eventually.EqualAsync(Total, () => CountAsync(first));
     }
 
     [Fact]
@@ -65,7 +65,8 @@ public sealed class ServerSharingTests(TestServers servers)
         await stop.CancelAsync();
         await Task.WhenAll(working);
 
-        Assert.InRange(most, 3, Total);
+        // A server process that was told goodbye is seen until it has ended; eighteen callers want one each.
+        Assert.InRange(most, 3, Total + 2);
         TestContext.Current.TestOutputHelper?.WriteLine($"{most} at most; {string.Join(", ", done)} done");
 
         async Task WorkAsync(IServiceProvider process, int number)
@@ -92,7 +93,7 @@ public sealed class ServerSharingTests(TestServers servers)
         await first.AdminAsync("ALTER TABLE admin.server_leases RENAME TO away");
         await Task.Delay(TimeSpan.FromSeconds(2), Ct);
         await held.OpenAsync(first.Services, Total - 1);
-        Assert.Equal(Total, await CountAsync(first));
+        await Eventually.EqualAsync(Total, () => CountAsync(first));
         await first.AdminAsync("ALTER TABLE admin.away RENAME TO server_leases");
     }
 
