@@ -38,13 +38,28 @@ internal sealed class TenantDbContextFactory<TContext>(
     /// <param name="provider">Serves the context's constructor.</param>
     /// <param name="ct">Cancels.</param>
     /// <param name="readOnly">Whether the context is to refuse writes.</param>
-    /// <param name="canWait">Whether the caller can wait for the tenant's migration.</param>
     public async ValueTask<TContext> CreateAsync(
         Tenant tenant,
         IServiceProvider provider,
         CancellationToken ct,
-        bool readOnly = false,
-        bool canWait = true
+        bool readOnly = false
+    )
+    {
+        var (passed, source) = await PrepareAsync(tenant, readOnly, canWait: true, ct).ConfigureAwait(false);
+        return Make(passed, source, provider, readOnly);
+    }
+
+    /// <summary>Does what has to be waited for before a context is made, which takes no services of the caller's scope.</summary>
+    /// <param name="tenant">The tenant, which is active.</param>
+    /// <param name="readOnly">Whether the context is to refuse writes.</param>
+    /// <param name="canWait">Whether the caller can wait for the tenant's migration.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <returns>The tenant as it is now, and its pool, with a lease that <see cref="Make"/> takes over.</returns>
+    public async ValueTask<(Tenant Tenant, PooledDataSource Source)> PrepareAsync(
+        Tenant tenant,
+        bool readOnly,
+        bool canWait,
+        CancellationToken ct
     )
     {
         if (!_settings.IsFor(tenant.TenantType))
@@ -59,9 +74,15 @@ internal sealed class TenantDbContextFactory<TContext>(
         }
 
         tenant = await gate.PassAsync(tenant, canWait, ct).ConfigureAwait(false);
-        var source = await sources
-            .AcquireForWorkAsync(tenant.ConnectionName, writes: !readOnly, ct)
-            .ConfigureAwait(false);
+        return (
+            tenant,
+            await sources.AcquireForWorkAsync(tenant.ConnectionName, writes: !readOnly, ct).ConfigureAwait(false)
+        );
+    }
+
+    /// <summary>Makes the context, without waiting for anything.</summary>
+    public TContext Make(Tenant tenant, PooledDataSource source, IServiceProvider provider, bool readOnly)
+    {
         TContext? context = null;
         try
         {

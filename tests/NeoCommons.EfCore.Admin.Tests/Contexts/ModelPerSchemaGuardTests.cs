@@ -66,6 +66,21 @@ public sealed class ModelPerSchemaGuardTests(TestServers servers)
         Assert.Equal("things_globex", await TableInScopeAsync<AsksScopeContext>(app, "globex"));
     }
 
+    // The scope holds its lock while it makes a context, and the constructor asks the scope for more.
+    [Fact]
+    public async Task A_constructor_gets_services_of_its_scope_also_where_the_tenant_must_be_asked_for()
+    {
+        await using var app = await StartAsync<AsksScopeContext>(o => o.ModelPerSchema());
+        var tenant = (await app.Get<ITenantStore>().FindBySlugAsync("acme", Ct))!;
+        await using var scope = await app.Services.CreateTenantScopeAsync(tenant.Id, Ct);
+        app.Get<TenantCache>().DropAll();
+
+        var table = await Task.Run(() => Table(scope.ServiceProvider.GetRequiredService<AsksScopeContext>()), Ct)
+            .WaitAsync(TimeSpan.FromMinutes(1), Ct);
+
+        Assert.Equal("things_acme", table);
+    }
+
     [Fact]
     public async Task A_constructor_that_uses_the_model_gets_the_tenants()
     {
