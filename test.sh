@@ -8,6 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 solution=NeoCommons.EfCore.sln
 configuration=Release
 results=$PWD/artifacts/test-results
+# A test that stands still must not take the whole run with it.
+longest=${NEO_TEST_TIMEOUT:-45m}
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 # Build nodes that stay would keep the output of this script open.
 export MSBUILDDISABLENODEREUSE=1
@@ -42,6 +44,8 @@ run() {
   set +m
   local code=0
   wait "$job" || code=$?
+  # What it has left behind, if it was killed.
+  ((code != 137)) || kill -KILL -- "-$job" 2> /dev/null || true
   job=
   return "$code"
 }
@@ -76,15 +80,20 @@ run dotnet tool restore || fail "dotnet tool restore failed"
 run dotnet csharpier check . || fail "Not formatted: run 'dotnet csharpier format .'"
 run dotnet build "$solution" -c "$configuration" || fail "The build failed"
 
-rm -rf "$results"
-mkdir -p "$results"
+export NEO_RUNNING_TESTS=$PWD/artifacts/running-tests
+rm -rf "$results" "$NEO_RUNNING_TESTS"
+mkdir -p "$results" "$NEO_RUNNING_TESTS"
 arguments=("$@")
 # With a filter, a project without a matching test is no failure.
 (($# == 0)) || arguments+=(--ignore-exit-code 8)
 code=0
-run dotnet test --solution "$solution" -c "$configuration" --no-build --no-progress \
+run timeout --signal=INT --kill-after=60 "$longest" dotnet test --solution "$solution" -c "$configuration" --no-build --no-progress \
   --results-directory "$results" --report-trx ${arguments[@]+"${arguments[@]}"} || code=$?
 
+if ((code == 124 || code == 137)); then
+  echo "The tests were ended after $longest (NEO_TEST_TIMEOUT). These were running:"
+  find "$NEO_RUNNING_TESTS" -type f -exec cat {} +
+fi
 files=$(find "$results" -name '*.trx' | wc -l)
 projects=$(find tests -name '*.Tests.csproj' | wc -l)
 read -r passed failed skipped < <(count) || true

@@ -13,7 +13,12 @@ internal sealed class OperatorSessions : IAsyncDisposable
         var source = _databases.GetOrAdd(connectionString, NpgsqlDataSource.Create);
         await using var connection = await OpenAsync(source, ct);
         await using var command = new NpgsqlCommand(sql, connection);
-        return await command.ExecuteScalarAsync(ct);
+        var result = await command.ExecuteScalarAsync(ct);
+
+        // As if the session had ended: a lock must not stay.
+        await using var reset = new NpgsqlCommand("DISCARD ALL", connection);
+        await reset.ExecuteNonQueryAsync(ct);
+        return result;
     }
 
     public async ValueTask DisposeAsync()

@@ -35,9 +35,12 @@ internal static partial class AdminLogMessages
     [LoggerMessage(
         5022,
         LogLevel.Warning,
-        "The admin database could not be asked how processes share their servers' connections; this one keeps what it has"
+        "The admin database could not be asked how processes share their servers' connections, and is asked every second. Until then this process keeps what it has: {Parts}. It needs the table admin.server_leases (migrate the admin database) and the right to write it"
     )]
-    public static partial void ServersNotShared(ILogger logger, Exception exception);
+    public static partial void ServersNotShared(ILogger logger, Exception exception, string parts);
+
+    [LoggerMessage(5024, LogLevel.Information, "Processes agree again on how they share their servers' connections")]
+    public static partial void ServersSharedAgain(ILogger logger);
 
     [LoggerMessage(
         5014,

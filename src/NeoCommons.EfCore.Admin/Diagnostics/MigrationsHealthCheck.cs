@@ -18,18 +18,26 @@ internal sealed class MigrationsHealthCheck(SchemaVersions versions, TimeProvide
             return Task.FromResult(HealthCheckResult.Healthy("Tenants that lack migrations were not counted yet."));
         }
 
+        var age = time.GetElapsedTime(counted.At);
+        var old =
+            age < 2 * SchemaVersions.Interval
+                ? ""
+                : $" Counted {age.TotalMinutes:0} minutes ago: the admin database could not be asked since.";
         var data = new Dictionary<string, object>
         {
             ["activeTenants"] = counted.Active,
             ["behind"] = counted.Behind,
             ["migrating"] = counted.Migrating,
-            ["ageSeconds"] = Math.Round(time.GetElapsedTime(counted.At).TotalSeconds, 1),
+            ["ageSeconds"] = Math.Round(age.TotalSeconds, 1),
         };
         return Task.FromResult(
             counted.Behind == 0
-                ? HealthCheckResult.Healthy("All tenants have this application's migrations.", data)
+                ? HealthCheckResult.Healthy(
+                    "No tenant's row notes an older version than this application's newest migration." + old,
+                    data
+                )
                 : HealthCheckResult.Degraded(
-                    $"{counted.Behind} of {counted.Active} tenants lack migrations of this application: 'tenants migrate --all'.",
+                    $"{counted.Behind} of {counted.Active} tenants lack migrations of this application: 'tenants migrate --all'.{old}",
                     data: data
                 )
         );

@@ -20,20 +20,26 @@ internal sealed class SchemaVersions(
         FROM admin.tenants WHERE status = 'active' GROUP BY 1, 2
         """;
 
+    private readonly Lock _reading = new();
     private Counted? _last;
-    private int _isCounting;
+    private long? _begun;
 
     /// <summary>What was counted last, or null; counts again where that is old.</summary>
     public Counted? Read()
     {
-        var last = Volatile.Read(ref _last);
-        if ((last is null || time.GetElapsedTime(last.At) >= Interval) && Interlocked.Exchange(ref _isCounting, 1) == 0)
+        lock (_reading)
         {
-            // On nobody's behalf: the caller has his answer.
-            Task.Run(CountAsync).LetGo();
+            // A count that fails is not begun again at each probe; none takes longer than that.
+            if (_begun is null || time.GetElapsedTime(_begun.Value) >= Interval)
+            {
+                _begun = time.GetTimestamp();
+
+                // On nobody's behalf: the caller has his answer.
+                Task.Run(CountAsync).LetGo();
+            }
         }
 
-        return last;
+        return Volatile.Read(ref _last);
     }
 
     private async Task CountAsync()
@@ -46,10 +52,6 @@ internal sealed class SchemaVersions(
         catch (Exception e)
         {
             AdminLogMessages.TenantsNotCounted(log, e);
-        }
-        finally
-        {
-            Interlocked.Exchange(ref _isCounting, 0);
         }
     }
 

@@ -5,10 +5,15 @@ namespace NeoCommons.EfCore.Admin;
 /// <summary>The leases of all processes, in the admin database. Its clock is the one that counts.</summary>
 internal sealed class ServerLeaseTable(AdminDatabase database)
 {
-    // Readers are let in; who else would agree waits.
-    private const string Begin =
-        "LOCK TABLE admin.server_leases IN SHARE ROW EXCLUSIVE MODE; "
-        + "DELETE FROM admin.server_leases WHERE expires_at <= clock_timestamp()";
+    // Readers are let in; who else would agree waits, and who waits for long tries again.
+    private const string Lock = "LOCK TABLE admin.server_leases IN SHARE ROW EXCLUSIVE MODE";
+    private const string LockTimeout = "SET LOCAL lock_timeout = '5s'";
+
+    // Where nobody has agreed for half a lease, nobody could: each has what it had, and a lease's time to say so.
+    private const string Extend =
+        "UPDATE admin.server_leases SET expires_at = clock_timestamp() + $1 "
+        + "WHERE (SELECT max(expires_at) FROM admin.server_leases) < clock_timestamp() + $1 / 2";
+    private const string Expire = "DELETE FROM admin.server_leases WHERE expires_at <= clock_timestamp()";
 
     private readonly Guid _process = Guid.NewGuid();
 
@@ -16,38 +21,39 @@ internal sealed class ServerLeaseTable(AdminDatabase database)
     /// <param name="servers">The servers that this process uses: what it may have open at most, and wants.</param>
     /// <param name="lasting">How long the lease is.</param>
     /// <param name="ct">Cancels: nothing is agreed on.</param>
-    /// <returns>What it may have, in the order of the servers.</returns>
-    public async Task<int[]> AgreeAsync(IReadOnlyList<ServerBudget> servers, TimeSpan lasting, CancellationToken ct)
+    /// <returns>
+    /// Whether each has what it shall have: where not, others have more than their part, or this process has.
+    /// </returns>
+    public async Task<bool> AgreeAsync(IReadOnlyList<ServerBudget> servers, TimeSpan lasting, CancellationToken ct)
     {
         using var apart = AmbientTransaction.Suppress();
         var connection = await database.OpenAsync(ct).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
-        await connection.ExecuteAsync(Begin, ct).ConfigureAwait(false);
+        await BeginAsync(connection, lasting, ct).ConfigureAwait(false);
         var names = servers.Select(s => s.Server).ToArray();
         var others = await OthersAsync(connection, names, ct).ConfigureAwait(false);
-        var wanted = servers.Select(s => s.Wanted).ToArray();
-        var parts = servers
-            .Select(
-                (server, i) =>
-                {
-                    var theirs = others[server.Server].ToList();
-                    return FairPart.Of(
-                        server.Total ?? 0,
-                        wanted[i],
-                        [.. theirs.Select(lease => lease.Wanted)],
-                        theirs.Sum(lease => lease.Connections)
-                    );
-                }
-            )
-            .ToArray();
+        var wanted = servers.Select(s => s.TakeWanted()).ToArray();
+        var parts = servers.Select((server, i) => PartOf(server, wanted[i], others[server.Server])).ToArray();
 
-        // What is open above the part is the others' only when it is closed.
-        var had = servers.Select((server, i) => Math.Max(parts[i], server.Open)).ToArray();
+        // Less is obeyed before it is noted, whatever comes of the note, and more when it is certain. What is open above
+        // the part is the others' only when it is closed.
+        var had = new int[parts.Length];
+        for (var i = 0; i < had.Length; i++)
+        {
+            servers[i].TakeLess(parts[i].Now);
+            had[i] = Math.Max(parts[i].Now, servers[i].Open);
+        }
+
         await NoteAsync(connection, names, had, wanted, lasting, ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return parts;
+        for (var i = 0; i < had.Length; i++)
+        {
+            servers[i].Take(parts[i].Now);
+        }
+
+        return parts.Select((part, i) => part.Now == part.Later && had[i] == part.Now).All(isSettled => isSettled);
     }
 
     /// <summary>Gives everything back.</summary>
@@ -61,6 +67,33 @@ internal sealed class ServerLeaseTable(AdminDatabase database)
         };
         await using var __ = command.ConfigureAwait(false);
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    private static FairPart PartOf(ServerBudget server, int wanted, IEnumerable<ServerLease> others)
+    {
+        var leases = others.ToList();
+        return FairPart.Of(
+            server.Total ?? 0,
+            wanted,
+            [.. leases.Select(lease => lease.Wanted)],
+            leases.Sum(lease => lease.Connections)
+        );
+    }
+
+    private static async Task BeginAsync(NpgsqlConnection connection, TimeSpan lasting, CancellationToken ct)
+    {
+        var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new(LockTimeout),
+                new(Lock),
+                new(Extend) { Parameters = { new() { Value = lasting } } },
+                new(Expire),
+            },
+        };
+        await using var _ = batch.ConfigureAwait(false);
+        await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
     private async Task<ILookup<string, ServerLease>> OthersAsync(

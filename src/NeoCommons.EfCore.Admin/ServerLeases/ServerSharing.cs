@@ -19,28 +19,63 @@ internal sealed class ServerSharing(
 {
     private static readonly TimeSpan LongestFarewell = TimeSpan.FromSeconds(5);
 
+    // While something is to come: others have more than their part, or the admin database was away.
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
+
     private readonly WakeUp _wanted = new();
     private bool _hasAgreed;
+    private bool _isAway;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
         if (options.Value.ServerLease is not null)
         {
-            budgets.BeginSharing(_wanted.Call);
+            budgets.BeginSharing(_wanted.Call, EndAsync);
         }
 
         return base.StartAsync(cancellationToken);
     }
 
-    public override async Task StopAsync(CancellationToken cancellationToken)
+    // What work is left has its connections, and they are shared until the pools are closed.
+    public override Task StopAsync(CancellationToken cancellationToken) =>
+        options.Value.ServerLease is null ? base.StopAsync(cancellationToken) : Task.CompletedTask;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await base.StopAsync(cancellationToken).ConfigureAwait(false);
+        if (options.Value.ServerLease is not { } lasting)
+        {
+            return;
+        }
+
+        var regular = lasting / 3;
+        var soon = Soon < regular ? Soon : regular;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                var isSettled = await AgreeAsync(lasting, stoppingToken).ConfigureAwait(false);
+                await _wanted.WaitAsync(isSettled ? regular : soon, time, stoppingToken).ConfigureAwait(false);
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                NoteFailure(e);
+                await Task.Delay(soon, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task EndAsync()
+    {
+        await base.StopAsync(CancellationToken.None).ConfigureAwait(false);
         if (!_hasAgreed)
         {
             return;
         }
 
-        // What work is left has its connections: the others begin with what comes back.
         using var farewell = new CancellationTokenSource(LongestFarewell, time);
         try
         {
@@ -52,48 +87,49 @@ internal sealed class ServerSharing(
         }
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <returns>Whether each has what it shall have.</returns>
+    private async Task<bool> AgreeAsync(TimeSpan lasting, CancellationToken ct)
     {
-        if (options.Value.ServerLease is not { } lasting)
+        var shared = budgets.All.Where(server => server.Total is not null).ToLookup(server => server.IsUsed);
+        foreach (var server in shared[false])
         {
-            return;
+            // Its lease ends by itself, and it begins anew when somebody comes.
+            server.TakeLess(ServerBudget.LeastPart);
         }
 
-        while (!stoppingToken.IsCancellationRequested)
+        var used = shared[true].ToList();
+        if (used.Count == 0)
         {
-            try
-            {
-                await AgreeAsync(lasting, stoppingToken).ConfigureAwait(false);
-                await _wanted.WaitAsync(lasting / 3, time, stoppingToken).ConfigureAwait(false);
-            }
-            catch (Exception) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e)
-            {
-                AdminLogMessages.ServersNotShared(log, e);
-                await Task.Delay(lasting / 3, time, stoppingToken)
-                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
+            return true;
         }
+
+        var isSettled = await leases.AgreeAsync(used, lasting, ct).ConfigureAwait(false);
+        _hasAgreed = true;
+        if (_isAway)
+        {
+            _isAway = false;
+            AdminLogMessages.ServersSharedAgain(log);
+        }
+
+        return isSettled;
     }
 
-    private async Task AgreeAsync(TimeSpan lasting, CancellationToken ct)
+    private void NoteFailure(Exception e)
     {
-        var servers = budgets.All.Where(server => server.Total is not null).ToList();
-        if (servers.Count == 0)
+        if (_isAway)
         {
             return;
         }
 
-        // What came back above the part is closed, and so the others'.
-        servers.ForEach(server => server.Trim());
-        var parts = await leases.AgreeAsync(servers, lasting, ct).ConfigureAwait(false);
-        _hasAgreed = true;
-        for (var i = 0; i < parts.Length; i++)
-        {
-            servers[i].Take(parts[i]);
-        }
+        // Once for each outage: it is tried every second.
+        _isAway = true;
+        AdminLogMessages.ServersNotShared(
+            log,
+            e,
+            string.Join(
+                ", ",
+                budgets.All.Where(s => s.IsShared).Select(s => $"{s.Gate.Permits} of {s.Total} at {s.Server}")
+            )
+        );
     }
 }

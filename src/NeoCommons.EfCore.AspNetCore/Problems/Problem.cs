@@ -95,8 +95,7 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
     private static bool IsLostDatabase(Exception exception) =>
         exception switch
         {
-            PostgresException { SqlState: "57P01" or "57P02" or "57P03" } => true,
-            NpgsqlException e => e.IsTransient,
+            NpgsqlException e => e.IsTransient || EndedSession.Is(e),
             InvalidOperationException or DbUpdateException or RetryLimitExceededException => exception.InnerException
                 is { } inner
                 && IsLostDatabase(inner),

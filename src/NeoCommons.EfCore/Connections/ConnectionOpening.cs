@@ -271,9 +271,10 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     private static bool IsRefusedHost(Exception e) =>
         e is ConnectionUnavailableException { Reason: ConnectionUnavailableReason.NoHost };
 
-    // 57P01-03: the server ended the session; without a SQLSTATE: the network did.
+    // The server has ended the session, or cannot serve it now; without a SQLSTATE: the network has.
     private static bool IsDead(Exception e) =>
-        e
-            is PostgresException { SqlState: "57P01" or "57P02" or "57P03" }
+        EndedSession.Is(e)
+        || e
+            is PostgresException { SqlState: PostgresErrorCodes.CannotConnectNow }
                 or (NpgsqlException and not PostgresException);
 }

@@ -63,7 +63,12 @@ internal static class DriverOpening
             {
                 await OpenAsync(connection, async, token).ConfigureAwait(false);
                 passwords.Accepted(connection);
-                breaker?.Succeeded();
+                if (source.Row.Pooler == PoolerMode.None)
+                {
+                    // A pooler lets its clients in while the server is away.
+                    breaker?.Succeeded();
+                }
+
                 if (!source.Life.IsClosed)
                 {
                     return;
@@ -100,13 +105,13 @@ internal static class DriverOpening
                 passwords.Ended(async, token);
 
                 var explained = Explain(HostFailure.CauseOf(e), source, token);
-                if (explained is not null && OpenFailure.IsOutage(explained, source.Row))
-                {
-                    breaker?.Failed(explained);
-                }
-                else if (explained is not null && OpenFailure.IsEndedSession(explained))
+                if (explained is not null && OpenFailure.IsOfOneSession(explained, source.Row))
                 {
                     breaker?.Suspect();
+                }
+                else if (explained is not null && OpenFailure.IsOutage(explained, source.Row))
+                {
+                    breaker?.Failed(explained);
                 }
                 else
                 {

@@ -117,27 +117,25 @@ internal static class OpenFailure
 
     /// <summary>Whether the server is not to be had at the moment; a refusal of this login or database is none of it.</summary>
     public static bool IsOutage(ConnectionUnavailableException failure, DatabaseConnection row) =>
-        failure switch
+        failure.Reason == ConnectionUnavailableReason.Unreachable
+        || failure.InnerException
+            // No slot or memory left, an error of the system, starting or shutting down.
+            is PostgresException { SqlState: ['5', '3', ..] or ['5', '8', ..] or "57P03" }
+        || IsOfOneSession(failure, row);
+
+    /// <summary>
+    /// Whether it may be the end of this one session, by somebody who was there to end it: of such failures alone nobody knows
+    /// whether the server goes down, so the next login has to tell.
+    /// </summary>
+    public static bool IsOfOneSession(ConnectionUnavailableException failure, DatabaseConnection row) =>
+        failure.InnerException switch
         {
-            { Reason: ConnectionUnavailableReason.Unreachable } => true,
-            {
-                Reason: ConnectionUnavailableReason.Refused,
-                InnerException: PostgresException { SqlState: var state }
-            } => state switch
-            {
-                // A pooler's word for a server that is away.
-                ['0', '8', ..] => row.Pooler != PoolerMode.None,
-                // No slot or memory left, an error of the system, starting or shutting down. Not a session that was ended (57P01,
-                // 57P02, 57P05): somebody was there to end it, and the next login tells whether the server goes down.
-                ['5', '3', ..] or ['5', '8', ..] or "57P03" => true,
-                _ => false,
-            },
+            PostgresException { SqlState: ['0', '8', ..] } => row.Pooler != PoolerMode.None,
+            PostgresException e => EndedSession.Is(e),
+            // It was there and has hung up. A caller's timeout is no such end.
+            { InnerException: IOException and not { InnerException: TimeoutException } } => true,
             _ => false,
         };
-
-    /// <summary>Whether a session was ended by the server, of which nobody knows yet whether it goes down.</summary>
-    public static bool IsEndedSession(ConnectionUnavailableException failure) =>
-        failure.InnerException is PostgresException { SqlState: "57P01" or "57P02" or "57P05" };
 
     /// <summary>All connections of the pool were in use for as long as a caller waits.</summary>
     public static ConnectionUnavailableException Exhausted(DatabaseConnection row) =>
@@ -148,13 +146,19 @@ internal static class OpenFailure
         );
 
     /// <summary>All connections that the server has for this process were in use for as long as a caller waits.</summary>
-    public static ConnectionUnavailableException ServerExhausted(DatabaseConnection row, int budget) =>
+    public static ConnectionUnavailableException ServerExhausted(DatabaseConnection row, ServerBudget server) =>
         new(
             row.Name,
             ConnectionUnavailableReason.PoolExhausted,
-            $"Connection '{row.Name}' is unavailable: the {budget} connections that server {row.Host}:{row.Port} has for this process were "
-                + $"in use, over all rows that lead to it, for {row.PoolTimeout.TotalSeconds:0.###} s: raise max_connections of the server, or "
-                + "NeoCommons:Connections:ServerBudget where that is less, or hold connections for a shorter time."
+            $"Connection '{row.Name}' is unavailable: the {server.Gate.Permits} connections that server {server.Server} has for this process "
+                + $"were in use, over all rows that lead to it, for {row.PoolTimeout.TotalSeconds:0.###} s"
+                + (
+                    server.IsShared
+                        ? $"; they are its part of {server.Total}, which other processes have too (NeoCommons:AdminDatabase:ServerLease)"
+                        : ""
+                )
+                + ": raise max_connections of the server, or NeoCommons:Connections:ServerBudget where that is less, or hold "
+                + "connections for a shorter time."
         );
 
     /// <summary>The row says that it is not to be used.</summary>

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Hosting;
 namespace NeoCommons.EfCore;
 
 /// <summary>Closes the pools when the host has stopped everything else: requests and background services have ended by then.</summary>
-internal sealed class PoolShutdown(TenantDataSources sources) : IHostedLifecycleService
+internal sealed class PoolShutdown(TenantDataSources sources, ServerBudgets servers) : IHostedLifecycleService
 {
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -15,5 +15,9 @@ internal sealed class PoolShutdown(TenantDataSources sources) : IHostedLifecycle
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StoppedAsync(CancellationToken cancellationToken) => sources.ShutDownAsync(cancellationToken);
+    public async Task StoppedAsync(CancellationToken cancellationToken)
+    {
+        await sources.ShutDownAsync(cancellationToken).ConfigureAwait(false);
+        await servers.EndAsync().ConfigureAwait(false);
+    }
 }

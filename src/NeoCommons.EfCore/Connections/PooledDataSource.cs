@@ -87,8 +87,8 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>A permit for each connection of the pool: who opens one waits there, and not in the driver's queue.</summary>
     public FairGate Gate { get; }
 
-    /// <summary>What all pools of the server may take; null where nothing counts them.</summary>
-    public ServerBudget? Server { get; init; }
+    /// <summary>What all pools of the server may take; without others, a pool may take what it likes.</summary>
+    public ServerBudget Server { get; init; } = new("", FairGate.Unlimited, wanted: null);
 
     /// <summary>How many connections the pool may have open.</summary>
     public PoolGrowth Growth { get; } = new();
@@ -147,12 +147,10 @@ internal sealed class PooledDataSource : IDisposable
     public void CountWaiting(int more) => Figures?.Waiting(more);
 
     /// <summary>Closes idle connections, and those in use when they come back.</summary>
-    /// <returns>How many were idle at most.</returns>
-    public int CloseIdle()
+    public void CloseIdle()
     {
-        var idle = Growth.Shrink();
+        Growth.Shrink();
         Clear();
-        return idle;
     }
 
     /// <summary>
@@ -276,7 +274,7 @@ internal sealed class PooledDataSource : IDisposable
         finally
         {
             Tenants.Dispose();
-            Server?.Leave(this);
+            Server.Leave(this);
             Life.End();
         }
     }
@@ -286,7 +284,7 @@ internal sealed class PooledDataSource : IDisposable
     {
         Source.Dispose();
         Hosts?.Dispose();
-        Server?.Leave(this);
+        Server.Leave(this);
         Tenants.Dispose();
         Passwords.Dispose();
         Life.Dispose();

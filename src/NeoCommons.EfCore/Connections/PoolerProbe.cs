@@ -79,10 +79,13 @@ internal static class PoolerProbe
             throw Refusal(row, $"a pooler stands before the database, and its row says pooler 'none'. {Remedies}");
         }
 
-        if (row.Pooler == PoolerMode.None)
+        if (row.Pooler != PoolerMode.None)
         {
-            // Behind a pooler the server's number is the pooler's business.
-            source.Server?.Learn(connections);
+            source.Server.LeaveToPooler();
+        }
+        else
+        {
+            source.Server.Learn(connections);
             if (row.MaxPoolSize > connections)
             {
                 throw Refusal(

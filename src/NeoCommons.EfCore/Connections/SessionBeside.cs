@@ -57,7 +57,15 @@ internal static class SessionBeside
         try
         {
             var session = await source.OpenUnpooledAsync(either.Token).ConfigureAwait(false);
-            await session.DisposeAsync().ConfigureAwait(false);
+            await using var _ = session.ConfigureAwait(false);
+            if (source.Row.Pooler != PoolerMode.None)
+            {
+                // A pooler lets its clients in while the server is away.
+                await DriverCommand
+                    .ExecuteAsync(session, "SELECT 1", null, async: true, either.Token)
+                    .ConfigureAwait(false);
+            }
+
             return null;
         }
         catch (Exception e) when (!ct.IsCancellationRequested)

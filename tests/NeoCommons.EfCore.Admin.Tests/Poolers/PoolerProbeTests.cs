@@ -190,6 +190,29 @@ public sealed class PoolerProbeTests(TestServers servers)
         );
     }
 
+    [Fact]
+    public async Task Behind_a_pooler_the_number_of_connections_is_its_business_also_where_processes_share_servers()
+    {
+        await using var pooler = await StartAsync(PgBouncerPoolMode.Session, ignoresSearchPath: false);
+        await using var app = await StartAppAsync(
+            pooler,
+            "session",
+            settings: new Dictionary<string, string?> { ["NeoCommons:AdminDatabase:ServerLease"] = "00:00:03" }
+        );
+
+        await Doors["a raw connection"](app);
+
+        Assert.Equal(
+            FairGate.Unlimited,
+            Assert
+                .Single(
+                    app.Get<ServerBudgets>().All,
+                    s => s.Server.EndsWith($":{pooler.Port}", StringComparison.Ordinal)
+                )
+                .Gate.Permits
+        );
+    }
+
     private static void AssertRefused(ConnectionUnavailableException refused, string[] remedies) =>
         Assert.All(remedies, remedy => Assert.Contains(remedy, refused.Message));
 
@@ -212,10 +235,11 @@ public sealed class PoolerProbeTests(TestServers servers)
         PgBouncerServer pooler,
         string row,
         bool alterRole = true,
-        int maxPoolSize = 4
+        int maxPoolSize = 4,
+        Dictionary<string, string?>? settings = null
     )
     {
-        var app = await TestApp.StartAsync(servers.Postgres);
+        var app = await TestApp.StartAsync(servers.Postgres, settings: settings);
         foreach (var slug in new[] { "acme", "globex" })
         {
             await app.CreateTenantAsync(slug);

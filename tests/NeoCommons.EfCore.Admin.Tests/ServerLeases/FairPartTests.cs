@@ -18,15 +18,20 @@ public sealed class FairPartTests
         int mine,
         int[] others,
         int expected
-    ) => Assert.Equal(expected, FairPart.Of(total, mine, others, 0));
+    ) => Assert.Equal(new FairPart(expected, expected), FairPart.Of(total, mine, others, 0));
+
+    [Theory]
+    [InlineData(8, 2, 5)]
+    [InlineData(6, 4, 5)]
+    // All is taken: what it takes to begin.
+    [InlineData(10, 2, 5)]
+    [InlineData(12, 2, 5)]
+    public void What_others_have_is_theirs_until_they_agree(int taken, int now, int later) =>
+        Assert.Equal(new FairPart(now, later), FairPart.Of(10, 99, [99], taken));
 
     [Fact]
-    public void What_others_have_is_theirs_until_they_agree()
-    {
-        Assert.Equal(0, FairPart.Of(10, 99, [99], 10));
-        Assert.Equal(2, FairPart.Of(10, 99, [99], 8));
-        Assert.Equal(0, FairPart.Of(10, 99, [99], 12));
-    }
+    public void Where_there_are_more_processes_than_connections_the_last_ones_have_none() =>
+        Assert.Equal(new FairPart(0, 1), FairPart.Of(2, 99, [99, 99], 2));
 
     [Fact]
     public void All_together_never_get_more_than_there_is_whoever_agrees_first()
@@ -37,21 +42,43 @@ public sealed class FairPartTests
             var total = random.Next(1, 40);
             var wanted = Enumerable.Range(0, random.Next(1, 8)).Select(_ => random.Next(0, 30)).ToArray();
             var had = new int[wanted.Length];
-            foreach (var me in Enumerable.Range(0, wanted.Length).OrderBy(_ => random.Next()))
-            {
-                had[me] = FairPart.Of(
-                    total,
-                    wanted[me],
-                    [.. wanted.Where((_, i) => i != me)],
-                    had.Where((_, i) => i != me).Sum()
-                );
-            }
+
+            Agree(total, wanted, had, random);
 
             Assert.InRange(had.Sum(), 0, total);
             if (total >= wanted.Length)
             {
                 Assert.DoesNotContain(0, had);
             }
+        }
+    }
+
+    [Fact]
+    public void From_whatever_they_had_they_come_to_their_parts()
+    {
+        var random = new Random(2);
+        for (var round = 0; round < 10_000; round++)
+        {
+            var processes = random.Next(1, 8);
+            var total = random.Next(processes, 40);
+            var wanted = Enumerable.Range(0, processes).Select(_ => random.Next(0, 30)).ToArray();
+            var had = Enumerable.Range(0, processes).Select(_ => random.Next(0, total + 1)).ToArray();
+
+            Agree(total, wanted, had, random);
+            Agree(total, wanted, had, random);
+
+            Assert.InRange(had.Sum(), 1, total);
+            Assert.All(had, part => Assert.True(part >= Math.Min(ServerBudget.LeastPart, total / processes)));
+        }
+    }
+
+    private static void Agree(int total, int[] wanted, int[] had, Random random)
+    {
+        foreach (var me in Enumerable.Range(0, wanted.Length).OrderBy(_ => random.Next()))
+        {
+            had[me] = FairPart
+                .Of(total, wanted[me], [.. wanted.Where((_, i) => i != me)], had.Where((_, i) => i != me).Sum())
+                .Now;
         }
     }
 }

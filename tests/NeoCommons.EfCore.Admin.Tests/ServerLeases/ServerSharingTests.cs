@@ -21,12 +21,17 @@ public sealed class ServerSharingTests(TestServers servers)
         await held.OpenAsync(first.Services, Total);
         await Eventually.EqualAsync(Total, () => CountAsync(first));
 
-        // All is taken: the second has nothing until the first has heard of it, and what the first holds it may finish.
+        // All is taken: the second has what it takes to begin until the first has heard of it, and what the first holds it may
+        // finish.
         using var second = await JoinAsync(first);
         await using var others = new Connections();
-        var opening = others.OpenAsync(second.Services, Total / 2);
+        await others.OpenAsync(second.Services, 1);
+        await Eventually.EqualAsync(2L, () => LeasesAsync(first));
+        Assert.Equal(ServerBudget.LeastPart, PartOf(second.Services));
+        await others.OpenAsync(second.Services, 1);
+        var opening = others.OpenAsync(second.Services, (Total / 2) - 2);
         await Eventually.EqualAsync(Total / 2, () => Task.FromResult(PartOf(first.Services)));
-        Assert.InRange(await CountAsync(first), Total, Total + ServerBudget.BeforeTheFirstPart);
+        Assert.InRange(await CountAsync(first), Total, Total + ServerBudget.LeastPart);
         await held.CloseAsync(Total / 2);
         await opening;
         await Eventually.EqualAsync(Total, () => CountAsync(first));
@@ -95,6 +100,109 @@ public sealed class ServerSharingTests(TestServers servers)
         await held.OpenAsync(first.Services, Total - 1);
         await Eventually.EqualAsync(Total, () => CountAsync(first));
         await first.AdminAsync("ALTER TABLE admin.away RENAME TO server_leases");
+    }
+
+    [Fact]
+    public async Task After_an_absence_of_the_admin_database_nobody_takes_what_others_still_have()
+    {
+        await using var first = await StartAsync();
+        using var second = await JoinAsync(first);
+        await using var ofFirst = new Connections();
+        await using var ofSecond = new Connections();
+        await ofFirst.OpenAsync(first.Services, 1);
+        await ofSecond.OpenAsync(second.Services, 1);
+        await Eventually.TrueAsync(() => Sum() == Total && PartOf(first.Services) == Total / 2);
+
+        // For longer than a lease.
+        await first.AdminAsync("ALTER TABLE admin.server_leases RENAME TO away");
+        await Task.Delay(TimeSpan.FromSeconds(4), Ct);
+        await first.AdminAsync("ALTER TABLE admin.away RENAME TO server_leases");
+
+        // Until both have agreed again, and for as long again.
+        for (var i = 0; i < 60; i++)
+        {
+            Assert.Equal((Total / 2, Total), (PartOf(first.Services), Sum()));
+            await Task.Delay(50, Ct);
+        }
+
+        int Sum() => PartOf(first.Services) + PartOf(second.Services);
+    }
+
+    [Fact]
+    public async Task Less_is_obeyed_before_it_is_noted()
+    {
+        await using var first = await StartAsync();
+        await using var held = new Connections();
+        await held.OpenAsync(first.Services, 1);
+        await Eventually.EqualAsync(Total, () => Task.FromResult(PartOf(first.Services)));
+
+        // Another one comes, and from now on no agreement gets through: its commit is as good as lost.
+        await first.AdminAsync(
+            """
+            CREATE FUNCTION admin.lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''lost''; END';
+            INSERT INTO admin.server_leases (server, process_id, connections, wanted, expires_at)
+            SELECT server, gen_random_uuid(), 0, 99, now() + interval '1 h' FROM admin.server_leases;
+            CREATE CONSTRAINT TRIGGER lost AFTER INSERT OR UPDATE ON admin.server_leases
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION admin.lose();
+            """
+        );
+
+        // It uses one, and the other wants all.
+        await Eventually.EqualAsync(ServerBudget.LeastPart, () => Task.FromResult(PartOf(first.Services)));
+    }
+
+    [Fact]
+    public async Task A_process_that_stops_has_its_lease_until_its_work_is_done()
+    {
+        await using var app = await StartAsync();
+        using var second = await JoinAsync(app);
+        await using var held = new Connections();
+        await held.OpenAsync(second.Services, 1);
+        await Eventually.EqualAsync(1L, () => LeasesAsync(app));
+
+        var stopping = second.StopAsync(Ct);
+        var connections = second.Services.GetRequiredService<IDatabaseConnections>();
+        await Eventually.TrueAsync(async () =>
+        {
+            var e = await Record.ExceptionAsync(async () =>
+            {
+                await using var _ = await connections.OpenConnectionAsync("db1", Ct);
+            });
+            return e is ConnectionUnavailableException { Reason: ConnectionUnavailableReason.ShuttingDown };
+        });
+
+        // For longer than a lease.
+        for (var i = 0; i < 40; i++)
+        {
+            Assert.Equal((1L, false), (await LeasesAsync(app), stopping.IsCompleted));
+            await Task.Delay(100, Ct);
+        }
+
+        await held.CloseAsync(1);
+        await stopping;
+        Assert.Equal(0L, await LeasesAsync(app));
+    }
+
+    [Fact]
+    public async Task Who_cannot_get_a_connection_is_told_that_others_have_a_part()
+    {
+        await using var first = await StartAsync();
+        await first.AdminAsync("UPDATE admin.database_connections SET pool_timeout_seconds = 1");
+        await first.ReloadAsync();
+        using var second = await JoinAsync(first);
+        await using var held = new Connections();
+        await using var others = new Connections();
+        await others.OpenAsync(second.Services, 1);
+        await held.OpenAsync(first.Services, 1);
+        await Eventually.TrueAsync(() => PartOf(first.Services) == Total / 2);
+
+        var full = await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>
+            held.OpenAsync(first.Services, Total)
+        );
+
+        Assert.Contains($"the 4 connections that server", full.Message, StringComparison.Ordinal);
+        Assert.Contains($"part of {Total}", full.Message, StringComparison.Ordinal);
+        Assert.Contains("ServerLease", full.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 
 namespace NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 
@@ -42,6 +44,43 @@ public sealed class MigrationsHealthTests(TestServers servers)
         Assert.Equal(1, counting.Read()!.Behind);
         later.Advance(SchemaVersions.Interval);
         await Eventually.TrueAsync(() => counting.Read() is { Behind: 0 });
+    }
+
+    [Fact]
+    public async Task While_they_cannot_be_counted_it_is_tried_once_a_minute_and_the_age_of_the_answer_is_told()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await app.CreateTenantAsync("acme");
+        var time = new FakeTimeProvider();
+        using var log = new LogRecorder();
+        using var loggers = LoggerFactory.Create(b => b.AddProvider(log));
+        var counting = ActivatorUtilities.CreateInstance<SchemaVersions>(
+            app.Services,
+            time,
+            loggers.CreateLogger<SchemaVersions>()
+        );
+        await Eventually.TrueAsync(() => counting.Read() is { Active: 1 });
+        await app.AdminAsync("ALTER TABLE admin.tenants RENAME TO away");
+
+        time.Advance(SchemaVersions.Interval);
+        for (var i = 0; i < 20; i++)
+        {
+            counting.Read();
+        }
+
+        await Eventually.EqualAsync(1, FailuresAsync);
+        counting.Read();
+        time.Advance(SchemaVersions.Interval);
+        counting.Read();
+        await Eventually.EqualAsync(2, FailuresAsync);
+        var result = await new MigrationsHealthCheck(counting, time).CheckHealthAsync(new HealthCheckContext(), Ct);
+
+        Assert.Equal(HealthStatus.Healthy, result.Status);
+        Assert.Contains("Counted 2 minutes ago", result.Description, StringComparison.Ordinal);
+        await app.AdminAsync("ALTER TABLE admin.away RENAME TO tenants");
+
+        Task<int> FailuresAsync() =>
+            Task.FromResult(log.Lines.Count(l => l.Contains(" 5023: ", StringComparison.Ordinal)));
     }
 
     private static async Task<HealthReportEntry> CheckAsync(TestApp app) =>

@@ -23,6 +23,16 @@ internal static class ExpectedFaults
         return null;
     }
 
+    /// <summary>How long a breaker that refuses says to wait; zero where none has refused.</summary>
+    public static TimeSpan RetryAfter(Exception? e) =>
+        e switch
+        {
+            null => TimeSpan.Zero,
+            ConnectionUnavailableException { Reason: ConnectionUnavailableReason.CircuitOpen, RetryAfter: { } wait } =>
+                wait,
+            _ => RetryAfter(e.InnerException),
+        };
+
     private static string? Own(Exception e) =>
         e switch
         {

@@ -98,6 +98,9 @@ internal sealed class FuzzRun(FuzzDatabase database, IFuzzDriver driver, int wor
         {
             Note($"{e.GetType().Name}: {e.Message}");
             _report.Fault(operation.Name, e, history);
+
+            // As callers do. A refusal takes no time, and a run of refusals would show nothing.
+            await Task.Delay(ExpectedFaults.RetryAfter(e));
         }
 
         // EF's service, since Database.GetDbConnection() would tell the library that the application has it.

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using NeoCommons.EfCore.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Connections;
@@ -123,6 +124,76 @@ public sealed class BreakerTests(TestServers servers)
         }
 
         await Eventually.TrueAsync(() => !breaker.IsWatching);
+    }
+
+    [Fact]
+    public async Task Sessions_that_are_hung_up_on_open_nothing_where_the_next_one_works()
+    {
+        await using var proxied = await ProxiedAsync();
+        var source = await proxied.App.AcquireAsync(proxied.Row.Name);
+        var lost = 0;
+        for (var i = 0; i < 20; i++)
+        {
+            source.Clear();
+            _ = proxied.Proxy.BeforePiece(
+                1,
+                ProxyDirection.ToServer,
+                () =>
+                {
+                    proxied.Proxy.Cut();
+                    return Task.CompletedTask;
+                }
+            );
+            var e = await Record.ExceptionAsync(async () =>
+            {
+                await using var _ = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
+            });
+            lost += e is ConnectionUnavailableException { Reason: ConnectionUnavailableReason.Unreachable } ? 1 : 0;
+            Assert.False(proxied.Breaker.IsOpen);
+        }
+
+        Assert.True(lost > 5, $"{lost}");
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsWatching);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_away_behind_a_pooler_is_noticed_and_found_again()
+    {
+        await using var server = await PostgresServer.StartAsync(ct: Ct);
+        var options = new PgBouncerServerOptions { Settings = { ["server_login_retry"] = "0.1" } };
+        await using var pooler = await PgBouncerServer.StartAsync(server, options, Ct);
+        await using var app = new RuntimeApp(
+            server,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:Breaker:ProbeTimeout"] = "00:00:00.5" }
+        );
+        var row = await app.NewDatabaseAsync();
+        await app.DirectAsync(
+            row,
+            $"ALTER ROLE \"{server.Username}\" IN DATABASE \"{row.Database}\" SET search_path = neocommons_no_tenant"
+        );
+        row = row with { Host = pooler.Host, Port = pooler.Port, Pooler = PoolerMode.Transaction };
+        app.Registry.Set(row);
+        var breaker = (await app.AcquireAsync(row.Name)).Breaker;
+        await UseAsync();
+
+        await server.StopAsync(ct: Ct);
+        await Eventually.TrueAsync(async () =>
+        {
+            await Record.ExceptionAsync(UseAsync);
+            return breaker.IsOpen;
+        });
+        await server.StartAgainAsync(Ct);
+        await Eventually.TrueAsync(() => !breaker.IsOpen && !breaker.IsWatching);
+
+        await UseAsync();
+
+        // The pooler lets its clients in, and lets them wait.
+        async Task UseAsync()
+        {
+            await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+            await using var command = new NpgsqlCommand("SELECT 1", connection) { CommandTimeout = 1 };
+            await command.ExecuteNonQueryAsync(Ct);
+        }
     }
 
     [Theory]

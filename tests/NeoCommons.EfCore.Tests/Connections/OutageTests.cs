@@ -1,23 +1,43 @@
+using System.Net.Sockets;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Connections;
 
-/// <summary>Which failures say that a server is away, so that callers are refused without a try.</summary>
+/// <summary>Which failures say that a server is away, and which may be one session's.</summary>
 public sealed class OutageTests
 {
     [Theory]
-    [InlineData("53300", PoolerMode.None, true)]
-    [InlineData("58000", PoolerMode.None, true)]
-    [InlineData("57P03", PoolerMode.None, true)]
+    [InlineData("53300", PoolerMode.None, true, false)]
+    [InlineData("58000", PoolerMode.None, true, false)]
+    [InlineData("57P03", PoolerMode.None, true, false)]
     // Somebody was there to end the session.
-    [InlineData("57P01", PoolerMode.None, false)]
-    [InlineData("57P02", PoolerMode.None, false)]
-    [InlineData("57P05", PoolerMode.None, false)]
-    [InlineData("28P01", PoolerMode.None, false)]
-    [InlineData("3D000", PoolerMode.None, false)]
-    [InlineData("08P01", PoolerMode.None, false)]
-    [InlineData("08P01", PoolerMode.Transaction, true)]
-    public void An_answer_is_an_outage_only_where_no_session_can_be_had(string state, PoolerMode pooler, bool expected)
+    [InlineData("57P01", PoolerMode.None, true, true)]
+    [InlineData("57P02", PoolerMode.None, true, true)]
+    [InlineData("57P05", PoolerMode.None, true, true)]
+    [InlineData("28P01", PoolerMode.None, false, false)]
+    [InlineData("3D000", PoolerMode.None, false, false)]
+    [InlineData("08P01", PoolerMode.None, false, false)]
+    // A pooler's word for a server that is away, and for a session that was ended.
+    [InlineData("08P01", PoolerMode.Transaction, true, true)]
+    public void Of_an_answer(string state, PoolerMode pooler, bool isOutage, bool isOfOneSession) =>
+        Of(new PostgresException("text", "FATAL", "FATAL", state), pooler, isOutage, isOfOneSession);
+
+    [Fact]
+    public void Of_no_answer()
+    {
+        Of(Driver(new SocketException((int)SocketError.ConnectionRefused)), PoolerMode.None, true, false);
+        Of(Driver(new TimeoutException()), PoolerMode.None, true, false);
+        Of(Driver(new IOException("late", new TimeoutException())), PoolerMode.None, true, false);
+        Of(new TimeoutException(), PoolerMode.None, true, false);
+
+        // It was let in and hung up on.
+        Of(Driver(new EndOfStreamException()), PoolerMode.None, true, true);
+        Of(Driver(new IOException("reset", new SocketException())), PoolerMode.None, true, true);
+
+        static NpgsqlException Driver(Exception cause) => new("text", cause);
+    }
+
+    private static void Of(Exception e, PoolerMode pooler, bool isOutage, bool isOfOneSession)
     {
         var row = new DatabaseConnection
         {
@@ -28,13 +48,10 @@ public sealed class OutageTests
             Password = Secret.FromText(""),
             Pooler = pooler,
         };
-        var failure = OpenFailure.Explain(new PostgresException("text", "FATAL", "FATAL", state), row);
+        var failure = OpenFailure.Explain(e, row);
 
         Assert.NotNull(failure);
-        Assert.Equal(expected, OpenFailure.IsOutage(failure, row));
-        Assert.Equal(
-            state.StartsWith("57P", StringComparison.Ordinal) && !expected,
-            OpenFailure.IsEndedSession(failure)
-        );
+        Assert.Equal(isOutage, OpenFailure.IsOutage(failure, row));
+        Assert.Equal(isOfOneSession, OpenFailure.IsOfOneSession(failure, row));
     }
 }

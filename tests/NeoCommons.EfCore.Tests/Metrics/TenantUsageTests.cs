@@ -49,6 +49,59 @@ public sealed class TenantUsageTests(TestServers servers)
     }
 
     [Fact]
+    public async Task Who_waits_for_the_pool_has_held_nothing()
+    {
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(servers.Postgres, time: time);
+        var row = await app.AddDatabaseAsync(row =>
+            row with
+            {
+                MaxPoolSize = 1,
+                Type = ConnectionType.Dedicated,
+                PoolTimeout = TimeSpan.FromMinutes(1),
+            }
+        );
+        var acme = await app.AddTenantAsync(row, "acme");
+        var globex = await app.AddTenantAsync(row, "globex");
+        await using var greedy = await OpenAsync(app, acme);
+        var waiting = Enumerable.Range(0, 3).Select(_ => OpenAsync(app, globex)).ToList();
+        await Eventually.EqualAsync(3, () => Task.FromResult(app.Connections.GetPoolMetrics(row.Name).Pending));
+
+        time.Advance(TimeSpan.FromSeconds(30));
+
+        var top = Assert.Single(app.Connections.GetTopTenants(), usage => usage.ConnectionTime > TimeSpan.Zero);
+        Assert.Equal(("acme", TimeSpan.FromSeconds(30), 1), (top.Slug, top.ConnectionTime, top.Open));
+
+        await greedy.DisposeAsync();
+        foreach (var next in waiting)
+        {
+            await (await next).DisposeAsync();
+        }
+
+        var after = app.Connections.GetTopTenants().Single(usage => usage.Slug == "globex");
+        Assert.Equal((0, 3L, TimeSpan.Zero), (after.Open, after.Acquisitions, after.ConnectionTime));
+    }
+
+    [Fact]
+    public async Task What_came_back_last_stays_for_a_window()
+    {
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(servers.Postgres, time: time);
+        var row = await app.AddDatabaseAsync();
+        var acme = await app.AddTenantAsync(row, "acme");
+        await using (await OpenAsync(app, acme))
+        {
+            // Over the first look at who is idle, and back right before the next.
+            time.Advance(TimeSpan.FromSeconds(110));
+        }
+
+        time.Advance(TimeSpan.FromSeconds(20));
+
+        var usage = Assert.Single(app.Connections.GetTopTenants());
+        Assert.Equal(TimeSpan.FromSeconds(110), usage.ConnectionTime);
+    }
+
+    [Fact]
     public async Task Commands_and_refusals_are_the_tenants_own()
     {
         await using var app = new RuntimeApp(servers.Postgres);

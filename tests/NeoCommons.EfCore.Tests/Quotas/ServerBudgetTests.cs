@@ -36,7 +36,7 @@ public sealed class ServerBudgetTests(TestServers servers)
             await Eventually.TrueAsync(async () => await CountAsync() is var (a, b) && a + b <= 3);
         }
 
-        Assert.Equal(0, await Held.LookAsync(app, one, source => source.Server!.Gate.Taken));
+        Assert.Equal(0, await Held.LookAsync(app, one, source => source.Server.Gate.Taken));
 
         async Task<(int One, int Other)> CountAsync() =>
             (await app.CountBackendsAsync(one), await app.CountBackendsAsync(other));
@@ -76,7 +76,7 @@ public sealed class ServerBudgetTests(TestServers servers)
         var tooLarge = await AddAsync(app, 9);
 
         await using (await app.Connections.OpenConnectionAsync(fits.Name, Ct)) { }
-        Assert.Equal(8, await Held.LookAsync(app, fits, source => source.Server!.Gate.Permits));
+        Assert.Equal(8, await Held.LookAsync(app, fits, source => source.Server.Gate.Permits));
         var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
             await app.Connections.OpenConnectionAsync(tooLarge.Name, Ct)
         );

@@ -9,8 +9,8 @@ internal static class TransientFault
     public static bool Is(Exception? e) =>
         e switch
         {
-            // The session was ended by an administrator: another one works.
-            PostgresException { SqlState: "57P01" or "57P05" } => true,
+            // Another session works.
+            PostgresException ended when EndedSession.Is(ended) => true,
             NpgsqlException npgsql => npgsql.IsTransient,
             ConnectionUnavailableException unavailable => unavailable.Reason
                 is ConnectionUnavailableReason.CircuitOpen

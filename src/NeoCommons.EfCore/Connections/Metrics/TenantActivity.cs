@@ -8,7 +8,7 @@ internal sealed class TenantActivity(TimeSpan window, TimeProvider time)
     private int _open;
     private long _opened;
 
-    /// <summary>A connection is the tenant's from now on.</summary>
+    /// <summary>The tenant has all that a connection takes, and opens it now.</summary>
     /// <returns>When that was, for <see cref="Returned"/>.</returns>
     public long Acquired()
     {

@@ -33,7 +33,16 @@ internal sealed class Admission(TimeProvider time)
             return WaitAsync(permits, source, use, async, ct);
         }
 
-        MakeRoom(permits, source);
+        try
+        {
+            MakeRoom(permits, source);
+        }
+        catch
+        {
+            permits.Release();
+            throw;
+        }
+
         return ValueTask.CompletedTask;
     }
 
@@ -76,11 +85,8 @@ internal sealed class Admission(TimeProvider time)
     {
         source.Gate.Take();
         permits.HoldPools(source.Gate);
-        if (source.Server is { } server)
-        {
-            server.Gate.Take();
-            permits.HoldServers(server, source);
-        }
+        source.Server.Gate.Take();
+        permits.HoldServers(source);
     }
 
     // As long as as many were in use before, an idle one serves.
@@ -88,7 +94,7 @@ internal sealed class Admission(TimeProvider time)
     {
         if (permits.Grows)
         {
-            source.Server?.MakeRoomFor(source);
+            source.Server.CloseSurplus(except: source);
         }
     }
 
@@ -120,12 +126,9 @@ internal sealed class Admission(TimeProvider time)
                 permits.HoldPools(source.Gate);
             }
 
-            if (source.Server is { } server)
-            {
-                await PassAsync(server.Gate).ConfigureAwait(false);
-                permits.HoldServers(server, source);
-                MakeRoom(permits, source);
-            }
+            await PassAsync(source.Server.Gate).ConfigureAwait(false);
+            permits.HoldServers(source);
+            MakeRoom(permits, source);
         }
         catch
         {
@@ -165,7 +168,7 @@ internal sealed class Admission(TimeProvider time)
                     throw OpenFailure.Exhausted(source.Row);
                 case GateOutcome.TimedOut:
                     source.Figures?.TimedOut(1);
-                    throw OpenFailure.ServerExhausted(source.Row, gate.Permits);
+                    throw OpenFailure.ServerExhausted(source.Row, source.Server);
                 default:
                     if (!ended.IsCancellationRequested)
                     {

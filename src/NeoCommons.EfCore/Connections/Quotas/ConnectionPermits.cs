@@ -8,7 +8,7 @@ internal sealed class ConnectionPermits
     private FairGate? _ofPool;
     private FairGate? _ofServer;
     private PoolGrowth? _growth;
-    private long _acquired;
+    private long? _acquired;
 
     /// <summary>The tenant that the connection is for, with its limits; null where it is for none.</summary>
     public TenantLimiter? Limiter { get; set; }
@@ -17,21 +17,19 @@ internal sealed class ConnectionPermits
     public bool HasTenants => _ofTenant is not null;
 
     /// <summary>Notes a permit of the tenant.</summary>
-    public void HoldTenants(TenantLimiter limiter)
-    {
-        _ofTenant = limiter.Connections;
-        _acquired = limiter.Activity.Acquired();
-    }
+    public void HoldTenants(TenantLimiter limiter) => _ofTenant = limiter.Connections;
 
     /// <summary>Notes a permit of the pool.</summary>
     public void HoldPools(FairGate gate) => _ofPool = gate;
 
     /// <summary>Notes a permit of the server, the last one that is needed.</summary>
-    public void HoldServers(ServerBudget server, PooledDataSource source)
+    public void HoldServers(PooledDataSource source)
     {
-        _ofServer = server.Gate;
+        _ofServer = source.Server.Gate;
+        source.Server.NoteUse();
         _growth = source.Growth;
         Grows = source.Growth.Begin();
+        _acquired = Limiter?.Activity.Acquired();
     }
 
     /// <summary>Whether the connection may be one more than the pool has had.</summary>
@@ -58,18 +56,13 @@ internal sealed class ConnectionPermits
             return false;
         }
 
-        _ofPool = source.Gate;
-        if (source.Server is not { } server)
-        {
-            return true;
-        }
-
-        if (!server.Gate.TryTake())
+        HoldPools(source.Gate);
+        if (!source.Server.Gate.TryTake())
         {
             return false;
         }
 
-        HoldServers(server, source);
+        HoldServers(source);
         return true;
     }
 
@@ -81,7 +74,12 @@ internal sealed class ConnectionPermits
         Interlocked.Exchange(ref _ofPool, null)?.Release();
         if (Interlocked.Exchange(ref _ofTenant, null) is { } tenants)
         {
-            Limiter?.Activity.Returned(_acquired);
+            if (_acquired is { } acquired)
+            {
+                _acquired = null;
+                Limiter?.Activity.Returned(acquired);
+            }
+
             tenants.Release();
         }
     }

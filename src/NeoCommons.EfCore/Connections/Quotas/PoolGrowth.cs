@@ -7,18 +7,29 @@ internal sealed class PoolGrowth
     private int _inUse;
     private int _most;
 
-    /// <summary>The most that it can have.</summary>
-    public int Most => Volatile.Read(ref _most);
-
-    /// <summary>How many of them are idle at most.</summary>
-    public int Idle => Math.Max(0, Most - Volatile.Read(ref _inUse));
+    /// <summary>How many idle ones it may have.</summary>
+    public int Idle => Math.Max(0, Volatile.Read(ref _most) - Volatile.Read(ref _inUse));
 
     /// <summary>A connection is in use from now on.</summary>
     /// <returns>Whether it may be one more than the pool has had.</returns>
-    public bool Begin()
+    public bool Begin() => Raise(Interlocked.Increment(ref _inUse));
+
+    /// <summary>It is no more.</summary>
+    public void End() => Interlocked.Decrement(ref _inUse);
+
+    /// <summary>Notes that idle connections are closed now.</summary>
+    public void Shrink()
     {
-        var inUse = Interlocked.Increment(ref _inUse);
-        var most = Most;
+        Volatile.Write(ref _most, Volatile.Read(ref _inUse));
+
+        // One that began in between has found more than there is now.
+        Interlocked.MemoryBarrier();
+        Raise(Volatile.Read(ref _inUse));
+    }
+
+    private bool Raise(int inUse)
+    {
+        var most = Volatile.Read(ref _most);
         while (inUse > most)
         {
             var found = Interlocked.CompareExchange(ref _most, inUse, most);
@@ -31,16 +42,5 @@ internal sealed class PoolGrowth
         }
 
         return false;
-    }
-
-    /// <summary>It is no more.</summary>
-    public void End() => Interlocked.Decrement(ref _inUse);
-
-    /// <summary>Notes that idle connections are closed now.</summary>
-    /// <returns>How many those were at most.</returns>
-    public int Shrink()
-    {
-        var inUse = Volatile.Read(ref _inUse);
-        return Math.Max(0, Interlocked.Exchange(ref _most, inUse) - inUse);
     }
 }

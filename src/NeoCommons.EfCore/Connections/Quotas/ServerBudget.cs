@@ -4,19 +4,21 @@ namespace NeoCommons.EfCore;
 
 /// <summary>What one server has for this process: the connections of all pools that lead to it.</summary>
 /// <remarks>
-/// A permit stands for a connection that is in use. What sits idle in the pools counts too, at the server: a pool has at most as
-/// many connections as were in use at once since it was last cleared, so where that is more than the server has for us,
-/// idle ones of other pools are closed before a new one is opened.
+/// A permit stands for a connection that is in use. What sits idle in the pools counts too, at the server: where both together
+/// are more than the server has for us, idle ones are closed.
 /// </remarks>
 internal sealed class ServerBudget
 {
-    /// <summary>What a process that shares a server begins with, before it was given its part.</summary>
-    internal const int BeforeTheFirstPart = 2;
+    /// <summary>What a process that shares a server has at least, where there is as much for each: it can begin to work.</summary>
+    internal const int LeastPart = 2;
 
     private readonly ConcurrentDictionary<PooledDataSource, bool> _pools = new();
-    private readonly Lock _makingRoom = new();
+    private readonly Lock _closing = new();
+    private readonly Lock _counting = new();
     private readonly int? _given;
-    private int _learned;
+    private int? _learned;
+    private bool _isPoolers;
+    private int _peak;
     private Action? _wanted;
 
     /// <summary>Makes the budget of a server.</summary>
@@ -28,7 +30,7 @@ internal sealed class ServerBudget
         Server = server;
         _given = given;
         _wanted = wanted;
-        Gate = new(wanted is null ? given ?? FairGate.Unlimited : BeforeTheFirstPart);
+        Gate = new(wanted is null ? given ?? FairGate.Unlimited : LeastPart);
     }
 
     /// <summary>Host and port.</summary>
@@ -37,37 +39,89 @@ internal sealed class ServerBudget
     /// <summary>A permit for each connection that may be in use; tenants take turns.</summary>
     public FairGate Gate { get; }
 
-    /// <summary>How many connections all processes together may have; null while that is not known.</summary>
-    public int? Total => _given ?? (Volatile.Read(ref _learned) is > 0 and var learned ? learned : null);
+    /// <summary>How many connections all processes together may have; null while that is not known, and where a pooler decides.</summary>
+    public int? Total
+    {
+        get
+        {
+            lock (_counting)
+            {
+                return _given ?? _learned;
+            }
+        }
+    }
 
-    /// <summary>How many this process would use now.</summary>
-    public int Wanted => Gate.Taken + Gate.Waiting;
+    /// <summary>Whether other processes have a part of it, so that <see cref="FairGate.Permits"/> is ours alone.</summary>
+    public bool IsShared => Volatile.Read(ref _wanted) is not null && Total is not null;
 
-    /// <summary>How many connections its pools may have open now, idle ones included.</summary>
-    public int Open => _pools.Keys.Sum(pool => pool.Growth.Most);
+    /// <summary>Whether pools lead to it.</summary>
+    public bool IsUsed => !_pools.IsEmpty;
+
+    /// <summary>How many connections may be open now, idle ones included.</summary>
+    public int Open => Gate.Taken + _pools.Keys.Sum(pool => pool.Growth.Idle);
+
+    /// <summary>How many this process has used at once since this was asked last, or would use now.</summary>
+    public int TakeWanted() => Math.Max(Interlocked.Exchange(ref _peak, 0), Gate.Taken + Gate.Waiting);
+
+    /// <summary>Notes that one more is in use.</summary>
+    public void NoteUse()
+    {
+        // An approximation: what two note at the same time may be short by one.
+        if (Gate.Taken is var taken && taken > Volatile.Read(ref _peak))
+        {
+            Volatile.Write(ref _peak, taken);
+        }
+    }
 
     /// <summary>Notes what the server itself says that it has; what the options give comes before it.</summary>
     public void Learn(int connections)
     {
-        var before = Interlocked.Exchange(ref _learned, connections);
-        if (Volatile.Read(ref _wanted) is { } wanted)
+        Action? wanted;
+        lock (_counting)
         {
-            if (before != connections)
+            if (_learned == connections)
             {
-                wanted();
+                return;
+            }
+
+            _learned = connections;
+            _isPoolers = false;
+            wanted = _wanted;
+            if (wanted is null && _given is null)
+            {
+                Gate.Resize(connections);
             }
         }
-        else if (_given is null && Gate.Permits != connections)
+
+        wanted?.Invoke();
+    }
+
+    /// <summary>Notes that a pooler stands before it, whose business the number of connections is, unless the options give one.</summary>
+    public void LeaveToPooler()
+    {
+        lock (_counting)
         {
-            Gate.Resize(connections);
+            if (_given is null && _learned is null && !_isPoolers)
+            {
+                _isPoolers = true;
+                Gate.Resize(FairGate.Unlimited);
+            }
         }
     }
 
-    /// <summary>Other processes use the server too: until this one is given a part, it begins with very little.</summary>
+    /// <summary>Other processes use the server too: until this one is given a part, it has very little.</summary>
     public void BeginSharing(Action wanted)
     {
-        Volatile.Write(ref _wanted, wanted);
-        Take(BeforeTheFirstPart);
+        lock (_counting)
+        {
+            Volatile.Write(ref _wanted, wanted);
+            if (!_isPoolers)
+            {
+                Gate.Resize(LeastPart);
+            }
+        }
+
+        CloseSurplus();
         wanted();
     }
 
@@ -79,47 +133,51 @@ internal sealed class ServerBudget
             Gate.Resize(connections);
         }
 
-        Trim();
+        CloseSurplus();
     }
 
-    /// <summary>Where more are open than may be: closes the idle ones now, and those in use when they come back.</summary>
-    public void Trim()
+    /// <summary>Takes the part of this process where it is less than the one before.</summary>
+    public void TakeLess(int connections)
     {
-        if (Open > Gate.Permits)
+        if (connections < Gate.Permits)
         {
-            foreach (var pool in _pools.Keys)
-            {
-                pool.CloseIdle();
-            }
+            Take(connections);
         }
     }
 
-    public void Join(PooledDataSource pool) => _pools.TryAdd(pool, true);
+    /// <summary>Counts a pool's connections from now on.</summary>
+    public void Join(PooledDataSource pool)
+    {
+        if (_pools.IsEmpty)
+        {
+            Volatile.Read(ref _wanted)?.Invoke();
+        }
 
+        _pools.TryAdd(pool, true);
+    }
+
+    /// <summary>The pool has none any more, or all that it has are in use and will be closed.</summary>
     public void Leave(PooledDataSource pool) => _pools.TryRemove(pool, out _);
 
-    /// <summary>Before a connection of a pool is opened: closes idle ones of others if it may be one too many.</summary>
-    public void MakeRoomFor(PooledDataSource pool)
+    /// <summary>Closes idle connections where more are open than may be, of the pools that have most of them first.</summary>
+    /// <remarks>A pool has no door to a single one: those of it that are in use are closed too, when they come back.</remarks>
+    /// <param name="except">The pool that is about to use its own.</param>
+    public void CloseSurplus(PooledDataSource? except = null)
     {
         if (Gate.Permits == FairGate.Unlimited)
         {
             return;
         }
 
-        lock (_makingRoom)
+        lock (_closing)
         {
-            var tooMany = Open - Gate.Permits;
-            foreach (var other in _pools.Keys.OrderByDescending(p => p.Growth.Idle))
+            while (
+                Open > Gate.Permits
+                && _pools.Keys.Where(pool => !ReferenceEquals(pool, except)).MaxBy(pool => pool.Growth.Idle)
+                    is { Growth.Idle: > 0 } largest
+            )
             {
-                if (tooMany <= 0 || other.Growth.Idle == 0)
-                {
-                    return;
-                }
-
-                if (!ReferenceEquals(other, pool))
-                {
-                    tooMany -= other.CloseIdle();
-                }
+                largest.CloseIdle();
             }
         }
     }

@@ -9,8 +9,9 @@ internal sealed class ServerBudgets(IOptions<ConnectionOptions> options)
     private readonly ConcurrentDictionary<string, ServerBudget> _servers = new(StringComparer.Ordinal);
     private readonly Lock _beginning = new();
     private Action? _wanted;
+    private Func<Task>? _ended;
 
-    /// <summary>All that are in use.</summary>
+    /// <summary>All that were used.</summary>
     public IEnumerable<ServerBudget> All => _servers.Values;
 
     /// <summary>The budget of the row's server.</summary>
@@ -30,15 +31,20 @@ internal sealed class ServerBudgets(IOptions<ConnectionOptions> options)
 
     /// <summary>From now on a server is shared with other processes: what this one has of it is what it is given.</summary>
     /// <param name="wanted">Called when a server is new, and nothing was given yet.</param>
-    public void BeginSharing(Action wanted)
+    /// <param name="ended">Called when all pools are closed at the end of the process.</param>
+    public void BeginSharing(Action wanted, Func<Task> ended)
     {
         lock (_beginning)
         {
             _wanted = wanted;
+            _ended = ended;
             foreach (var server in _servers.Values)
             {
                 server.BeginSharing(wanted);
             }
         }
     }
+
+    /// <summary>All pools are closed.</summary>
+    public Task EndAsync() => _ended?.Invoke() ?? Task.CompletedTask;
 }

@@ -49,7 +49,11 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     }
 
     /// <summary>Ends a use.</summary>
-    public void Leave() => Interlocked.Decrement(ref _users);
+    public void Leave()
+    {
+        _wasUsed = true;
+        Interlocked.Decrement(ref _users);
+    }
 
     /// <summary>Drops it, if it was not used since it was asked the last time.</summary>
     public bool TryDrop()
