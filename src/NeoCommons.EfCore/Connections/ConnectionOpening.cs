@@ -239,11 +239,24 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         statement is not null && options.BindWithFirstCommand && FirstCommand.TryPrepend(open, statement);
 
     /// <summary>Notes that a connection, which is closed by now, goes back to the pool.</summary>
-    public void EndUse(NpgsqlConnection connection, PhysicalConnection physical, PooledDataSource source)
+    /// <param name="connection">The connection.</param>
+    /// <param name="physical">What was under it.</param>
+    /// <param name="source">Its pool.</param>
+    /// <param name="limiter">The tenant that has used it; null where none has.</param>
+    public void EndUse(
+        NpgsqlConnection connection,
+        PhysicalConnection physical,
+        PooledDataSource source,
+        TenantLimiter? limiter = null
+    )
     {
         if (source.Hosts is null && connection.FullState == ConnectionState.Broken)
         {
             source.Breaker.Suspect();
+            if (limiter is not null)
+            {
+                source.Quarantine.Broke(limiter);
+            }
         }
 
         if (physical.IsWorn)

@@ -15,9 +15,9 @@ internal static class DataSourceBuilding
         PasswordProvider password,
         ConnectionOptions options,
         ILoggerFactory loggers,
-        bool pooled,
+        DataSourceUse use,
         bool ownsReset = false
-    ) => Prepare(row, Settings(row, options, pooled, ownsReset), password, options, loggers).Build();
+    ) => Prepare(row, Settings(row, options, use, ownsReset), password, use, options, loggers).Build();
 
     /// <summary>A data source beside the pool, of one of a row's servers.</summary>
     public static NpgsqlDataSource BuildAt(
@@ -28,9 +28,9 @@ internal static class DataSourceBuilding
         ILoggerFactory loggers
     )
     {
-        var settings = Settings(row, options, pooled: false, ownsReset: false);
+        var settings = Settings(row, options, DataSourceUse.Beside, ownsReset: false);
         (settings.Host, settings.Port) = (address.Host, address.Port);
-        return Prepare(row, settings, password, options, loggers).Build();
+        return Prepare(row, settings, password, DataSourceUse.Beside, options, loggers).Build();
     }
 
     /// <summary>The data source of all servers of a row.</summary>
@@ -40,13 +40,13 @@ internal static class DataSourceBuilding
         PasswordProvider password,
         ConnectionOptions options,
         ILoggerFactory loggers,
-        bool pooled,
+        DataSourceUse use,
         bool ownsReset
     )
     {
-        var settings = Settings(row, options, pooled, ownsReset);
+        var settings = Settings(row, options, use, ownsReset);
         hosts.ApplyTo(settings);
-        var builder = Prepare(row, settings, password, options, loggers);
+        var builder = Prepare(row, settings, password, use, options, loggers);
         hosts.ApplyTo(builder);
         return builder.BuildMultiHost();
     }
@@ -69,6 +69,7 @@ internal static class DataSourceBuilding
         DatabaseConnection row,
         NpgsqlConnectionStringBuilder settings,
         PasswordProvider password,
+        DataSourceUse use,
         ConnectionOptions options,
         ILoggerFactory loggers
     )
@@ -83,7 +84,7 @@ internal static class DataSourceBuilding
         builder.ConfigureTypeLoading(types =>
         {
             types.EnableTableCompositesLoading(false);
-            if (settings.Pooling)
+            if (use != DataSourceUse.Beside)
             {
                 types.SetTypeLoadingSchemas([
                     .. new[] { "pg_catalog" }.Union(options.TypeSchemas).Union(options.AllSharedSchemas),
@@ -121,7 +122,7 @@ internal static class DataSourceBuilding
     private static NpgsqlConnectionStringBuilder Settings(
         DatabaseConnection row,
         ConnectionOptions options,
-        bool pooled,
+        DataSourceUse use,
         bool ownsReset
     )
     {
@@ -141,17 +142,17 @@ internal static class DataSourceBuilding
             // A pooler refuses the parameter; PoolerProbe makes sure that the role's own path leads nowhere too.
             SearchPath = row.Pooler == PoolerMode.None ? SchemaName.Unbound : null,
             Timeout = (int)row.PoolTimeout.TotalSeconds,
-            Pooling = pooled,
-            // What an unpooled session does, a migration for one, is never part of the caller's transaction.
+            Pooling = use == DataSourceUse.Pool,
+            // What a session beside the pool does, a migration for one, is never part of the caller's transaction.
             // Nor is a session whose reset is ours, which no transaction that has begun can take: ConnectionOpening refuses.
-            Enlist = pooled && !ownsReset,
+            Enlist = use != DataSourceUse.Beside && !ownsReset,
             PersistSecurityInfo = false,
             // A statement without a timeout, a migration's for one, must notice that its server is gone.
             TcpKeepAlive = true,
             TcpKeepAliveTime = 30,
             TcpKeepAliveInterval = 10,
         };
-        if (pooled)
+        if (use == DataSourceUse.Pool)
         {
             settings.NoResetOnClose = ownsReset || row.Pooler == PoolerMode.Transaction;
             settings.MaxAutoPrepare = row.Pooler == PoolerMode.Transaction ? 0 : options.MaxPreparedStatements;

@@ -186,7 +186,7 @@ internal sealed class DatabaseConnections(
         CancellationToken ct
     )
     {
-        var connection = source.Source.CreateConnection();
+        var connection = source.SourceFor(permits.Limiter).CreateConnection();
         try
         {
             return (
@@ -233,7 +233,7 @@ internal sealed class DatabaseConnections(
             physical.NeedsReset |= source.OwnsReset;
             try
             {
-                opening.EndUse(connection, physical, source);
+                opening.EndUse(connection, physical, source, permits.Limiter);
             }
             finally
             {

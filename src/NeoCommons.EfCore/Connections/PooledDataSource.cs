@@ -32,6 +32,7 @@ internal sealed class PooledDataSource : IDisposable
         DataSourceBuilding.ThrowIfFaulty(row, options);
         Gate = new(row.MaxPoolSize);
         Tenants = new(options, time);
+        Quarantine = new(row.Name, () => Build(DataSourceUse.Apart), time, loggers.CreateLogger<Quarantine>());
         OwnsReset = ownsReset;
         _row = row;
         _time = time;
@@ -44,19 +45,11 @@ internal sealed class PooledDataSource : IDisposable
             Probe = ct => this.ProbeAsync(options.Breaker.ProbeTimeout, time, ct),
             Opened = () =>
             {
-                Figures?.IsCircuitOpen = true;
                 Clear();
                 Gate.EndAll();
                 Tenants.EndAll();
             },
-            Closed = outage =>
-            {
-                Figures?.IsCircuitOpen = false;
-                if (outage >= options.Breaker.RebuildAfter)
-                {
-                    Outlived?.Invoke(this);
-                }
-            },
+            Closed = outage => (outage >= options.Breaker.RebuildAfter ? Outlived : null)?.Invoke(this),
         };
         if (row.ReplicaHosts.Count > 0)
         {
@@ -66,8 +59,11 @@ internal sealed class PooledDataSource : IDisposable
             return;
         }
 
-        Source = DataSourceBuilding.Build(row, AskPasswordAsync, options, loggers, pooled: true, ownsReset);
-        _unpooled = new(() => DataSourceBuilding.Build(Row, AskPasswordAsync, options, loggers, pooled: false));
+        Source = Build(DataSourceUse.Pool);
+        _unpooled = new(() => Build(DataSourceUse.Beside));
+
+        NpgsqlDataSource Build(DataSourceUse use) =>
+            DataSourceBuilding.Build(Row, AskPasswordAsync, options, loggers, use, ownsReset);
     }
 
     /// <summary>Its leases, and how it ends.</summary>
@@ -81,8 +77,11 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>The servers and their data sources; null where the row names one only.</summary>
     public HostPools? Hosts { get; }
 
-    /// <summary>Connections for a tenant's context that only reads.</summary>
-    public NpgsqlDataSource ReadersFor(TenantId tenant) => Hosts?.ReadersFor(tenant) ?? Source;
+    /// <summary>What a tenant's connections come from, those of a context that only reads too; without a tenant, the pool.</summary>
+    public NpgsqlDataSource SourceFor(TenantLimiter? limiter, bool readOnly = false) =>
+        readOnly && limiter is not null && Hosts is { } hosts
+            ? hosts.ReadersFor(limiter.Tenant.Id)
+            : Quarantine.Choose(limiter, Source);
 
     /// <summary>A permit for each connection of the pool: who opens one waits there, and not in the driver's queue.</summary>
     public FairGate Gate { get; }
@@ -95,6 +94,9 @@ internal sealed class PooledDataSource : IDisposable
 
     /// <summary>What each tenant takes of the pool.</summary>
     public TenantQuotas Tenants { get; }
+
+    /// <summary>Whose connections lead past the pool.</summary>
+    public Quarantine Quarantine { get; }
 
     /// <summary>What the connections of this source log in with.</summary>
     public PasswordGate Passwords { get; }
@@ -118,11 +120,7 @@ internal sealed class PooledDataSource : IDisposable
     public bool OwnsReset { get; }
 
     /// <summary>Whether what stands before the database was found to be what the row says.</summary>
-    public bool IsProbed
-    {
-        get => _isProbed;
-        private set => _isProbed = value;
-    }
+    public bool IsProbed => _isProbed;
 
     /// <summary>The same of the server that a connection leads to.</summary>
     public bool IsProbedAt(PhysicalConnection physical) => physical.Session?.Host.IsProbed ?? IsProbed;
@@ -130,7 +128,7 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>Notes that it was found right.</summary>
     public void HasBeenProbed(PhysicalConnection physical)
     {
-        IsProbed = true;
+        _isProbed = true;
         if (physical.Session is { } session)
         {
             session.Host.IsProbed = true;
@@ -266,6 +264,7 @@ internal sealed class PooledDataSource : IDisposable
 
             await (Hosts?.DisposeAsync() ?? default).ConfigureAwait(false);
             await Source.DisposeAsync().ConfigureAwait(false);
+            Quarantine.Dispose();
             if (_unpooled.IsValueCreated)
             {
                 await _unpooled.Value.DisposeAsync().ConfigureAwait(false);

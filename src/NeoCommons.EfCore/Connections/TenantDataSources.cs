@@ -45,6 +45,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _time = time;
         _retired = new(_options, _log, meter);
         Meter = meter;
+        Meter.IsCircuitOpen = name => _current.TryGetValue(name, out var source) && source.Breaker.IsOpen;
         _following = registry.OnChange(name => _ = FollowAsync(name));
     }
 

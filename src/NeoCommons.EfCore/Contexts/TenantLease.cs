@@ -54,12 +54,12 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         context.GetService<LeaseEnd>().Begin();
         _binding = LeaseBinding.For(context, Settings, tenant, source.Row, searchPath, readOnly);
         _leased ??= new LeasedConnection(OnStateChange);
-        var pool = readOnly ? source.ReadersFor(tenant.Id) : source.Source;
+        _permits.Limiter = source.Tenants.Enter(tenant, source.Row);
+        var pool = source.SourceFor(_permits.Limiter, readOnly);
         context.GetService<IRelationalConnection>().SetDbConnection(_leased.Of(pool), contextOwnsConnection: true);
         Tenant = tenant;
         _searchPath = searchPath;
         _opening = opening;
-        _permits.Limiter = source.Tenants.Enter(tenant, source.Row);
         _source = source;
         _isTouched = readOnly || _hasInterceptors;
     }
@@ -285,7 +285,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
         _isUnbound = false;
         _permits.Release();
-        opening.EndUse(Connection!, physical, _source!);
+        opening.EndUse(Connection!, physical, _source!, _permits.Limiter);
     }
 
     private void NoteWrite() => _writes.Begin(IsReadOnly ? null : _source, Tenant?.Id);

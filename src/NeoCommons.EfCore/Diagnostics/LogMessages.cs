@@ -66,6 +66,19 @@ internal static partial class LogMessages
     public static partial void FailedOver(ILogger logger, string connection, string failover);
 
     [LoggerMessage(
+        1010,
+        LogLevel.Warning,
+        "Tenant {Tenant} has broken {Count} connections of {Connection} in a row, and with each of them the driver closes the idle ones of all: its connections are opened apart from the pool until it has broken none for {Seconds} s. Look for SQL of it that raises errors of class 53, 58, F0 or XX"
+    )]
+    public static partial void TenantKeptApart(
+        ILogger logger,
+        string tenant,
+        string connection,
+        int count,
+        double seconds
+    );
+
+    [LoggerMessage(
         3001,
         LogLevel.Warning,
         "The connections could not be looked at; health checks report what was seen before"

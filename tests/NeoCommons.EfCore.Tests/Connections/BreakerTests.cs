@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.EntityFrameworkCore;
 using NeoCommons.EfCore.Testing;
 using Npgsql;
@@ -56,6 +57,43 @@ public sealed class BreakerTests(TestServers servers)
         var unavailable = Assert.IsType<ConnectionUnavailableException>(refusal);
         Assert.Equal(ConnectionUnavailableReason.CircuitOpen, unavailable.Reason);
         Assert.Equal("acme", async ? (await context.Items.SingleAsync(Ct)).Owner : context.Items.Single().Owner);
+    }
+
+    [Fact]
+    public async Task Who_scrapes_the_meter_sees_that_callers_are_refused()
+    {
+        await using var proxied = await ProxiedAsync();
+        var open = new List<long>();
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = static (published, listener) =>
+            {
+                if (published.Name == "neocommons.connection.circuit_open")
+                {
+                    listener.EnableMeasurementEvents(published);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<long>(
+            (_, value, tags, _) =>
+            {
+                if (tags.ToArray().Any(tag => Equals(tag.Value, proxied.Row.Name)))
+                {
+                    open.Add(value);
+                }
+            }
+        );
+        listener.Start();
+
+        listener.RecordObservableInstruments();
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+        listener.RecordObservableInstruments();
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+        listener.RecordObservableInstruments();
+
+        Assert.Equal([0, 1, 0], open);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Time.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
 
@@ -95,6 +96,104 @@ public sealed class BlastRadiusTests(TestServers servers)
         await raising;
         Assert.Equal((0, 0), await Held.OfTenantAsync(app, raiser, row));
         Assert.Equal(0, await Held.OfPoolAsync(app, row));
+    }
+
+    [Theory]
+    [InlineData("53200", true)]
+    [InlineData("XX000", false)]
+    public async Task A_tenant_that_goes_on_raising_them_breaks_only_its_own_sessions(string state, bool raw)
+    {
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(servers.Postgres, time: time);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var other = await app.AddTenantAsync(row, "other");
+        var source = await app.AcquireAsync(row.Name);
+        var limiter = source.Tenants.Enter(raiser, source.Row);
+        for (var i = 0; i < Quarantine.Breaks; i++)
+        {
+            Assert.False(source.Quarantine.Holds(limiter));
+            await RaiseAsync();
+        }
+
+        Assert.True(source.Quarantine.Holds(limiter));
+        var pid = await OtherAsync();
+        for (var i = 0; i < 50; i++)
+        {
+            await RaiseAsync();
+            Assert.Equal(pid, await OtherAsync());
+        }
+
+        // Its own work is done too, under its limits, and leaves no session behind.
+        Assert.Equal(["raiser"], await OwnersAsync(raiser));
+        await Eventually.EqualAsync($"{pid}", async () => string.Join(',', Pids(await app.BackendsAsync(row))));
+        Assert.Equal(0, await Held.OfPoolAsync(app, row));
+
+        // Each break counts anew; when there was none for a while, it is one of them again.
+        time.Advance(Quarantine.Lasting - TimeSpan.FromSeconds(1));
+        await RaiseAsync();
+        time.Advance(Quarantine.Lasting - TimeSpan.FromSeconds(1));
+        Assert.True(source.Quarantine.Holds(limiter));
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.False(source.Quarantine.Holds(limiter));
+        Assert.Equal(pid, await PidAsync(raiser));
+
+        async Task RaiseAsync()
+        {
+            var sql = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '" + state + "'; END $$";
+            var error = await Assert.ThrowsAsync<PostgresException>(async () =>
+            {
+                if (raw)
+                {
+                    await using var connection = await app.Connections.OpenTenantConnectionAsync(raiser.Id, Ct);
+                    await using var command = new NpgsqlCommand(sql, connection);
+                    await command.ExecuteNonQueryAsync(Ct);
+                    return;
+                }
+
+                await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
+                await context.Database.ExecuteSqlRawAsync(sql, Ct);
+            });
+            Assert.Equal(state, error.SqlState);
+        }
+
+        async Task<int> OtherAsync()
+        {
+            Assert.Equal(["other"], await OwnersAsync(other));
+            return await PidAsync(other);
+        }
+
+        async Task<List<string>> OwnersAsync(Tenant tenant)
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            return await context.Items.Select(item => item.Owner).ToListAsync(Ct);
+        }
+
+        async Task<int> PidAsync(Tenant tenant)
+        {
+            await using var connection = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+            return await RuntimeApp.PidAsync(connection);
+        }
+    }
+
+    [Fact]
+    public async Task Backends_that_are_killed_put_nobody_apart()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var tenants = new[] { await app.AddTenantAsync(row, "a"), await app.AddTenantAsync(row, "b") };
+        var source = await app.AcquireAsync(row.Name);
+        for (var round = 0; round < 20; round++)
+        {
+            foreach (var tenant in tenants)
+            {
+                await using var connection = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+                await app.KillBackendsAsync(row);
+                await Assert.ThrowsAnyAsync<NpgsqlException>(() => RuntimeApp.PidAsync(connection));
+            }
+        }
+
+        Assert.All(tenants, t => Assert.False(source.Quarantine.Holds(source.Tenants.Enter(t, source.Row))));
     }
 
     private static HashSet<int> Pids(IEnumerable<Backend> backends) => [.. backends.Select(b => b.Pid)];

@@ -50,19 +50,19 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         ];
         Guard = new HostGuard(source, Hosts, memory);
         Writes = memory.WritesOf(row.Name);
-        _writers = Build(pooled: true, forReads: false);
-        _readers = new(() => Build(pooled: true, forReads: true));
-        _unpooled = new(() => Build(pooled: false, forReads: false));
+        _writers = Build(DataSourceUse.Pool, forReads: false);
+        _readers = new(() => Build(DataSourceUse.Pool, forReads: true));
+        _unpooled = new(() => Build(DataSourceUse.Beside, forReads: false));
         _watch = new HostWatch(source, this, loggers.CreateLogger<HostWatch>(), time);
 
-        NpgsqlMultiHostDataSource Build(bool pooled, bool forReads) =>
+        NpgsqlMultiHostDataSource Build(DataSourceUse use, bool forReads) =>
             DataSourceBuilding.BuildMultiHost(
                 source.Row,
                 new HostSettings(Hosts, Guard, forReads),
                 password,
                 options,
                 loggers,
-                pooled,
+                use,
                 source.OwnsReset
             );
     }

@@ -26,9 +26,6 @@ internal sealed class PoolFigures(
     /// <summary>Callers that wait; below zero for a moment, where a wait was begun before anybody counted.</summary>
     public int Pending => Math.Max(0, Volatile.Read(ref _pending));
 
-    /// <summary>Whether callers are refused since the server is away.</summary>
-    public bool IsCircuitOpen { get; set; }
-
     /// <summary>The pools of this name that are not closed yet. Changed under the lock of <see cref="PoolMeter"/>.</summary>
     public int Pools { get; set; }
 

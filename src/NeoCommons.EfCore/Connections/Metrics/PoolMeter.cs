@@ -54,7 +54,7 @@ internal sealed class PoolMeter : IDisposable
         );
         instruments.Meter.CreateObservableGauge(
             "neocommons.connection.circuit_open",
-            () => EachPool(figures => figures.IsCircuitOpen ? 1 : 0),
+            () => EachPool(figures => IsCircuitOpen?.Invoke(figures.Connection) is true ? 1 : 0),
             "1",
             "1 while callers are refused since the server is away, else 0."
         );
@@ -72,6 +72,9 @@ internal sealed class PoolMeter : IDisposable
         );
     }
 
+    /// <summary>Whether the callers of a connection are refused now.</summary>
+    public Func<string, bool>? IsCircuitOpen { get; set; }
+
     /// <summary>The names that are known.</summary>
     public int Known => _pools.Count;
 
@@ -86,7 +89,6 @@ internal sealed class PoolMeter : IDisposable
                 this
             );
             figures.Pools++;
-            figures.IsCircuitOpen = false;
             return figures;
         }
     }

@@ -18,6 +18,7 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     private volatile TokenBucketRateLimiter? _commands;
     private int _commandsPerSecond;
     private int _users;
+    private long _brokeAt;
     private volatile bool _wasUsed;
 
     /// <summary>A permit for each connection that may be open.</summary>
@@ -25,6 +26,13 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
 
     /// <summary>What the tenant does.</summary>
     public TenantActivity Activity => activity;
+
+    /// <summary>The timestamp of the break that keeps it away from the pool, or 0; see <see cref="Quarantine"/>.</summary>
+    public long BrokeAt
+    {
+        get => Volatile.Read(ref _brokeAt);
+        set => Volatile.Write(ref _brokeAt, value);
+    }
 
     /// <summary>How many callers may wait for a connection.</summary>
     public int MaxWaiting { get; private set; }

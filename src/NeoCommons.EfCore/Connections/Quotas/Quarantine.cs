@@ -1,0 +1,79 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>Keeps a tenant that breaks one connection after the other away from the pool, for as long as it does.</summary>
+/// <remarks>
+/// Some errors say to the driver that the server is in trouble (class 53, 58, F0, XX; Npgsql 10.0.3), and it closes the
+/// connection and all idle ones of its pool. SQL can raise them in a loop, and everybody else would log in anew for each of his
+/// opens. Such a tenant gets sessions that end when they are closed, under the same limits: what it breaks is its own.
+/// Breaks that come from outside, of the network or of an administrator, hit the tenants in turn, and nobody alone.
+/// </remarks>
+internal sealed class Quarantine(
+    string connectionName,
+    Func<NpgsqlDataSource> build,
+    TimeProvider time,
+    ILogger<Quarantine> log
+) : IDisposable
+{
+    /// <summary>So many connections in a row, which no other tenant's break interrupts, are one tenant's doing.</summary>
+    internal const int Breaks = 8;
+
+    /// <summary>In so short a time.</summary>
+    private static readonly TimeSpan Within = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long it lasts after the last one.</summary>
+    internal static readonly TimeSpan Lasting = TimeSpan.FromSeconds(30);
+
+    private readonly Lazy<NpgsqlDataSource> _apart = new(build);
+    private readonly Lock _counting = new();
+    private TenantLimiter? _last;
+    private long _firstAt;
+    private int _inRow;
+
+    /// <summary>Whether the tenant is kept apart now.</summary>
+    public bool Holds(TenantLimiter limiter) =>
+        limiter.BrokeAt is var at and not 0 && time.GetElapsedTime(at) < Lasting;
+
+    /// <summary>The data source for a connection: the pool, unless the tenant is kept apart.</summary>
+    public NpgsqlDataSource Choose(TenantLimiter? limiter, NpgsqlDataSource pool) =>
+        limiter is not null && Holds(limiter) ? _apart.Value : pool;
+
+    /// <summary>Notes that a connection of the tenant broke in use.</summary>
+    public void Broke(TenantLimiter limiter)
+    {
+        var now = time.GetTimestamp();
+        lock (_counting)
+        {
+            if (Holds(limiter))
+            {
+                limiter.BrokeAt = now;
+                return;
+            }
+
+            if (!ReferenceEquals(_last, limiter) || time.GetElapsedTime(_firstAt, now) > Within)
+            {
+                (_last, _firstAt, _inRow) = (limiter, now, 0);
+            }
+
+            if (++_inRow < Breaks)
+            {
+                return;
+            }
+
+            _last = null;
+            limiter.BrokeAt = now;
+        }
+
+        LogMessages.TenantKeptApart(log, limiter.Tenant.Slug, connectionName, Breaks, Lasting.TotalSeconds);
+    }
+
+    public void Dispose()
+    {
+        if (_apart.IsValueCreated)
+        {
+            _apart.Value.Dispose();
+        }
+    }
+}
