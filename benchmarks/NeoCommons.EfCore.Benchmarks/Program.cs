@@ -1,4 +1,5 @@
 using NeoCommons.EfCore.Benchmarks.Acquire;
+using NeoCommons.EfCore.Benchmarks.Blast;
 using NeoCommons.EfCore.Benchmarks.Create;
 using NeoCommons.EfCore.Benchmarks.Fleet;
 using NeoCommons.EfCore.Benchmarks.Limits;
@@ -14,6 +15,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["create"] = CreateBenchmark.RunAsync,
     ["lookup"] = LookupBenchmark.RunAsync,
     ["acquire"] = AcquireBenchmark.RunAsync,
+    ["blast"] = BlastBenchmark.RunAsync,
     ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
 };

@@ -64,6 +64,11 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         CancellationToken ct
     )
     {
+        if (permits.Limiter is { BrokeAt: not 0 } limiter)
+        {
+            await source.Quarantine.WaitAsync(limiter, async, ct).ConfigureAwait(false);
+        }
+
         await _admission.AdmitAsync(permits, source, use, async, ct).ConfigureAwait(false);
         try
         {
@@ -252,10 +257,9 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     {
         if (source.Hosts is null && connection.FullState == ConnectionState.Broken)
         {
-            source.Breaker.Suspect();
-            if (limiter is not null)
+            if (limiter is null || !source.Quarantine.Broke(limiter))
             {
-                source.Quarantine.Broke(limiter);
+                source.Breaker.Suspect();
             }
         }
 

@@ -118,14 +118,15 @@ public sealed class BlastRadiusTests(TestServers servers)
 
         Assert.True(source.Quarantine.Holds(limiter));
         var pid = await OtherAsync();
+        await RaiseAsync();
         for (var i = 0; i < 50; i++)
         {
-            await RaiseAsync();
+            await PausedAsync(RaiseAsync());
             Assert.Equal(pid, await OtherAsync());
         }
 
         // Its own work is done too, under its limits, and leaves no session behind.
-        Assert.Equal(["raiser"], await OwnersAsync(raiser));
+        Assert.Equal(["raiser"], await PausedAsync(OwnersAsync(raiser)));
         await Eventually.EqualAsync($"{pid}", async () => string.Join(',', Pids(await app.BackendsAsync(row))));
         Assert.Equal(0, await Held.OfPoolAsync(app, row));
 
@@ -138,7 +139,16 @@ public sealed class BlastRadiusTests(TestServers servers)
         Assert.False(source.Quarantine.Holds(limiter));
         Assert.Equal(pid, await PidAsync(raiser));
 
-        async Task RaiseAsync()
+        // Each break keeps the tenant's next open waiting, and nobody else's.
+        async Task<T> PausedAsync<T>(Task<T> opening)
+        {
+            await Task.Delay(20, Ct);
+            Assert.False(opening.IsCompleted);
+            time.Advance(Quarantine.Pause);
+            return await opening;
+        }
+
+        async Task<bool> RaiseAsync()
         {
             var sql = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '" + state + "'; END $$";
             var error = await Assert.ThrowsAsync<PostgresException>(async () =>
@@ -155,6 +165,7 @@ public sealed class BlastRadiusTests(TestServers servers)
                 await context.Database.ExecuteSqlRawAsync(sql, Ct);
             });
             Assert.Equal(state, error.SqlState);
+            return true;
         }
 
         async Task<int> OtherAsync()

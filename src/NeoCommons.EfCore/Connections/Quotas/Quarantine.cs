@@ -7,7 +7,8 @@ namespace NeoCommons.EfCore;
 /// <remarks>
 /// Some errors say to the driver that the server is in trouble (class 53, 58, F0, XX; Npgsql 10.0.3), and it closes the
 /// connection and all idle ones of its pool. SQL can raise them in a loop, and everybody else would log in anew for each of his
-/// opens. Such a tenant gets sessions that end when they are closed, under the same limits: what it breaks is its own.
+/// opens. Such a tenant gets sessions that end when they are closed, under the same limits: what it breaks is its own. A login
+/// costs the server more than a query, so that each break keeps the tenant's next opens waiting.
 /// Breaks that come from outside, of the network or of an administrator, hit the tenants in turn, and nobody alone.
 /// </remarks>
 internal sealed class Quarantine(
@@ -26,6 +27,12 @@ internal sealed class Quarantine(
     /// <summary>How long it lasts after the last one.</summary>
     internal static readonly TimeSpan Lasting = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long each break keeps the tenant's next opens waiting.</summary>
+    internal static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How long they wait at most, however many break at once.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+
     private readonly Lazy<NpgsqlDataSource> _apart = new(build);
     private readonly Lock _counting = new();
     private TenantLimiter? _last;
@@ -41,7 +48,8 @@ internal sealed class Quarantine(
         limiter is not null && Holds(limiter) ? _apart.Value : pool;
 
     /// <summary>Notes that a connection of the tenant broke in use.</summary>
-    public void Broke(TenantLimiter limiter)
+    /// <returns>Whether that was to be expected, and says nothing of the server.</returns>
+    public bool Broke(TenantLimiter limiter)
     {
         var now = time.GetTimestamp();
         lock (_counting)
@@ -49,7 +57,11 @@ internal sealed class Quarantine(
             if (Holds(limiter))
             {
                 limiter.BrokeAt = now;
-                return;
+                limiter.PausedUntil = Math.Min(
+                    Math.Max(now, limiter.PausedUntil) + Ticks(Pause),
+                    now + Ticks(LongestPause)
+                );
+                return true;
             }
 
             if (!ReferenceEquals(_last, limiter) || time.GetElapsedTime(_firstAt, now) > Within)
@@ -59,7 +71,7 @@ internal sealed class Quarantine(
 
             if (++_inRow < Breaks)
             {
-                return;
+                return false;
             }
 
             _last = null;
@@ -67,6 +79,26 @@ internal sealed class Quarantine(
         }
 
         LogMessages.TenantKeptApart(log, limiter.Tenant.Slug, connectionName, Breaks, Lasting.TotalSeconds);
+        return false;
+    }
+
+    /// <summary>Waits, before a tenant that is kept apart opens a connection.</summary>
+    public async ValueTask WaitAsync(TenantLimiter limiter, bool async, CancellationToken ct)
+    {
+        if (!Holds(limiter) || limiter.PausedUntil <= time.GetTimestamp())
+        {
+            return;
+        }
+
+        var waiting = Task.Delay(time.GetElapsedTime(time.GetTimestamp(), limiter.PausedUntil), time, ct);
+        if (async)
+        {
+            await waiting.ConfigureAwait(false);
+        }
+        else
+        {
+            waiting.GetAwaiter().GetResult();
+        }
     }
 
     public void Dispose()
@@ -76,4 +108,6 @@ internal sealed class Quarantine(
             _apart.Value.Dispose();
         }
     }
+
+    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 }

@@ -19,6 +19,7 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     private int _commandsPerSecond;
     private int _users;
     private long _brokeAt;
+    private long _pausedUntil;
     private volatile bool _wasUsed;
 
     /// <summary>A permit for each connection that may be open.</summary>
@@ -32,6 +33,13 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     {
         get => Volatile.Read(ref _brokeAt);
         set => Volatile.Write(ref _brokeAt, value);
+    }
+
+    /// <summary>The timestamp before which it opens no connection apart from the pool.</summary>
+    public long PausedUntil
+    {
+        get => Volatile.Read(ref _pausedUntil);
+        set => Volatile.Write(ref _pausedUntil, value);
     }
 
     /// <summary>How many callers may wait for a connection.</summary>

@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Benchmarks.Acquire;
+using NeoCommons.EfCore.Testing;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Benchmarks.Blast;
+
+/// <summary>What a tenant that misbehaves costs the others: their times beside those of quiet rounds in between.</summary>
+internal static class BlastBenchmark
+{
+    private const int Others = 8;
+    private const int Rounds = 7;
+
+    // The driver takes it for the server's own trouble, and closes all idle connections of the pool.
+    private const string Raise = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '53200'; END $$";
+
+    public static async Task RunAsync(bool quick, TextWriter report)
+    {
+        var operations = quick ? 300 : 2_000;
+        await using var server = await PostgresServer.StartAsync();
+        await using var app = new AcquireApp(server, Others + 1);
+        await app.StartAsync(server);
+        var contexts = app.Services.GetRequiredService<ITenantDbContextFactory<AcquireApp.EmptyContext>>();
+        var guilty = app.Tenants[Others];
+        Dictionary<string, Func<CancellationToken, Task>> deeds = new()
+        {
+            ["nothing"] = _ => Task.CompletedTask,
+            ["sleeps on all its slots, 100 callers"] = ct =>
+                Task.WhenAll(
+                    Enumerable.Range(0, 100).Select(_ => RepeatAsync("SELECT pg_sleep(60)", TimeSpan.Zero, ct))
+                ),
+            ["raises 53200 in a loop, 4 callers"] = ct =>
+                Task.WhenAll(Enumerable.Range(0, 4).Select(_ => RepeatAsync(Raise, TimeSpan.Zero, ct))),
+        };
+        var measured = deeds.Keys.ToDictionary(k => k, _ => new List<(double Median, double P99)>());
+        for (var round = 0; round <= Rounds; round++)
+        {
+            foreach (var (name, deed) in deeds)
+            {
+                using var over = new CancellationTokenSource();
+                var doing = deed(over.Token);
+                await Task.Delay(500, CancellationToken.None);
+                var one = await MeasureAsync(operations);
+                await over.CancelAsync();
+                await doing;
+
+                // The first round opens the connections, and is where the tenant is found out.
+                if (round > 0)
+                {
+                    measured[name].Add(one);
+                }
+            }
+        }
+
+        await report.WriteLineAsync(
+            $"{Others} tenants, one caller each, {operations} contexts each that ask `SELECT 1`; a pool of {AcquireApp.PoolSize}; the median "
+                + $"of {Rounds} rounds in turn. Ratios are of the same round."
+        );
+        await report.WriteLineAsync();
+        await report.WriteLineAsync("| what a ninth tenant does | median, ms | p99, ms | p99 of the first (goal: 2) |");
+        await report.WriteLineAsync("|---|---|---|---|");
+        var quiet = measured.First().Value;
+        foreach (var (name, all) in measured)
+        {
+            var ratio = Numbers.Median([.. all.Zip(quiet, (o, q) => o.P99 / q.P99)]);
+            var median = Numbers.Median([.. all.Select(a => a.Median)]);
+            var p99 = Numbers.Median([.. all.Select(a => a.P99)]);
+            await report.WriteLineAsync(Numbers.Text($"| {name} | {median:0.000} | {p99:0.000} | {ratio:0.00} |"));
+        }
+
+        async Task<(double Median, double P99)> MeasureAsync(int count)
+        {
+            var times = await Task.WhenAll(
+                app.Tenants.Take(Others).Select(tenant => Task.Run(() => WorkAsync(tenant, count)))
+            );
+            double[] all = [.. times.SelectMany(t => t).Order()];
+            return (all[all.Length / 2], all[all.Length * 99 / 100]);
+        }
+
+        async Task<double[]> WorkAsync(Tenant tenant, int count)
+        {
+            var times = new double[count];
+            for (var i = 0; i < count; i++)
+            {
+                var watch = Stopwatch.StartNew();
+                await AskAsync(tenant, "SELECT 1", CancellationToken.None);
+                times[i] = watch.Elapsed.TotalMilliseconds;
+            }
+
+            return times;
+        }
+
+        async Task RepeatAsync(string sql, TimeSpan pause, CancellationToken ct)
+        {
+            while (!ct.IsCancellationRequested)
+            {
+                try
+                {
+                    await AskAsync(guilty, sql, ct);
+                    await Task.Delay(pause, ct);
+                }
+                catch (PostgresException)
+                {
+                    await Task.Delay(pause, CancellationToken.None);
+                }
+                catch (Exception) when (ct.IsCancellationRequested)
+                {
+                    return;
+                }
+            }
+        }
+
+        async Task AskAsync(Tenant tenant, string sql, CancellationToken ct)
+        {
+            await using var context = await contexts.CreateDbContextAsync(tenant.Id, ct);
+            await context.Database.ExecuteSqlRawAsync(sql, ct);
+        }
+    }
+}
