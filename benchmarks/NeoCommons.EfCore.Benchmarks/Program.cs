@@ -5,6 +5,7 @@ using NeoCommons.EfCore.Benchmarks.Fleet;
 using NeoCommons.EfCore.Benchmarks.Limits;
 using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
+using NeoCommons.EfCore.Benchmarks.Queries;
 
 // bench.sh [name] [--quick]: the names are those of the folders here.
 var quick = args.Contains("--quick");
@@ -18,6 +19,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["blast"] = BlastBenchmark.RunAsync,
     ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
+    ["queries"] = QueriesBenchmark.RunAsync,
 };
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
 {

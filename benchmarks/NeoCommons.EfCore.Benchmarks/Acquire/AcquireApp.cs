@@ -8,7 +8,7 @@ using Npgsql;
 namespace NeoCommons.EfCore.Benchmarks.Acquire;
 
 /// <summary>An application over one database with tenants, beside 999 connections that nobody uses and one that is dead.</summary>
-internal sealed class AcquireApp : IConnectionRegistry, ITenantStore, IAsyncDisposable
+internal sealed class AcquireApp : IAsyncDisposable
 {
     public const int PoolSize = 20;
     public const string Dead = "dead";
@@ -16,8 +16,6 @@ internal sealed class AcquireApp : IConnectionRegistry, ITenantStore, IAsyncDisp
     private const string Database = "db";
     private const int Rows = 1_000;
 
-    private readonly Dictionary<string, DatabaseConnection> _rows = new(StringComparer.Ordinal);
-    private readonly Dictionary<TenantId, Tenant> _tenants;
     private readonly ServiceProvider _services;
 
     public AcquireApp(PostgresServer server, int tenants)
@@ -33,19 +31,24 @@ internal sealed class AcquireApp : IConnectionRegistry, ITenantStore, IAsyncDisp
             SslMode = SslMode.Disable,
             MaxPoolSize = PoolSize,
         };
-        _rows[Database] = row;
-        _rows[Dead] = row with { Name = Dead, Port = 1, PoolTimeout = TimeSpan.FromSeconds(1) };
-        for (var i = _rows.Count; i < Rows; i++)
-        {
-            _rows[$"row{i}"] = row with { Name = $"row{i}", Database = $"db{i}" };
-        }
-
         Tenants = [.. Enumerable.Range(0, tenants).Select(i => NewTenant(i, Database))];
         DeadTenant = NewTenant(tenants, Dead);
-        _tenants = Tenants.Append(DeadTenant).ToDictionary(t => t.Id);
+        var registry = new MemoryRegistry(
+            [
+                row,
+                row with
+                {
+                    Name = Dead,
+                    Port = 1,
+                    PoolTimeout = TimeSpan.FromSeconds(1),
+                },
+                .. Enumerable.Range(2, Rows - 2).Select(i => row with { Name = $"row{i}", Database = $"db{i}" }),
+            ],
+            Tenants.Append(DeadTenant)
+        );
         var services = new ServiceCollection();
-        services.AddSingleton<IConnectionRegistry>(this);
-        services.AddSingleton<ITenantStore>(this);
+        services.AddSingleton<IConnectionRegistry>(registry);
+        services.AddSingleton<ITenantStore>(registry);
         services.AddNeoCommons(new ConfigurationBuilder().Build()).AddPooledTenantDbContext<EmptyContext>();
         services.AddHealthChecks().AddNeoCommons();
         _services = services.BuildServiceProvider();
@@ -72,20 +75,6 @@ internal sealed class AcquireApp : IConnectionRegistry, ITenantStore, IAsyncDisp
             await service.StartAsync(CancellationToken.None);
         }
     }
-
-    public ValueTask<DatabaseConnection?> FindAsync(string name, CancellationToken ct = default) =>
-        ValueTask.FromResult(_rows.GetValueOrDefault(name));
-
-    ValueTask<IReadOnlyList<DatabaseConnection>> IConnectionRegistry.ListAsync(CancellationToken ct) =>
-        ValueTask.FromResult<IReadOnlyList<DatabaseConnection>>([.. _rows.Values]);
-
-    public ValueTask<Tenant?> FindAsync(TenantId id, CancellationToken ct = default) =>
-        ValueTask.FromResult(_tenants.GetValueOrDefault(id));
-
-    public ValueTask<Tenant?> FindBySlugAsync(string slug, CancellationToken ct = default) =>
-        ValueTask.FromResult(_tenants.Values.FirstOrDefault(t => t.Slug == slug));
-
-    public IAsyncEnumerable<Tenant> ListAsync(CancellationToken ct = default) => _tenants.Values.ToAsyncEnumerable();
 
     public async ValueTask DisposeAsync()
     {

@@ -19,10 +19,9 @@ internal sealed class MigrationsHealthCheck(SchemaVersions versions, TimeProvide
         }
 
         var age = time.GetElapsedTime(counted.At);
-        var old =
-            age < 2 * SchemaVersions.Interval
-                ? ""
-                : $" Counted {age.TotalMinutes:0} minutes ago: the admin database could not be asked since.";
+        var old = versions.HasFailed
+            ? $" Counted {age.TotalMinutes:0} minutes ago: the admin database could not be asked since."
+            : "";
         var data = new Dictionary<string, object>
         {
             ["activeTenants"] = counted.Active,

@@ -24,6 +24,9 @@ internal sealed class SchemaVersions(
     private Counted? _last;
     private long? _begun;
 
+    /// <summary>Whether they could not be counted the last time that it was tried.</summary>
+    public bool HasFailed { get; private set; }
+
     /// <summary>What was counted last, or null; counts again where that is old.</summary>
     public Counted? Read()
     {
@@ -48,9 +51,11 @@ internal sealed class SchemaVersions(
         {
             using var ending = new CancellationTokenSource(Interval, time);
             Volatile.Write(ref _last, await CountAsync(ending.Token).ConfigureAwait(false));
+            HasFailed = false;
         }
         catch (Exception e)
         {
+            HasFailed = true;
             AdminLogMessages.TenantsNotCounted(log, e);
         }
     }

@@ -7,11 +7,15 @@ internal sealed class ServerLeaseTable(AdminDatabase database)
 {
     // Readers are let in; who else would agree waits, and who waits for long tries again.
     private const string Lock = "LOCK TABLE admin.server_leases IN SHARE ROW EXCLUSIVE MODE";
-    private const string LockTimeout = "SET LOCAL lock_timeout = '5s'";
+    private const string LockTimeout = "SELECT set_config('lock_timeout', $1, true)";
 
-    // Where nobody has agreed for half a lease, nobody could: each has what it had, and a lease's time to say so.
+    // A process whose machine is lost in the middle must not keep the lock until the network notices.
+    private const string IdleTimeout = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)";
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
+
+    // Where nobody has agreed for half a lease, nobody could: each has what it had, and as long again to say so.
     private const string Extend =
-        "UPDATE admin.server_leases SET expires_at = clock_timestamp() + $1 "
+        "UPDATE admin.server_leases SET expires_at = greatest(expires_at, clock_timestamp() + $1 / 2) "
         + "WHERE (SELECT max(expires_at) FROM admin.server_leases) < clock_timestamp() + $1 / 2";
     private const string Expire = "DELETE FROM admin.server_leases WHERE expires_at <= clock_timestamp()";
 
@@ -34,7 +38,7 @@ internal sealed class ServerLeaseTable(AdminDatabase database)
         await BeginAsync(connection, lasting, ct).ConfigureAwait(false);
         var names = servers.Select(s => s.Server).ToArray();
         var others = await OthersAsync(connection, names, ct).ConfigureAwait(false);
-        var wanted = servers.Select(s => s.TakeWanted()).ToArray();
+        var wanted = servers.Select(s => s.Wanted).ToArray();
         var parts = servers.Select((server, i) => PartOf(server, wanted[i], others[server.Server])).ToArray();
 
         // Less is obeyed before it is noted, whatever comes of the note, and more when it is certain. What is open above
@@ -51,6 +55,7 @@ internal sealed class ServerLeaseTable(AdminDatabase database)
         for (var i = 0; i < had.Length; i++)
         {
             servers[i].Take(parts[i].Now);
+            servers[i].ForgetPeak();
         }
 
         return parts.Select((part, i) => part.Now == part.Later && had[i] == part.Now).All(isSettled => isSettled);
@@ -82,11 +87,14 @@ internal sealed class ServerLeaseTable(AdminDatabase database)
 
     private static async Task BeginAsync(NpgsqlConnection connection, TimeSpan lasting, CancellationToken ct)
     {
+        var longest = lasting / 3 < LongestWait ? lasting / 3 : LongestWait;
+        var milliseconds = FormattableString.Invariant($"{longest.TotalMilliseconds:0}ms");
         var batch = new NpgsqlBatch(connection)
         {
             BatchCommands =
             {
-                new(LockTimeout),
+                new(LockTimeout) { Parameters = { new() { Value = milliseconds } } },
+                new(IdleTimeout) { Parameters = { new() { Value = milliseconds } } },
                 new(Lock),
                 new(Extend) { Parameters = { new() { Value = lasting } } },
                 new(Expire),

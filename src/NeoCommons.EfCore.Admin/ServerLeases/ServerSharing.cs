@@ -70,15 +70,15 @@ internal sealed class ServerSharing(
 
     private async Task EndAsync()
     {
-        await base.StopAsync(CancellationToken.None).ConfigureAwait(false);
-        if (!_hasAgreed)
-        {
-            return;
-        }
-
         using var farewell = new CancellationTokenSource(LongestFarewell, time);
         try
         {
+            await base.StopAsync(farewell.Token).ConfigureAwait(false);
+            if (!_hasAgreed)
+            {
+                return;
+            }
+
             await leases.EndAsync(farewell.Token).ConfigureAwait(false);
         }
         catch (Exception)

@@ -255,12 +255,15 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         TenantLimiter? limiter = null
     )
     {
-        if (source.Hosts is null && connection.FullState == ConnectionState.Broken)
+        var isBroken = source.Hosts is null && connection.FullState == ConnectionState.Broken;
+        if (isBroken && (limiter is null || !source.Quarantine.Broke(limiter, physical.Since)))
         {
-            if (limiter is null || !source.Quarantine.Broke(limiter))
-            {
-                source.Breaker.Suspect();
-            }
+            source.Breaker.InDoubt();
+        }
+        else if (!isBroken && source.Row.Pooler != PoolerMode.None)
+        {
+            // That a pooler has let it in was no evidence; this is.
+            source.Breaker.Succeeded();
         }
 
         if (physical.IsWorn)

@@ -186,7 +186,7 @@ internal sealed class DatabaseConnections(
         CancellationToken ct
     )
     {
-        var connection = source.SourceFor(permits.Limiter).CreateConnection();
+        var connection = source.SourceFor(permits).CreateConnection();
         try
         {
             return (

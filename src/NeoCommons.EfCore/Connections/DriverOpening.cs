@@ -107,7 +107,7 @@ internal static class DriverOpening
                 var explained = Explain(HostFailure.CauseOf(e), source, token);
                 if (explained is not null && OpenFailure.IsOfOneSession(explained, source.Row))
                 {
-                    breaker?.Suspect();
+                    breaker?.InDoubt(explained);
                 }
                 else if (explained is not null && OpenFailure.IsOutage(explained, source.Row))
                 {

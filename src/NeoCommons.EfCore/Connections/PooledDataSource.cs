@@ -77,11 +77,14 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>The servers and their data sources; null where the row names one only.</summary>
     public HostPools? Hosts { get; }
 
-    /// <summary>What a tenant's connections come from, those of a context that only reads too; without a tenant, the pool.</summary>
-    public NpgsqlDataSource SourceFor(TenantLimiter? limiter, bool readOnly = false) =>
-        readOnly && limiter is not null && Hosts is { } hosts
-            ? hosts.ReadersFor(limiter.Tenant.Id)
-            : Quarantine.Choose(limiter, Source);
+    /// <summary>What a connection comes from, under its permits.</summary>
+    public NpgsqlDataSource SourceFor(ConnectionPermits permits, bool readOnly = false)
+    {
+        permits.IsApart = permits.Limiter is { } limiter && Quarantine.Holds(limiter);
+        return permits.IsApart ? Quarantine.Source
+            : readOnly && Hosts is { } hosts ? hosts.ReadersFor(permits.Limiter!.Tenant.Id)
+            : Source;
+    }
 
     /// <summary>A permit for each connection of the pool: who opens one waits there, and not in the driver's queue.</summary>
     public FairGate Gate { get; }

@@ -172,6 +172,8 @@ public sealed class BreakerTests(TestServers servers)
         var lost = 0;
         for (var i = 0; i < 20; i++)
         {
+            // Else the one that looks for the server is cut too.
+            await Eventually.TrueAsync(() => !proxied.Breaker.IsWatching);
             source.Clear();
             _ = proxied.Proxy.BeforePiece(
                 1,
@@ -343,7 +345,7 @@ public sealed class BreakerTests(TestServers servers)
         proxied.Stop();
 
         // Nobody gives one back.
-        proxied.Breaker.Suspect();
+        proxied.Breaker.InDoubt();
         await Eventually.TrueAsync(() => proxied.Breaker.IsOpen);
 
         var refusal = await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>

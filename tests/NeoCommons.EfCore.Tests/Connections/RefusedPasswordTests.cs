@@ -60,7 +60,7 @@ public sealed class RefusedPasswordTests(AuthenticationLog log) : IClassFixture<
             Assert.Null(await breaker.Probe(Ct));
         }
 
-        breaker.Suspect();
+        breaker.InDoubt();
         await Eventually.TrueAsync(() => !breaker.IsWatching);
         Assert.False(breaker.IsOpen);
         Assert.Equal(1, await log.CountAsync(row.Username));

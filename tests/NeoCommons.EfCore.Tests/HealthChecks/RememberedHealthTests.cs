@@ -42,7 +42,7 @@ public sealed class RememberedHealthTests(TestServers servers)
         var breaker = (await app.AcquireAsync(row.Name)).Breaker;
         proxy.RefuseConnections();
         proxy.Cut();
-        breaker.Suspect();
+        breaker.InDoubt();
         await Eventually.TrueAsync(() => breaker.IsOpen);
 
         var meanwhile = await HealthAsync(app, row);

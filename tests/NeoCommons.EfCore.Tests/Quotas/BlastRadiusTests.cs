@@ -74,7 +74,7 @@ public sealed class BlastRadiusTests(TestServers servers)
         var raising = Task.Run(
             async () =>
             {
-                for (; raised < 50; raised++)
+                for (; raised < 20; raised++)
                 {
                     await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
                     var error = await Assert.ThrowsAsync<PostgresException>(() =>
@@ -119,6 +119,10 @@ public sealed class BlastRadiusTests(TestServers servers)
         Assert.True(source.Quarantine.Holds(limiter));
         var pid = await OtherAsync();
         await RaiseAsync();
+        var paused = RaiseAsync();
+        await Task.Delay(500, Ct);
+        Assert.False(paused.IsCompleted);
+        await PausedAsync(paused);
         for (var i = 0; i < 50; i++)
         {
             await PausedAsync(RaiseAsync());
@@ -142,8 +146,7 @@ public sealed class BlastRadiusTests(TestServers servers)
         // Each break keeps the tenant's next open waiting, and nobody else's.
         async Task<T> PausedAsync<T>(Task<T> opening)
         {
-            await Task.Delay(20, Ct);
-            Assert.False(opening.IsCompleted);
+            Assert.Equal(0, limiter.Connections.Taken);
             time.Advance(Quarantine.Pause);
             return await opening;
         }
@@ -205,6 +208,58 @@ public sealed class BlastRadiusTests(TestServers servers)
         }
 
         Assert.All(tenants, t => Assert.False(source.Quarantine.Holds(source.Tenants.Enter(t, source.Row))));
+    }
+
+    [Fact]
+    public async Task A_restart_puts_nobody_apart_though_one_tenant_has_all_connections()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 20, Type = ConnectionType.Dedicated });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var source = await app.AcquireAsync(row.Name);
+        var open = new List<NpgsqlConnection>();
+        while (open.Count < 2 * Quarantine.Breaks)
+        {
+            open.Add(await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct));
+        }
+
+        await app.KillBackendsAsync(row);
+        foreach (var connection in open)
+        {
+            await Assert.ThrowsAnyAsync<NpgsqlException>(() => RuntimeApp.PidAsync(connection));
+            await connection.DisposeAsync();
+        }
+
+        Assert.False(source.Quarantine.Holds(source.Tenants.Enter(tenant, source.Row)));
+    }
+
+    [Fact]
+    public async Task Sessions_apart_count_among_those_that_the_server_has_for_us()
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:ServerBudget"] = "4" }
+        );
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var source = await app.AcquireAsync(row.Name);
+        var idle = new List<NpgsqlConnection>();
+        while (idle.Count < 4)
+        {
+            idle.Add(await app.Connections.OpenConnectionAsync(row.Name, Ct));
+        }
+
+        foreach (var connection in idle)
+        {
+            await connection.DisposeAsync();
+        }
+
+        Assert.Equal(4, source.Server.Open);
+        source.Tenants.Enter(raiser, source.Row).BrokeAt = TimeProvider.System.GetTimestamp();
+        await using var apart = await app.Connections.OpenTenantConnectionAsync(raiser.Id, Ct);
+
+        Assert.Equal(1, source.Server.Open);
+        await Eventually.EqualAsync(1, () => app.CountBackendsAsync(row));
     }
 
     private static HashSet<int> Pids(IEnumerable<Backend> backends) => [.. backends.Select(b => b.Pid)];

@@ -30,6 +30,7 @@ internal sealed class ConnectionBreaker
     private ConnectionUnavailableException? _cause;
     private long _changedAt;
     private volatile bool _isOpen;
+    private int _unanswered;
     private int _isWatching;
     private int _hasFailedOver;
 
@@ -144,8 +145,22 @@ internal sealed class ConnectionBreaker
         }
     }
 
-    /// <summary>Has the server asked, since a connection broke in use.</summary>
-    public void Suspect()
+    /// <summary>
+    /// Has the server asked, since a session ended as it was opened or in use; it counts where the server did not answer either,
+    /// twice in a row: the first of our own may have ended with it.
+    /// </summary>
+    public void InDoubt(ConnectionUnavailableException? cause = null)
+    {
+        if (Volatile.Read(ref _unanswered) > 1 && (cause ?? Volatile.Read(ref _cause)) is { } failure)
+        {
+            Record(failure);
+        }
+
+        Suspect();
+    }
+
+    /// <summary>Has the server asked.</summary>
+    private void Suspect()
     {
         if (!_closing.IsCancellationRequested && Interlocked.CompareExchange(ref _isWatching, 1, 0) == 0)
         {
@@ -194,6 +209,7 @@ internal sealed class ConnectionBreaker
                     static async (context, breaker) =>
                     {
                         var failure = await breaker.Probe(context.CancellationToken).ConfigureAwait(false);
+                        Volatile.Write(ref breaker._unanswered, failure is null ? 0 : breaker._unanswered + 1);
                         if (failure is null)
                         {
                             return Outcome.FromResult(true);

@@ -94,7 +94,7 @@ internal sealed class Admission(TimeProvider time)
     {
         if (permits.Grows)
         {
-            source.Server.CloseSurplus(except: source);
+            source.Server.CloseSurplus(except: permits.IsApart ? null : source);
         }
     }
 

@@ -13,6 +13,9 @@ internal sealed class ConnectionPermits
     /// <summary>The tenant that the connection is for, with its limits; null where it is for none.</summary>
     public TenantLimiter? Limiter { get; set; }
 
+    /// <summary>Whether the connection leads past the pool: then no idle one of it serves (<see cref="Quarantine"/>).</summary>
+    public bool IsApart { get; set; }
+
     /// <summary>Whether a permit of the tenant is held.</summary>
     public bool HasTenants => _ofTenant is not null;
 
@@ -27,8 +30,8 @@ internal sealed class ConnectionPermits
     {
         _ofServer = source.Server.Gate;
         source.Server.NoteUse();
-        _growth = source.Growth;
-        Grows = source.Growth.Begin();
+        _growth = IsApart ? null : source.Growth;
+        Grows = _growth?.Begin() ?? true;
         _acquired = Limiter?.Activity.Acquired();
     }
 

@@ -9,7 +9,8 @@ namespace NeoCommons.EfCore;
 /// connection and all idle ones of its pool. SQL can raise them in a loop, and everybody else would log in anew for each of his
 /// opens. Such a tenant gets sessions that end when they are closed, under the same limits: what it breaks is its own. A login
 /// costs the server more than a query, so that each break keeps the tenant's next opens waiting.
-/// Breaks that come from outside, of the network or of an administrator, hit the tenants in turn, and nobody alone.
+/// Breaks that come from outside, of the network or of an administrator, hit many connections at once, and tenants in turn: what
+/// counts is a connection that was opened after the last one broke.
 /// </remarks>
 internal sealed class Quarantine(
     string connectionName,
@@ -37,19 +38,21 @@ internal sealed class Quarantine(
     private readonly Lock _counting = new();
     private TenantLimiter? _last;
     private long _firstAt;
+    private long _lastAt;
     private int _inRow;
 
     /// <summary>Whether the tenant is kept apart now.</summary>
     public bool Holds(TenantLimiter limiter) =>
         limiter.BrokeAt is var at and not 0 && time.GetElapsedTime(at) < Lasting;
 
-    /// <summary>The data source for a connection: the pool, unless the tenant is kept apart.</summary>
-    public NpgsqlDataSource Choose(TenantLimiter? limiter, NpgsqlDataSource pool) =>
-        limiter is not null && Holds(limiter) ? _apart.Value : pool;
+    /// <summary>Sessions of those that are kept apart.</summary>
+    public NpgsqlDataSource Source => _apart.Value;
 
     /// <summary>Notes that a connection of the tenant broke in use.</summary>
+    /// <param name="limiter">The tenant.</param>
+    /// <param name="openedAt">The timestamp of when it was opened.</param>
     /// <returns>Whether that was to be expected, and says nothing of the server.</returns>
-    public bool Broke(TenantLimiter limiter)
+    public bool Broke(TenantLimiter limiter, long openedAt)
     {
         var now = time.GetTimestamp();
         lock (_counting)
@@ -64,6 +67,12 @@ internal sealed class Quarantine(
                 return true;
             }
 
+            if (ReferenceEquals(_last, limiter) && openedAt < _lastAt)
+            {
+                return false;
+            }
+
+            _lastAt = now;
             if (!ReferenceEquals(_last, limiter) || time.GetElapsedTime(_firstAt, now) > Within)
             {
                 (_last, _firstAt, _inRow) = (limiter, now, 0);

@@ -54,14 +54,17 @@ internal sealed class ServerBudget
     /// <summary>Whether other processes have a part of it, so that <see cref="FairGate.Permits"/> is ours alone.</summary>
     public bool IsShared => Volatile.Read(ref _wanted) is not null && Total is not null;
 
-    /// <summary>Whether pools lead to it.</summary>
-    public bool IsUsed => !_pools.IsEmpty;
+    /// <summary>Whether pools lead to it, or connections of those that are closed.</summary>
+    public bool IsUsed => !_pools.IsEmpty || Gate.Taken > 0;
 
     /// <summary>How many connections may be open now, idle ones included.</summary>
     public int Open => Gate.Taken + _pools.Keys.Sum(pool => pool.Growth.Idle);
 
-    /// <summary>How many this process has used at once since this was asked last, or would use now.</summary>
-    public int TakeWanted() => Math.Max(Interlocked.Exchange(ref _peak, 0), Gate.Taken + Gate.Waiting);
+    /// <summary>How many this process has used at once since it was given its part, or would use now.</summary>
+    public int Wanted => Math.Max(Volatile.Read(ref _peak), Gate.Taken + Gate.Waiting);
+
+    /// <summary>Notes that the part was given for what was wanted until now.</summary>
+    public void ForgetPeak() => Volatile.Write(ref _peak, 0);
 
     /// <summary>Notes that one more is in use.</summary>
     public void NoteUse()
@@ -85,8 +88,13 @@ internal sealed class ServerBudget
             }
 
             _learned = connections;
-            _isPoolers = false;
             wanted = _wanted;
+            if (wanted is not null && _isPoolers)
+            {
+                Gate.Resize(LeastPart);
+            }
+
+            _isPoolers = false;
             if (wanted is null && _given is null)
             {
                 Gate.Resize(connections);
@@ -148,12 +156,12 @@ internal sealed class ServerBudget
     /// <summary>Counts a pool's connections from now on.</summary>
     public void Join(PooledDataSource pool)
     {
-        if (_pools.IsEmpty)
+        var isFirst = _pools.IsEmpty;
+        _pools.TryAdd(pool, true);
+        if (isFirst)
         {
             Volatile.Read(ref _wanted)?.Invoke();
         }
-
-        _pools.TryAdd(pool, true);
     }
 
     /// <summary>The pool has none any more, or all that it has are in use and will be closed.</summary>
