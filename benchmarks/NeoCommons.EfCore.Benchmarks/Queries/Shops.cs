@@ -37,6 +37,8 @@ internal sealed class Shops : IAsyncDisposable
             SslMode = SslMode.Disable,
             MaxPoolSize = PoolSize,
             Type = ConnectionType.Dedicated,
+            // None of the others tries connections that sat idle, and here each sits idle while the others have their turn.
+            PrePing = false,
         };
         Tenants =
         [
