@@ -32,7 +32,7 @@ internal sealed class PooledDataSource : IDisposable
         DataSourceBuilding.ThrowIfFaulty(row, options);
         Gate = new(row.MaxPoolSize);
         Tenants = new(options, time);
-        Quarantine = new(row.Name, () => Build(DataSourceUse.Apart), time, loggers.CreateLogger<Quarantine>());
+        Quarantine = new(row.Name, options.Quotas, () => Build(DataSourceUse.Apart), time, loggers);
         OwnsReset = ownsReset;
         _row = row;
         _time = time;

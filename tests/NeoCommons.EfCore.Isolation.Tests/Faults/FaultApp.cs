@@ -43,6 +43,8 @@ internal sealed class FaultApp : IAsyncDisposable
             ["NeoCommons:Connections:PrePingTimeout"] = "00:00:01",
             ["NeoCommons:Connections:ApplicationName"] = Name,
             ["NeoCommons:Connections:DrainTimeout"] = "00:00:10",
+            // Every fault breaks a connection of one tenant, and the pool is what is looked at.
+            ["NeoCommons:Connections:Quotas:TenantMaxBreaks"] = "0",
         };
         var services = new ServiceCollection();
         services.AddSingleton<TimeProvider>(Clock);

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
@@ -9,6 +10,7 @@ namespace NeoCommons.EfCore.Tests.Quotas;
 public sealed class BlastRadiusTests(TestServers servers)
 {
     private const int Others = 8;
+    private static readonly int Breaks = new QuotaOptions().TenantMaxBreaks;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -110,7 +112,7 @@ public sealed class BlastRadiusTests(TestServers servers)
         var other = await app.AddTenantAsync(row, "other");
         var source = await app.AcquireAsync(row.Name);
         var limiter = source.Tenants.Enter(raiser, source.Row);
-        for (var i = 0; i < Quarantine.Breaks; i++)
+        for (var i = 0; i < Breaks; i++)
         {
             Assert.False(source.Quarantine.Holds(limiter));
             await RaiseAsync();
@@ -190,6 +192,40 @@ public sealed class BlastRadiusTests(TestServers servers)
         }
     }
 
+    [Theory]
+    [InlineData("Always")]
+    [InlineData("WhenUsed")]
+    public async Task A_pooled_context_goes_from_the_pool_to_a_session_apart_and_back_and_is_its_tenants(string reset)
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:SessionReset"] = reset },
+            contexts: b => b.AddPooledTenantDbContext<ItemsContext>(poolSize: 1)
+        );
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var other = await app.AddTenantAsync(row, "other");
+        var source = await app.AcquireAsync(row.Name);
+        var limiter = source.Tenants.Enter(raiser, source.Row);
+        for (var i = 0; i < 20; i++)
+        {
+            limiter.BrokeAt = i % 3 == 0 ? 0 : TimeProvider.System.GetTimestamp();
+            foreach (var tenant in new[] { raiser, other })
+            {
+                await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+                Assert.Equal(tenant.Slug, (await context.Items.SingleAsync(Ct)).Owner);
+                Assert.Equal(
+                    tenant.Schema.Value,
+                    await context
+                        .Database.SqlQueryRaw<string>("SELECT current_schema()::text AS \"Value\"")
+                        .SingleAsync(Ct)
+                );
+            }
+        }
+
+        Assert.Equal(0, await Held.OfPoolAsync(app, row));
+    }
+
     [Fact]
     public async Task Backends_that_are_killed_put_nobody_apart()
     {
@@ -218,7 +254,7 @@ public sealed class BlastRadiusTests(TestServers servers)
         var tenant = await app.AddTenantAsync(row, "acme");
         var source = await app.AcquireAsync(row.Name);
         var open = new List<NpgsqlConnection>();
-        while (open.Count < 2 * Quarantine.Breaks)
+        while (open.Count < 2 * Breaks)
         {
             open.Add(await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct));
         }

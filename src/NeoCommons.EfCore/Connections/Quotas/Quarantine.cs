@@ -14,15 +14,13 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class Quarantine(
     string connectionName,
+    QuotaOptions options,
     Func<NpgsqlDataSource> build,
     TimeProvider time,
-    ILogger<Quarantine> log
+    ILoggerFactory loggers
 ) : IDisposable
 {
-    /// <summary>So many connections in a row, which no other tenant's break interrupts, are one tenant's doing.</summary>
-    internal const int Breaks = 8;
-
-    /// <summary>In so short a time.</summary>
+    /// <summary>In so short a time so many breaks in a row, which no other tenant's interrupts, are one tenant's doing.</summary>
     private static readonly TimeSpan Within = TimeSpan.FromSeconds(10);
 
     /// <summary>How long it lasts after the last one.</summary>
@@ -35,6 +33,8 @@ internal sealed class Quarantine(
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
     private readonly Lazy<NpgsqlDataSource> _apart = new(build);
+    private readonly ILogger _log = loggers.CreateLogger<Quarantine>();
+    private readonly int _most = options.TenantMaxBreaks;
     private readonly Lock _counting = new();
     private TenantLimiter? _last;
     private long _firstAt;
@@ -54,6 +54,11 @@ internal sealed class Quarantine(
     /// <returns>Whether that was to be expected, and says nothing of the server.</returns>
     public bool Broke(TenantLimiter limiter, long openedAt)
     {
+        if (_most == 0)
+        {
+            return false;
+        }
+
         var now = time.GetTimestamp();
         lock (_counting)
         {
@@ -78,7 +83,7 @@ internal sealed class Quarantine(
                 (_last, _firstAt, _inRow) = (limiter, now, 0);
             }
 
-            if (++_inRow < Breaks)
+            if (++_inRow < _most)
             {
                 return false;
             }
@@ -87,7 +92,7 @@ internal sealed class Quarantine(
             limiter.BrokeAt = now;
         }
 
-        LogMessages.TenantKeptApart(log, limiter.Tenant.Slug, connectionName, Breaks, Lasting.TotalSeconds);
+        LogMessages.TenantKeptApart(_log, limiter.Tenant.Slug, connectionName, _most, Lasting.TotalSeconds);
         return false;
     }
 

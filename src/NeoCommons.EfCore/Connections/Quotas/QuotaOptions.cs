@@ -28,6 +28,13 @@ public sealed class QuotaOptions
     /// </summary>
     public int? TenantCommandsPerSecond { get; set; }
 
+    /// <summary>
+    /// How many connections in a row a tenant may break within 10 s before its own are opened apart from the pool, until it has
+    /// broken none for 30 s: with each, the driver may close the idle ones of all. <value>Default: 8; 0: any number; at most
+    /// 10,000.</value>
+    /// </summary>
+    public int TenantMaxBreaks { get; set; } = 8;
+
     internal IEnumerable<string> FindFaults()
     {
         const string Section = "NeoCommons:Connections:Quotas:Tenant";
@@ -35,6 +42,13 @@ public sealed class QuotaOptions
         {
             yield return FormattableString.Invariant(
                 $"{Section}ConnectionShare is {TenantConnectionShare}; it must be above 0 and at most 1."
+            );
+        }
+
+        if (TenantMaxBreaks is < 0 or > 10_000)
+        {
+            yield return FormattableString.Invariant(
+                $"{Section}MaxBreaks is {TenantMaxBreaks}; it must be between 0 and 10,000."
             );
         }
 
