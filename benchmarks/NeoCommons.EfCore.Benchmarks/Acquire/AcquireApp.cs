@@ -13,26 +13,15 @@ internal sealed class AcquireApp : IAsyncDisposable
     public const int PoolSize = 20;
     public const string Dead = "dead";
 
-    private const string Database = "db";
     private const int Rows = 1_000;
 
     private readonly ServiceProvider _services;
 
     public AcquireApp(PostgresServer server, int tenants)
     {
-        var row = new DatabaseConnection
-        {
-            Name = Database,
-            Host = server.Host,
-            Port = server.Port,
-            Database = "postgres",
-            Username = server.Username,
-            Password = Secret.FromText(server.Password),
-            SslMode = SslMode.Disable,
-            MaxPoolSize = PoolSize,
-        };
-        Tenants = [.. Enumerable.Range(0, tenants).Select(i => NewTenant(i, Database))];
-        DeadTenant = NewTenant(tenants, Dead);
+        var row = MemoryRegistry.RowOf(server) with { MaxPoolSize = PoolSize };
+        Tenants = [.. Enumerable.Range(0, tenants).Select(i => MemoryRegistry.NewTenant(i))];
+        DeadTenant = MemoryRegistry.NewTenant(tenants, Dead);
         var registry = new MemoryRegistry(
             [
                 row,
@@ -85,16 +74,6 @@ internal sealed class AcquireApp : IAsyncDisposable
 
         await _services.DisposeAsync();
     }
-
-    private static Tenant NewTenant(int number, string connection) =>
-        new()
-        {
-            Id = new TenantId(Guid.NewGuid()),
-            Slug = $"t{number}",
-            Name = $"t{number}",
-            Schema = SchemaName.Parse($"tenant_t{number}"),
-            ConnectionName = connection,
-        };
 
     internal sealed class EmptyContext(DbContextOptions<EmptyContext> options) : DbContext(options);
 }

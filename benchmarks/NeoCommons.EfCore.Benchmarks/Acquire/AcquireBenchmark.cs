@@ -12,7 +12,7 @@ internal static class AcquireBenchmark
 {
     private const int Workers = 64;
     private const int Tenants = 100;
-    private const int Rounds = 7;
+    private const int RoundsOfEach = 7;
 
     public static async Task RunAsync(bool quick, TextWriter report)
     {
@@ -29,7 +29,7 @@ internal static class AcquireBenchmark
         var connections = app.Services.GetRequiredService<IDatabaseConnections>();
         await report.WriteLineAsync(
             $"{Workers} workers on {AcquireApp.PoolSize} connections, {Tenants} tenants at random; each opens, asks and closes, {operations} "
-                + $"times; the median of {Rounds} rounds in turn. Ratios are of the same round."
+                + $"times; the median of {RoundsOfEach} rounds in turn. Ratios are of the same round."
         );
         foreach (var (asked, sql) in new[] { ("`SELECT 1`", "SELECT 1"), ("2 ms", "SELECT pg_sleep(0.002)") })
         {
@@ -40,33 +40,22 @@ internal static class AcquireBenchmark
                     await AskAsync(() => connections.OpenTenantConnectionAsync(TenantOf(random).Id)),
                 ["a tenant's context, pooled"] = ContextAsync,
             };
-            var rounds = doors.ToDictionary(d => d.Key, _ => new List<(double Wait, double All)>());
-            for (var round = 0; round <= Rounds; round++)
-            {
-                foreach (var (door, once) in doors)
-                {
-                    var measured = await MeasureAsync(operations, once);
-
-                    // The first round opens the connections.
-                    if (round > 0)
-                    {
-                        rounds[door].Add(measured);
-                    }
-                }
-            }
+            var rounds = await Rounds.InTurnAsync(RoundsOfEach, doors, door => MeasureAsync(operations, door.Value));
 
             await report.WriteLineAsync();
             await report.WriteLineAsync(
                 $"| asked: {asked} | average wait for a connection, ms (goal: 10) | of the first (goal: 1.1) | operations/s |"
             );
             await report.WriteLineAsync("|---|---|---|---|");
-            var first = rounds.First().Value;
+            var first = rounds[0].Measured;
             foreach (var (door, all) in rounds)
             {
                 var wait = Numbers.Median([.. all.Select(a => a.Wait)]);
                 var ratio = Numbers.Median([.. all.Zip(first, (o, t) => o.Wait / t.Wait)]);
                 var perSecond = Numbers.Median([.. all.Select(a => a.All)]);
-                await report.WriteLineAsync(Numbers.Text($"| {door} | {wait:0.00} | {ratio:0.00} | {perSecond:0} |"));
+                await report.WriteLineAsync(
+                    Numbers.Text($"| {door.Key} | {wait:0.00} | {ratio:0.00} | {perSecond:0} |")
+                );
             }
 
             async Task<double> AskAsync(Func<ValueTask<NpgsqlConnection>> open)

@@ -11,7 +11,7 @@ namespace NeoCommons.EfCore.Benchmarks.Blast;
 internal static class BlastBenchmark
 {
     private const int Others = 8;
-    private const int Rounds = 7;
+    private const int RoundsOfEach = 7;
 
     // The driver takes it for the server's own trouble, and closes all idle connections of the pool.
     private const string Raise = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '53200'; END $$";
@@ -34,40 +34,36 @@ internal static class BlastBenchmark
             ["raises 53200 in a loop, 4 callers"] = ct =>
                 Task.WhenAll(Enumerable.Range(0, 4).Select(_ => RepeatAsync(Raise, TimeSpan.Zero, ct))),
         };
-        var measured = deeds.Keys.ToDictionary(k => k, _ => new List<(double Median, double P99)>());
-        for (var round = 0; round <= Rounds; round++)
-        {
-            foreach (var (name, deed) in deeds)
+        // In the round that is not kept the tenant is found out.
+        var rounds = await Rounds.InTurnAsync(
+            RoundsOfEach,
+            deeds,
+            async deed =>
             {
                 using var over = new CancellationTokenSource();
-                var doing = deed(over.Token);
+                var doing = deed.Value(over.Token);
                 await Task.Delay(500, CancellationToken.None);
                 var one = await MeasureAsync(operations);
                 await over.CancelAsync();
                 await doing;
-
-                // The first round opens the connections, and is where the tenant is found out.
-                if (round > 0)
-                {
-                    measured[name].Add(one);
-                }
+                return one;
             }
-        }
+        );
 
         await report.WriteLineAsync(
             $"{Others} tenants, one caller each, {operations} contexts each that ask `SELECT 1`; a pool of {AcquireApp.PoolSize}; the median "
-                + $"of {Rounds} rounds in turn. Ratios are of the same round."
+                + $"of {RoundsOfEach} rounds in turn. Ratios are of the same round."
         );
         await report.WriteLineAsync();
         await report.WriteLineAsync("| what a ninth tenant does | median, ms | p99, ms | p99 of the first (goal: 2) |");
         await report.WriteLineAsync("|---|---|---|---|");
-        var quiet = measured.First().Value;
-        foreach (var (name, all) in measured)
+        var quiet = rounds[0].Measured;
+        foreach (var (deed, all) in rounds)
         {
             var ratio = Numbers.Median([.. all.Zip(quiet, (o, q) => o.P99 / q.P99)]);
             var median = Numbers.Median([.. all.Select(a => a.Median)]);
             var p99 = Numbers.Median([.. all.Select(a => a.P99)]);
-            await report.WriteLineAsync(Numbers.Text($"| {name} | {median:0.000} | {p99:0.000} | {ratio:0.00} |"));
+            await report.WriteLineAsync(Numbers.Text($"| {deed.Key} | {median:0.000} | {p99:0.000} | {ratio:0.00} |"));
         }
 
         async Task<(double Median, double P99)> MeasureAsync(int count)

@@ -25,7 +25,7 @@ internal static class LimitsBenchmark
             NullLoggerFactory.Instance,
             TimeProvider.System
         );
-        var tenants = Enumerable.Range(0, Tenants).Select(NewTenant).ToArray();
+        var tenants = Enumerable.Range(0, Tenants).Select(i => MemoryRegistry.NewTenant(i)).ToArray();
 
         await report.WriteLineAsync($"{Tenants} tenants, {opens} opens, the median of {Rounds} rounds");
         await report.WriteLineAsync();
@@ -80,14 +80,4 @@ internal static class LimitsBenchmark
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
     }
-
-    private static Tenant NewTenant(int number) =>
-        new()
-        {
-            Id = new TenantId(Guid.NewGuid()),
-            Slug = $"t{number}",
-            Name = $"t{number}",
-            Schema = SchemaName.Parse($"tenant_t{number}"),
-            ConnectionName = "db",
-        };
 }

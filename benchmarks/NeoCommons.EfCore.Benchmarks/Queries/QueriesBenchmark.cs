@@ -39,21 +39,15 @@ internal static class QueriesBenchmark
         async Task MeasureAsync(string workload, Func<Peer, int, int, Task> once, int workers, TimeSpan latency)
         {
             shops.Proxy.Latency = latency;
-            var all = shops.Peers.ToDictionary(p => p, _ => new List<Measured>());
-            for (var round = 0; round <= rounds; round++)
-            {
-                foreach (var peer in shops.Peers)
+            var all = await Rounds.InTurnAsync(
+                rounds,
+                shops.Peers,
+                peer =>
                 {
                     var count = Math.Max(workers, operations / peer.Slowness / (workload == "insert of 100" ? 5 : 1));
-                    var measured = await OnceAsync(peer, once, count, workers, tenants, shops.Proxy);
-
-                    // The first round opens connections and compiles queries.
-                    if (round > 0)
-                    {
-                        all[peer].Add(measured);
-                    }
+                    return OnceAsync(peer, once, count, workers, tenants, shops.Proxy);
                 }
-            }
+            );
 
             shops.Proxy.Latency = TimeSpan.Zero;
             await report.WriteLineAsync();
@@ -61,7 +55,7 @@ internal static class QueriesBenchmark
                 $"| {workload}, {workers} {(workers == 1 ? "worker" : "workers")}{(latency > TimeSpan.Zero ? ", 1 ms each way" : "")} | us | ratio | middle half | round trips | bytes |"
             );
             await report.WriteLineAsync("|---|---|---|---|---|---|");
-            var limit = all.Single(p => p.Key.Name == Shops.Limit).Value;
+            var limit = all.Single(p => p.Way.Name == Shops.Limit).Measured;
             foreach (var (peer, measured) in all)
             {
                 double[] ratios = [.. measured.Zip(limit, (m, l) => m.Microseconds / l.Microseconds).Order()];

@@ -26,33 +26,16 @@ internal sealed class Shops : IAsyncDisposable
         {
             MaxPoolSize = PoolSize,
         }.ConnectionString;
-        var row = new DatabaseConnection
+        var row = MemoryRegistry.RowOf(server) with
         {
-            Name = "db",
             Host = proxy.Host,
             Port = proxy.Port,
-            Database = "postgres",
-            Username = server.Username,
-            Password = Secret.FromText(server.Password),
-            SslMode = SslMode.Disable,
             MaxPoolSize = PoolSize,
             Type = ConnectionType.Dedicated,
             // None of the others tries connections that sat idle, and here each sits idle while the others have their turn.
             PrePing = false,
         };
-        Tenants =
-        [
-            .. Enumerable
-                .Range(0, tenants)
-                .Select(i => new Tenant
-                {
-                    Id = new TenantId(Guid.NewGuid()),
-                    Slug = $"t{i}",
-                    Name = $"t{i}",
-                    Schema = SchemaName.Parse($"tenant_t{i}"),
-                    ConnectionName = row.Name,
-                }),
-        ];
+        Tenants = [.. Enumerable.Range(0, tenants).Select(i => MemoryRegistry.NewTenant(i))];
         var registry = new MemoryRegistry([row], Tenants);
         Peers = [.. Others(), .. Ours(registry)];
     }

@@ -67,20 +67,22 @@ public sealed class BlastRadiusTests(TestServers servers)
     [InlineData("XX000")]
     public async Task A_tenant_that_raises_errors_which_clear_the_pool_causes_no_error_of_the_others(string state)
     {
-        await using var app = new RuntimeApp(servers.Postgres);
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:Quotas:TenantMaxBreaks"] = "0" }
+        );
         var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
         var raiser = await app.AddTenantAsync(row, "raiser");
         var other = await app.AddTenantAsync(row, "other");
-        var raise = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '" + state + "'; END $$";
         var raised = 0;
         var raising = Task.Run(
             async () =>
             {
-                for (; raised < 20; raised++)
+                for (; raised < 50; raised++)
                 {
                     await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
                     var error = await Assert.ThrowsAsync<PostgresException>(() =>
-                        context.Database.ExecuteSqlRawAsync(raise, Ct)
+                        context.Database.ExecuteSqlRawAsync(Raise(state), Ct)
                     );
                     Assert.Equal(state, error.SqlState);
                 }
@@ -155,19 +157,18 @@ public sealed class BlastRadiusTests(TestServers servers)
 
         async Task<bool> RaiseAsync()
         {
-            var sql = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '" + state + "'; END $$";
             var error = await Assert.ThrowsAsync<PostgresException>(async () =>
             {
                 if (raw)
                 {
                     await using var connection = await app.Connections.OpenTenantConnectionAsync(raiser.Id, Ct);
-                    await using var command = new NpgsqlCommand(sql, connection);
+                    await using var command = new NpgsqlCommand(Raise(state), connection);
                     await command.ExecuteNonQueryAsync(Ct);
                     return;
                 }
 
                 await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
-                await context.Database.ExecuteSqlRawAsync(sql, Ct);
+                await context.Database.ExecuteSqlRawAsync(Raise(state), Ct);
             });
             Assert.Equal(state, error.SqlState);
             return true;
@@ -297,6 +298,9 @@ public sealed class BlastRadiusTests(TestServers servers)
         Assert.Equal(1, source.Server.Open);
         await Eventually.EqualAsync(1, () => app.CountBackendsAsync(row));
     }
+
+    private static string Raise(string state) =>
+        "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '" + state + "'; END $$";
 
     private static HashSet<int> Pids(IEnumerable<Backend> backends) => [.. backends.Select(b => b.Pid)];
 }

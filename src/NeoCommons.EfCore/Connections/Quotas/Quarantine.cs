@@ -99,12 +99,14 @@ internal sealed class Quarantine(
     /// <summary>Waits, before a tenant that is kept apart opens a connection.</summary>
     public async ValueTask WaitAsync(TenantLimiter limiter, bool async, CancellationToken ct)
     {
-        if (!Holds(limiter) || limiter.PausedUntil <= time.GetTimestamp())
+        // One look at the clock: a delay that has become negative since would be one without an end.
+        var left = time.GetElapsedTime(time.GetTimestamp(), limiter.PausedUntil);
+        if (!Holds(limiter) || left <= TimeSpan.Zero)
         {
             return;
         }
 
-        var waiting = Task.Delay(time.GetElapsedTime(time.GetTimestamp(), limiter.PausedUntil), time, ct);
+        var waiting = Task.Delay(left, time, ct);
         if (async)
         {
             await waiting.ConfigureAwait(false);
