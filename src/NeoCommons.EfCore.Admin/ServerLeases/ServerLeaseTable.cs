@@ -55,7 +55,6 @@ internal sealed class ServerLeaseTable(AdminDatabase database)
         for (var i = 0; i < had.Length; i++)
         {
             servers[i].Take(parts[i].Now);
-            servers[i].ForgetPeak();
         }
 
         return parts.Select((part, i) => part.Now == part.Later && had[i] == part.Now).All(isSettled => isSettled);

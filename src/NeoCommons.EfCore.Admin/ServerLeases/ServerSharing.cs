@@ -23,6 +23,7 @@ internal sealed class ServerSharing(
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
 
     private readonly WakeUp _wanted = new();
+    private long _lookingBackTo = time.GetTimestamp();
     private bool _hasAgreed;
     private bool _isAway;
 
@@ -105,6 +106,13 @@ internal sealed class ServerSharing(
 
         var isSettled = await leases.AgreeAsync(used, lasting, ct).ConfigureAwait(false);
         _hasAgreed = true;
+        if (time.GetElapsedTime(_lookingBackTo) >= lasting / 3)
+        {
+            // Not at each: a process whose callers come in bursts would want nothing in between.
+            _lookingBackTo = time.GetTimestamp();
+            used.ForEach(server => server.ForgetPeak());
+        }
+
         if (_isAway)
         {
             _isAway = false;

@@ -64,11 +64,6 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         CancellationToken ct
     )
     {
-        if (permits.Limiter is { BrokeAt: not 0 } limiter)
-        {
-            await source.Quarantine.WaitAsync(limiter, async, ct).ConfigureAwait(false);
-        }
-
         await _admission.AdmitAsync(permits, source, use, async, ct).ConfigureAwait(false);
         try
         {

@@ -32,7 +32,7 @@ internal sealed class PooledDataSource : IDisposable
         DataSourceBuilding.ThrowIfFaulty(row, options);
         Gate = new(row.MaxPoolSize);
         Tenants = new(options, time);
-        Quarantine = new(row.Name, options.Quotas, () => Build(DataSourceUse.Apart), time, loggers);
+        Quarantine = new(row, options.Quotas, () => Build(DataSourceUse.Apart), time, loggers);
         OwnsReset = ownsReset;
         _row = row;
         _time = time;
@@ -80,7 +80,8 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>What a connection comes from, under its permits.</summary>
     public NpgsqlDataSource SourceFor(ConnectionPermits permits, bool readOnly = false)
     {
-        permits.IsApart = permits.Limiter is { } limiter && Quarantine.Holds(limiter);
+        // One scope, one session: what it has begun with goes on.
+        permits.IsApart = Transaction.Current is null && permits.Limiter is { } limiter && Quarantine.Holds(limiter);
         return permits.IsApart ? Quarantine.Source
             : readOnly && Hosts is { } hosts ? hosts.ReadersFor(permits.Limiter!.Tenant.Id)
             : Source;

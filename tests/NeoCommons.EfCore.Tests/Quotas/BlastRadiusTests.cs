@@ -1,5 +1,7 @@
+using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
@@ -150,7 +152,7 @@ public sealed class BlastRadiusTests(TestServers servers)
         // Each break keeps the tenant's next open waiting, and nobody else's.
         async Task<T> PausedAsync<T>(Task<T> opening)
         {
-            Assert.Equal(0, limiter.Connections.Taken);
+            Assert.Equal(0, source.Gate.Taken);
             time.Advance(Quarantine.Pause);
             return await opening;
         }
@@ -297,6 +299,180 @@ public sealed class BlastRadiusTests(TestServers servers)
 
         Assert.Equal(1, source.Server.Open);
         await Eventually.EqualAsync(1, () => app.CountBackendsAsync(row));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_waits_out_a_pause_is_one_of_those_that_wait_and_no_longer_than_the_pools_timeout(bool isAsync)
+    {
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:Quotas:TenantMaxWaiting"] = "1" },
+            time: time
+        );
+        var row = await app.AddDatabaseAsync(row =>
+            row with
+            {
+                MaxPoolSize = 4,
+                PoolTimeout = TimeSpan.FromSeconds(2),
+            }
+        );
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var source = await app.AcquireAsync(row.Name);
+        var limiter = source.Tenants.Enter(raiser, source.Row);
+        limiter.BrokeAt = time.GetTimestamp() + 1;
+        limiter.PausedUntil = time.GetTimestamp() + (long)(5 * time.TimestampFrequency);
+
+        // Two connections may be opened, so two wait for the pause, one for them, and the next is refused.
+        var paused = new List<Task> { ReadAsync(), ReadAsync() };
+        await Eventually.EqualAsync(2, () => Task.FromResult(limiter.Connections.Taken));
+        paused.Add(ReadAsync());
+        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Connections.Waiting));
+        var refused = await Assert.ThrowsAsync<TenantQuotaExceededException>(ReadAsync);
+        Assert.Equal(TenantQuota.Waiting, refused.Quota);
+        Assert.Equal(0, source.Gate.Taken);
+
+        // The others of them have waited for as long as one may.
+        time.Advance(TimeSpan.FromSeconds(2));
+        await Task.WhenAll(paused[..2]);
+        await Task.WhenAny(paused[2]);
+        Assert.Equal((0, 0), await Held.OfTenantAsync(app, raiser, row));
+
+        async Task ReadAsync()
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
+            var item = isAsync
+                ? await context.Items.SingleAsync(Ct)
+                : await Task.Factory.StartNew(
+                    () => context.Items.Single(),
+                    Ct,
+                    TaskCreationOptions.LongRunning,
+                    TaskScheduler.Default
+                );
+            Assert.Equal("raiser", item.Owner);
+        }
+    }
+
+    [Fact]
+    public async Task A_pause_ends_with_its_pool_and_with_its_callers_patience()
+    {
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(servers.Postgres, time: time);
+        var row = await app.AddDatabaseAsync();
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var source = await app.AcquireAsync(row.Name);
+        var limiter = source.Tenants.Enter(raiser, source.Row);
+        limiter.BrokeAt = time.GetTimestamp() + 1;
+        limiter.PausedUntil = time.GetTimestamp() + (long)(5 * time.TimestampFrequency);
+
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var cancelled = PidAsync(patience.Token);
+        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Connections.Taken));
+        await patience.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
+        Assert.Equal((0, 0), (limiter.Connections.Taken, source.Gate.Taken));
+
+        // Whose pool is replaced asks the new one, which knows of no break.
+        var replaced = PidAsync(Ct);
+        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Connections.Taken));
+        app.Registry.Change(row.Name, known => known with { MaxPoolSize = known.MaxPoolSize + 1 });
+        app.Registry.Tell(row.Name);
+        await replaced;
+
+        async Task<int> PidAsync(CancellationToken ct)
+        {
+            await using var connection = await app.Connections.OpenTenantConnectionAsync(raiser.Id, ct);
+            return await RuntimeApp.PidAsync(connection);
+        }
+    }
+
+    [Fact]
+    public async Task A_scope_in_which_a_tenant_is_put_apart_and_back_has_one_session()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var source = await app.AcquireAsync(row.Name);
+        var limiter = source.Tenants.Enter(raiser, source.Row);
+        var pids = new List<int>();
+        foreach (var isApartFirst in new[] { false, true })
+        {
+            using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
+            foreach (var isApart in new[] { isApartFirst, !isApartFirst })
+            {
+                limiter.BrokeAt = isApart ? TimeProvider.System.GetTimestamp() : 0;
+                Assert.Equal(isApart, source.Quarantine.Holds(limiter));
+                await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
+                Assert.Equal("raiser", (await context.Items.SingleAsync(Ct)).Owner);
+                pids.Add(
+                    await context.Database.SqlQueryRaw<int>("SELECT pg_backend_pid() AS \"Value\"").SingleAsync(Ct)
+                );
+            }
+
+            scope.Complete();
+        }
+
+        Assert.Equal((pids[0], pids[2]), (pids[1], pids[3]));
+    }
+
+    [Fact]
+    public async Task Sessions_apart_and_idle_ones_are_together_no_more_than_the_pool_may_have()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var source = await app.AcquireAsync(row.Name);
+        var idle = new List<NpgsqlConnection>();
+        while (idle.Count < 4)
+        {
+            idle.Add(await app.Connections.OpenConnectionAsync(row.Name, Ct));
+        }
+
+        foreach (var connection in idle)
+        {
+            await connection.DisposeAsync();
+        }
+
+        source.Tenants.Enter(raiser, source.Row).BrokeAt = TimeProvider.System.GetTimestamp();
+        await using var apart = await app.Connections.OpenTenantConnectionAsync(raiser.Id, Ct);
+
+        await Eventually.EqualAsync(1, () => app.CountBackendsAsync(row));
+    }
+
+    [Fact]
+    public async Task Behind_a_pooler_nobody_is_put_apart()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var limiter = new TenantLimiter(new(), new(TimeSpan.FromMinutes(1), TimeProvider.System));
+        limiter.Obey(tenant, row);
+        foreach (var pooler in Enum.GetValues<PoolerMode>())
+        {
+            using var quarantine = new Quarantine(
+                row with
+                {
+                    Pooler = pooler,
+                },
+                new(),
+                () => throw new InvalidOperationException(),
+                TimeProvider.System,
+                NullLoggerFactory.Instance
+            );
+            limiter.BrokeAt = 0;
+            for (var i = 0; i < 2 * Breaks; i++)
+            {
+                // What breaks there may be the server's end, and the breaker looks.
+                Assert.Equal(
+                    pooler == PoolerMode.None && i >= Breaks,
+                    quarantine.Broke(limiter, TimeProvider.System.GetTimestamp())
+                );
+            }
+
+            Assert.Equal(pooler == PoolerMode.None, quarantine.Holds(limiter));
+        }
     }
 
     private static string Raise(string state) =>

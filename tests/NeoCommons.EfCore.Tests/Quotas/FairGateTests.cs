@@ -196,6 +196,32 @@ public sealed class FairGateTests
     }
 
     [Fact]
+    public async Task How_many_are_taken_can_be_told_while_their_number_changes()
+    {
+        var gate = new FairGate(2);
+        Assert.True(gate.TryTake());
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var changing = Task.Run(
+            () =>
+            {
+                while (!enough.IsCancellationRequested)
+                {
+                    gate.Resize(FairGate.Unlimited);
+                    gate.Resize(2);
+                }
+            },
+            Ct
+        );
+        for (var i = 0; i < 1_000_000; i++)
+        {
+            Assert.Equal(1, gate.Taken);
+        }
+
+        await enough.CancelAsync();
+        await changing;
+    }
+
+    [Fact]
     public async Task No_permit_is_lost_or_given_twice_whatever_many_threads_do_at_once()
     {
         const int Permits = 3;

@@ -100,6 +100,39 @@ public sealed class ServerBudgetTests(TestServers servers)
         return open;
     }
 
+    [Fact]
+    public async Task What_a_process_wants_is_what_its_callers_asked_for_at_once_though_most_of_them_had_to_wait()
+    {
+        var budget = new ServerBudget("server", given: 8, wanted: () => { });
+        Assert.Equal(ServerBudget.LeastPart, budget.Gate.Permits);
+        var callers = Enumerable.Range(0, 6).Select(_ => UseAsync()).ToList();
+        foreach (var caller in callers)
+        {
+            await caller;
+        }
+
+        Assert.Equal((0, 0), (budget.Gate.Taken, budget.Gate.Waiting));
+        Assert.InRange(budget.Wanted, 5, 6);
+        budget.ForgetPeak();
+        Assert.Equal(0, budget.Wanted);
+
+        async Task UseAsync()
+        {
+            await budget.Gate.TakeAsync(
+                default,
+                int.MaxValue,
+                TimeSpan.FromMinutes(1),
+                TimeProvider.System,
+                CancellationToken.None,
+                async: true,
+                Ct
+            );
+            budget.NoteUse();
+            await Task.Delay(100, Ct);
+            budget.Gate.Release();
+        }
+    }
+
     private static async Task CloseAsync(Stack<NpgsqlConnection> open)
     {
         while (open.TryPop(out var one))

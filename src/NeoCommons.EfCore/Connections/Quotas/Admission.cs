@@ -28,7 +28,7 @@ internal sealed class Admission(TimeProvider time)
             return ValueTask.CompletedTask;
         }
 
-        if (!permits.TryTake(source))
+        if (source.Quarantine.PauseOf(permits.Limiter) > TimeSpan.Zero || !permits.TryTake(source))
         {
             return WaitAsync(permits, source, use, async, ct);
         }
@@ -92,6 +92,11 @@ internal sealed class Admission(TimeProvider time)
     // As long as as many were in use before, an idle one serves.
     private static void MakeRoom(ConnectionPermits permits, PooledDataSource source)
     {
+        if (permits.IsApart && source.Gate.Taken + source.Growth.Idle > source.Gate.Permits)
+        {
+            source.CloseIdle();
+        }
+
         if (permits.Grows)
         {
             source.Server.CloseSurplus(except: permits.IsApart ? null : source);
@@ -120,6 +125,7 @@ internal sealed class Admission(TimeProvider time)
                 permits.HoldTenants(limiter);
             }
 
+            await PauseAsync().ConfigureAwait(false);
             if (!permits.HasPools)
             {
                 await PassAsync(source.Gate).ConfigureAwait(false);
@@ -138,6 +144,37 @@ internal sealed class Admission(TimeProvider time)
         finally
         {
             source.CountWaiting(-1);
+        }
+
+        // With a permit of the tenant: no more of its callers than may have a connection wait here, and the others in its queue.
+        async ValueTask PauseAsync()
+        {
+            var pause = source.Quarantine.PauseOf(permits.Limiter);
+            var left = timeout - time.GetElapsedTime(started);
+            pause = pause < left ? pause : left;
+            if (pause <= TimeSpan.Zero)
+            {
+                return;
+            }
+
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(ended, ct);
+            var waiting = Task.Delay(pause, time, either.Token);
+            try
+            {
+                if (async)
+                {
+                    await waiting.ConfigureAwait(false);
+                }
+                else
+                {
+                    waiting.GetAwaiter().GetResult();
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                ct.ThrowIfCancellationRequested();
+                throw OpenFailure.Replaced(source.Row);
+            }
         }
 
         async ValueTask PassAsync(FairGate gate)

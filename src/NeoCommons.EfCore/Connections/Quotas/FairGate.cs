@@ -23,11 +23,30 @@ internal sealed class FairGate(int permits)
     private int _state = permits * One;
     private int _waiting;
 
+    // Odd while the number of permits changes.
+    private int _resizes;
+
     /// <summary>How many there are.</summary>
     public int Permits => Volatile.Read(ref _permits);
 
     /// <summary>How many are taken; after the number of permits was lowered, that may be more than there are.</summary>
-    public int Taken => Permits - Free;
+    public int Taken
+    {
+        get
+        {
+            while (true)
+            {
+                var resizes = Volatile.Read(ref _resizes);
+                var taken = Permits - Free;
+                if ((resizes & 1) == 0 && Interlocked.CompareExchange(ref _resizes, 0, 0) == resizes)
+                {
+                    return taken;
+                }
+
+                Thread.SpinWait(1);
+            }
+        }
+    }
 
     /// <summary>How many callers wait.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
@@ -131,8 +150,10 @@ internal sealed class FairGate(int permits)
     {
         lock (_lock)
         {
+            Interlocked.Increment(ref _resizes);
             Interlocked.Add(ref _state, (permits - _permits) * One);
-            _permits = permits;
+            Volatile.Write(ref _permits, permits);
+            Interlocked.Increment(ref _resizes);
             Serve();
         }
     }

@@ -10,10 +10,11 @@ namespace NeoCommons.EfCore;
 /// opens. Such a tenant gets sessions that end when they are closed, under the same limits: what it breaks is its own. A login
 /// costs the server more than a query, so that each break keeps the tenant's next opens waiting.
 /// Breaks that come from outside, of the network or of an administrator, hit many connections at once, and tenants in turn: what
-/// counts is a connection that was opened after the last one broke.
+/// counts is a connection that was opened after the last one broke. Behind a pooler that does not tell them apart, since the
+/// pooler lets clients in while its server is away; there a login costs little, and nobody is kept apart.
 /// </remarks>
 internal sealed class Quarantine(
-    string connectionName,
+    DatabaseConnection row,
     QuotaOptions options,
     Func<NpgsqlDataSource> build,
     TimeProvider time,
@@ -34,7 +35,7 @@ internal sealed class Quarantine(
 
     private readonly Lazy<NpgsqlDataSource> _apart = new(build);
     private readonly ILogger _log = loggers.CreateLogger<Quarantine>();
-    private readonly int _most = options.TenantMaxBreaks;
+    private readonly int _most = row.Pooler == PoolerMode.None ? options.TenantMaxBreaks : 0;
     private readonly Lock _counting = new();
     private TenantLimiter? _last;
     private long _firstAt;
@@ -92,29 +93,20 @@ internal sealed class Quarantine(
             limiter.BrokeAt = now;
         }
 
-        LogMessages.TenantKeptApart(_log, limiter.Tenant.Slug, connectionName, _most, Lasting.TotalSeconds);
+        LogMessages.TenantKeptApart(_log, limiter.Tenant.Slug, row.Name, _most, Lasting.TotalSeconds);
         return false;
     }
 
-    /// <summary>Waits, before a tenant that is kept apart opens a connection.</summary>
-    public async ValueTask WaitAsync(TenantLimiter limiter, bool async, CancellationToken ct)
+    /// <summary>How long the tenant opens no connection from now on; zero as a rule.</summary>
+    public TimeSpan PauseOf(TenantLimiter? limiter)
     {
-        // One look at the clock: a delay that has become negative since would be one without an end.
-        var left = time.GetElapsedTime(time.GetTimestamp(), limiter.PausedUntil);
-        if (!Holds(limiter) || left <= TimeSpan.Zero)
+        if (limiter is null || !Holds(limiter))
         {
-            return;
+            return TimeSpan.Zero;
         }
 
-        var waiting = Task.Delay(left, time, ct);
-        if (async)
-        {
-            await waiting.ConfigureAwait(false);
-        }
-        else
-        {
-            waiting.GetAwaiter().GetResult();
-        }
+        var left = time.GetElapsedTime(time.GetTimestamp(), limiter.PausedUntil);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     public void Dispose()

@@ -60,19 +60,19 @@ internal sealed class ServerBudget
     /// <summary>How many connections may be open now, idle ones included.</summary>
     public int Open => Gate.Taken + _pools.Keys.Sum(pool => pool.Growth.Idle);
 
-    /// <summary>How many this process has used at once since it was given its part, or would use now.</summary>
+    /// <summary>How many this process would have used at once since the look back began, or would use now.</summary>
     public int Wanted => Math.Max(Volatile.Read(ref _peak), Gate.Taken + Gate.Waiting);
 
-    /// <summary>Notes that the part was given for what was wanted until now.</summary>
+    /// <summary>Begins the look back anew.</summary>
     public void ForgetPeak() => Volatile.Write(ref _peak, 0);
 
-    /// <summary>Notes that one more is in use.</summary>
+    /// <summary>Notes that one more is in use, and how many wait for theirs.</summary>
     public void NoteUse()
     {
         // An approximation: what two note at the same time may be short by one.
-        if (Gate.Taken is var taken && taken > Volatile.Read(ref _peak))
+        if (Gate.Taken + Gate.Waiting is var wanted && wanted > Volatile.Read(ref _peak))
         {
-            Volatile.Write(ref _peak, taken);
+            Volatile.Write(ref _peak, wanted);
         }
     }
 
