@@ -14,7 +14,7 @@ namespace NeoCommons.EfCore.Isolation.Tests;
 /// </remarks>
 public sealed class IsolationFuzzTests(TestServers servers, ITestOutputHelper output)
 {
-    private const long OperationsInAll = 100_000;
+    private const long OperationsInAll = 36_000;
     private const long OperationsInLongForm = 1_000_000;
 
     private static readonly FuzzCase[] Matrix =
