@@ -4,5 +4,5 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-eng/setup.sh postgres
+eng/setup.sh postgres pgbouncer
 dotnet run --project benchmarks/NeoCommons.EfCore.Benchmarks -c Release -- "$@"

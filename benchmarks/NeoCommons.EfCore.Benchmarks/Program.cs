@@ -6,6 +6,7 @@ using NeoCommons.EfCore.Benchmarks.Limits;
 using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
 using NeoCommons.EfCore.Benchmarks.Queries;
+using NeoCommons.EfCore.Benchmarks.Scale;
 
 // bench.sh [name] [--quick]: the names are those of the folders here.
 var quick = args.Contains("--quick");
@@ -20,6 +21,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
     ["queries"] = QueriesBenchmark.RunAsync,
+    ["scale"] = ScaleBenchmark.RunAsync,
 };
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
 {

@@ -1,107 +1,281 @@
-using System.Diagnostics;
 using NeoCommons.EfCore.Testing;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Benchmarks.Queries;
 
 /// <summary>What a tenant costs a query: our ways beside those of others, and beside no tenants at all, in turn.</summary>
-internal static class QueriesBenchmark
+internal sealed class QueriesBenchmark
 {
-    private static readonly Dictionary<string, Func<Peer, int, int, Task>> Workloads = new()
-    {
-        ["point read"] = (peer, tenant, id) => peer.ReadAsync(tenant, id),
-        ["list of 50"] = (peer, tenant, _) => peer.ListAsync(tenant),
-        ["insert of 1"] = (peer, tenant, _) => peer.InsertAsync(tenant, 1),
-        ["insert of 100"] = (peer, tenant, _) => peer.InsertAsync(tenant, 100),
-        ["transaction of 3"] = (peer, tenant, id) => peer.UpdateAsync(tenant, id),
-    };
+    private readonly bool _quick;
+    private readonly TextWriter _report;
+    private readonly IReadOnlyList<Tenant> _tenants;
+    private readonly Dictionary<(string Table, string Way), IReadOnlyList<Measured>> _measured = [];
+    private readonly Dictionary<(string Workload, string Way), double> _roundTrips = [];
 
-    public static async Task RunAsync(bool quick, TextWriter report)
+    private QueriesBenchmark(bool quick, TextWriter report)
     {
-        var tenants = quick ? 100 : 1_000;
-        var rounds = quick ? 3 : 7;
-        var operations = quick ? 100 : 400;
-        await using var server = await PostgresServer.StartAsync();
-        await using var shops = await Shops.StartAsync(server, tenants);
-        await report.WriteLineAsync(
-            $"{tenants:N0} tenants at random, through a proxy on this machine that counts; {operations} operations in each of {rounds} "
-                + $"rounds, one way after the other. Ratios are of the same round with *{Shops.Limit}*: their median, and the middle half of "
-                + "them. Round trips and bytes are of one operation. Ours are without `pool_pre_ping`, which the others do not have."
+        (_quick, _report) = (quick, report);
+        _tenants = [.. Enumerable.Range(0, quick ? 100 : 1_000).Select(i => MemoryRegistry.NewTenant(i))];
+    }
+
+    private int Rounds => _quick ? 3 : 9;
+
+    private int Operations => _quick ? 100 : 300;
+
+    public static Task RunAsync(bool quick, TextWriter report) => new QueriesBenchmark(quick, report).RunAsync();
+
+    private async Task RunAsync()
+    {
+        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 600 });
+        await ShopDatabase.CreateAsync(server, _tenants, withRoles: true);
+        await ShopDatabase.CreateSharedAsync(server, _tenants.Count);
+        await _report.WriteLineAsync(
+            $"{_tenants.Count:N0} tenants at random; {Operations:N0} point reads, or fewer of what takes longer, in each of {Rounds} rounds, "
+                + $"one way after the other. Ratios are of the same round with *{Peers.Limit}*: their median, and the middle half of "
+                + "them. Round trips and bytes are of one operation; round trips are counted by a proxy, apart from the times. Ours "
+                + "are without `pool_pre_ping`, which the others do not have. A data source for each tenant serves 50 tenants only, "
+                + "since each keeps connections."
         );
-        foreach (var (workload, once) in Workloads)
+        await StraightAsync(server);
+        await DistantAsync(server);
+        await PooledAsync(server);
+        await GoalsAsync();
+        await WriteAsync();
+    }
+
+    private async Task StraightAsync(PostgresServer server)
+    {
+        await using var peers = new Peers(MemoryRegistry.RowOf(server), _tenants);
+        var all = peers.All();
+        await using var proxy = TcpFaultProxy.Start(server.Host, server.Port);
+        await using (var watched = new Peers(At(proxy.Host, proxy.Port, server), _tenants))
         {
-            await MeasureAsync(workload, once, workers: 1, TimeSpan.Zero);
+            await CountAsync(watched.All(), proxy);
         }
 
-        await MeasureAsync("point read", Workloads["point read"], workers: 32, TimeSpan.Zero);
-        await MeasureAsync("insert of 1", Workloads["insert of 1"], workers: 32, TimeSpan.Zero);
-        await MeasureAsync("point read", Workloads["point read"], workers: 1, TimeSpan.FromMilliseconds(1));
-
-        async Task MeasureAsync(string workload, Func<Peer, int, int, Task> once, int workers, TimeSpan latency)
+        await WarmUpAsync(all);
+        foreach (var workload in Workload.All)
         {
-            shops.Proxy.Latency = latency;
-            var all = await Rounds.InTurnAsync(
-                rounds,
-                shops.Peers,
-                peer =>
-                {
-                    var count = Math.Max(workers, operations / peer.Slowness / (workload == "insert of 100" ? 5 : 1));
-                    return OnceAsync(peer, once, count, workers, tenants, shops.Proxy);
-                }
-            );
+            await MeasureAsync(workload, workload.Name, all, Operations, workers: 1);
+        }
 
-            shops.Proxy.Latency = TimeSpan.Zero;
-            await report.WriteLineAsync();
-            await report.WriteLineAsync(
-                $"| {workload}, {workers} {(workers == 1 ? "worker" : "workers")}{(latency > TimeSpan.Zero ? ", 1 ms each way" : "")} | us | ratio | middle half | round trips | bytes |"
+        foreach (var workload in new[] { Workload.Read, Workload.Insert })
+        {
+            // Each with as many connections as callers.
+            await MeasureAsync(workload, workload.Name + ", 32 workers", all, Operations * 4, workers: 32);
+        }
+    }
+
+    private async Task DistantAsync(PostgresServer server)
+    {
+        await using var proxy = TcpFaultProxy.Start(server.Host, server.Port);
+        await using var peers = new Peers(At(proxy.Host, proxy.Port, server), _tenants);
+        var all = peers.All();
+        await WarmUpAsync(all);
+        proxy.Latency = TimeSpan.FromMilliseconds(0.5);
+        await MeasureAsync(Workload.Read, Distant(Workload.Read), all, _quick ? 20 : 40, workers: 1);
+    }
+
+    private async Task PooledAsync(PostgresServer server)
+    {
+        await using (var prepare = NpgsqlDataSource.Create(server.ConnectionString))
+        {
+            // Behind a pooler an unbound session must lead nowhere.
+            await using var command = prepare.CreateCommand(
+                $"ALTER ROLE \"{server.Username}\" IN DATABASE postgres SET search_path = neocommons_no_tenant"
             );
-            await report.WriteLineAsync("|---|---|---|---|---|---|");
-            var limit = all.Single(p => p.Way.Name == Shops.Limit).Measured;
-            foreach (var (peer, measured) in all)
+            await command.ExecuteNonQueryAsync();
+        }
+
+        await using var pooler = await PgBouncerServer.StartAsync(
+            server,
+            new() { Settings = { ["default_pool_size"] = "40" } }
+        );
+        var row = At(pooler.Host, pooler.Port, server) with { Pooler = PoolerMode.Transaction };
+        await using var peers = new Peers(row, _tenants);
+        var all = peers.BehindTransactionPooler();
+        await WarmUpAsync(all);
+        await MeasureAsync(Workload.Read, Workload.Read.Name + ", PgBouncer", all, Operations, workers: 1);
+        await MeasureAsync(
+            Workload.Read,
+            Workload.Read.Name + ", PgBouncer, 32 workers",
+            all,
+            Operations * 4,
+            workers: 32
+        );
+    }
+
+    private static DatabaseConnection At(string host, int port, PostgresServer server) =>
+        MemoryRegistry.RowOf(server) with
+        {
+            Host = host,
+            Port = port,
+        };
+
+    private static string Distant(Workload workload) => workload.Name + ", 0.5 ms each way";
+
+    // Whatever the way, a session reads a table's description when it first meets the table.
+    private async Task WarmUpAsync(IReadOnlyList<Peer> peers)
+    {
+        foreach (var peer in peers.Where(p => p.Slowness == 1))
+        {
+            for (var tenant = 0; tenant < Math.Min(_tenants.Count, peer.MostTenants); tenant++)
             {
-                double[] ratios = [.. measured.Zip(limit, (m, l) => m.Microseconds / l.Microseconds).Order()];
-                await report.WriteLineAsync(
-                    Numbers.Text(
-                        $"| {peer.Name} | {Numbers.Median([.. measured.Select(m => m.Microseconds)]):0} | {ratios[ratios.Length / 2]:0.00} | {ratios[ratios.Length / 4]:0.00}-{ratios[ratios.Length * 3 / 4]:0.00} | {Numbers.Median([.. measured.Select(m => m.RoundTrips)]):0.00} | {Numbers.Median([.. measured.Select(m => m.Bytes)]):0} |"
-                    )
-                );
+                await peer.ReadAsync(tenant, 1);
             }
         }
     }
 
-    private static async Task<Measured> OnceAsync(
-        Peer peer,
-        Func<Peer, int, int, Task> once,
-        int count,
-        int workers,
-        int tenants,
-        TcpFaultProxy proxy
-    )
+    private async Task CountAsync(IReadOnlyList<Peer> peers, TcpFaultProxy proxy)
     {
-        proxy.ResetCounters();
-        var bytes = GC.GetTotalAllocatedBytes();
-        var watch = Stopwatch.StartNew();
-        await Task.WhenAll(
-            Enumerable
-                .Range(0, workers)
-                .Select(worker =>
-                    Task.Run(async () =>
-                    {
-                        // The same tenants for all ways.
-                        var random = new Random(worker);
-                        for (var i = 0; i < count / workers; i++)
-                        {
-                            await once(peer, random.Next(tenants), random.Next(1, Peer.Products));
-                        }
-                    })
-                )
-        );
-        var operations = count / workers * workers;
-        return new Measured(
-            watch.Elapsed.TotalMicroseconds / operations,
-            (double)proxy.Counters.RoundTrips / operations,
-            (double)(GC.GetTotalAllocatedBytes() - bytes) / operations
-        );
+        const int Times = 5;
+        foreach (var peer in peers)
+        {
+            foreach (var workload in Workload.All)
+            {
+                await workload.Once(peer, 0, 1);
+                proxy.ResetCounters();
+                for (var i = 0; i < Times; i++)
+                {
+                    await workload.Once(peer, 0, 1);
+                }
+
+                _roundTrips[(workload.Name, peer.Name)] = (double)proxy.Counters.RoundTrips / Times;
+            }
+        }
     }
 
-    private sealed record Measured(double Microseconds, double RoundTrips, double Bytes);
+    private async Task MeasureAsync(
+        Workload workload,
+        string table,
+        IReadOnlyList<Peer> peers,
+        int operations,
+        int workers
+    )
+    {
+        await Console.Error.WriteLineAsync($"queries: {table}");
+        var all = await Benchmarks.Rounds.InTurnAsync(
+            Rounds,
+            peers,
+            peer => Measured.OfAsync(peer, workload, operations, workers, _tenants.Count)
+        );
+        await _report.WriteLineAsync();
+        await _report.WriteLineAsync($"| {table} | us | ratio | middle half | round trips | bytes |");
+        await _report.WriteLineAsync("|---|---|---|---|---|---|");
+        var limit = all.Single(p => p.Way.Name == Peers.Limit).Measured;
+        foreach (var (peer, measured) in all)
+        {
+            _measured[(table, peer.Name)] = measured;
+            var ratios = Measured.Ratios(measured, limit);
+            await _report.WriteLineAsync(
+                Numbers.Text(
+                    $"| {peer.Name} | {Numbers.Median([.. measured.Select(m => m.Microseconds)]):0} | {ratios[ratios.Length / 2]:0.00} | {ratios[ratios.Length / 4]:0.00}-{ratios[ratios.Length * 3 / 4]:0.00} | {_roundTrips.GetValueOrDefault((workload.Name, peer.Name), 1):0.0} | {Numbers.Median([.. measured.Select(m => m.Bytes)]):0} |"
+                )
+            );
+        }
+    }
+
+    private async Task GoalsAsync()
+    {
+        await _report.WriteLineAsync();
+        await _report.WriteLineAsync("| goal | point read | insert of 1 |");
+        await _report.WriteLineAsync("|---|---|---|");
+        await RatioAsync("SearchPath to no tenants: at most 1.05", Peers.SearchPath, Peers.Limit, most: 1.05);
+        await RatioAsync("QualifiedNames to no tenants: at most 1.05", Peers.Names, Peers.Limit, most: 1.05);
+        await RatioAsync(
+            "QualifiedNames, WhenUsed, auto-prepare to no tenants: at most 0.80",
+            Peers.Fastest,
+            Peers.Limit,
+            most: 0.80
+        );
+        await RatioAsync(
+            "the same to no tenants, no reset, auto-prepare",
+            Peers.Fastest,
+            Peers.LimitWithoutReset,
+            most: null
+        );
+        await RatioAsync(
+            "SET when opened, pooled contexts to SearchPath: at least 1.2",
+            Peers.Set,
+            Peers.SearchPath,
+            least: 1.2
+        );
+        await RatioAsync(
+            "the same, 0.5 ms each way: at least 1.7",
+            Peers.Set,
+            Peers.SearchPath,
+            least: 1.7,
+            workloads: [Distant(Workload.Read)]
+        );
+        foreach (var ours in new[] { Peers.SearchPath, Peers.Names })
+        {
+            await _report.WriteLineAsync(
+                $"| bytes more than no tenants, {ours}: at most 512 | {BytesOf(Workload.Read, ours)} | {BytesOf(Workload.Insert, ours)} |"
+            );
+        }
+    }
+
+    private string BytesOf(Workload workload, string way)
+    {
+        var more = Bytes(way) - Bytes(Peers.Limit);
+        return Numbers.Text($"{more:0}{(more > 512 ? " MISSED" : "")}");
+
+        double Bytes(string of) => Numbers.Median([.. _measured[(workload.Name, of)].Select(m => m.Bytes)]);
+    }
+
+    private Task RatioAsync(
+        string goal,
+        string of,
+        string to,
+        double? most = null,
+        double? least = null,
+        IReadOnlyList<string>? workloads = null
+    )
+    {
+        var cells = (workloads ?? [Workload.Read.Name, Workload.Insert.Name]).Select(table =>
+        {
+            var ratios = Measured.Ratios(_measured[(table, of)], _measured[(table, to)]);
+            var ratio = ratios[ratios.Length / 2];
+            return Numbers.Text($"{ratio:0.00}{(ratio > most || ratio < least ? " MISSED" : "")}");
+        });
+        return _report.WriteLineAsync($"| {goal} | {string.Join(" | ", cells)} |{(workloads is null ? "" : " |")}");
+    }
+
+    private async Task WriteAsync()
+    {
+        var path = $"benchmarks/results/queries{(_quick ? "-quick" : "")}";
+        await Csv.WriteAsync(
+            path + ".csv",
+            "table,way,round,microseconds,bytes",
+            _measured.SelectMany(all =>
+                all.Value.Select(
+                    (m, round) =>
+                        Numbers.Text(
+                            $"\"{all.Key.Table}\",\"{all.Key.Way}\",{round + 1},{m.Microseconds:0.0},{m.Bytes:0}"
+                        )
+                )
+            )
+        );
+        string[] tables = [Workload.Read.Name, Workload.Insert.Name, Distant(Workload.Read)];
+        string[] ways = [.. _measured.Keys.Where(k => k.Table == tables[0]).Select(k => k.Way)];
+        await Plots.BarsAsync(
+            path + ".svg",
+            $"Time of one operation beside \"{Peers.Limit}\"",
+            "ratio",
+            ways,
+            tables.Select(table =>
+                (
+                    table,
+                    (IReadOnlyList<double>)
+                        [
+                            .. ways.Select(way =>
+                                Numbers.Median(
+                                    Measured.Ratios(_measured[(table, way)], _measured[(table, Peers.Limit)])
+                                )
+                            ),
+                        ]
+                )
+            )
+        );
+    }
 }

@@ -30,6 +30,16 @@ internal abstract class ShopContext(DbContextOptions options) : DbContext(option
 
 internal sealed class FixedContext(DbContextOptions<FixedContext> options) : ShopContext(options);
 
+/// <summary>One schema whose name stands in the SQL, for poolers that keep no path.</summary>
+internal sealed class OneSchemaContext(DbContextOptions<OneSchemaContext> options) : ShopContext(options)
+{
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        base.OnModelCreating(modelBuilder);
+        modelBuilder.HasDefaultSchema("tenant_t0");
+    }
+}
+
 internal sealed class SetContext(DbContextOptions<SetContext> options) : ShopContext(options);
 
 internal sealed class SearchPathContext(DbContextOptions<SearchPathContext> options) : ShopContext(options);

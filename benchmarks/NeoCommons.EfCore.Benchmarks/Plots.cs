@@ -1,0 +1,126 @@
+using System.Globalization;
+using OxyPlot;
+using OxyPlot.Axes;
+using OxyPlot.Legends;
+using OxyPlot.Series;
+
+namespace NeoCommons.EfCore.Benchmarks;
+
+/// <summary>Results for people who would rather look than read: SVG, beside the tables.</summary>
+internal static class Plots
+{
+    private static readonly OxyColor[] Colors =
+    [
+        OxyColor.Parse("#1f6feb"),
+        OxyColor.Parse("#d1242f"),
+        OxyColor.Parse("#1a7f37"),
+        OxyColor.Parse("#9a6700"),
+        OxyColor.Parse("#8250df"),
+        OxyColor.Parse("#57606a"),
+        OxyColor.Parse("#bf3989"),
+        OxyColor.Parse("#0a7b83"),
+    ];
+
+    /// <summary>Bars of several kinds for each name.</summary>
+    public static async Task BarsAsync(
+        string path,
+        string title,
+        string unit,
+        IReadOnlyList<string> names,
+        IEnumerable<(string Kind, IReadOnlyList<double> Values)> kinds
+    )
+    {
+        var model = New(title);
+        model.Axes.Add(
+            new CategoryAxis
+            {
+                Position = AxisPosition.Left,
+                // From top to bottom, as the table has them.
+                StartPosition = 1,
+                EndPosition = 0,
+                ItemsSource = names,
+            }
+        );
+        model.Axes.Add(
+            new LinearAxis
+            {
+                Position = AxisPosition.Bottom,
+                Title = unit,
+                Minimum = 0,
+                MajorGridlineStyle = LineStyle.Dot,
+            }
+        );
+        foreach (var (kind, i) in kinds.Select((kind, i) => (kind, i)))
+        {
+            var series = new BarSeries { Title = kind.Kind, FillColor = Colors[i] };
+            series.Items.AddRange(kind.Values.Select(v => new BarItem(v)));
+            model.Series.Add(series);
+        }
+
+        await WriteAsync(path, model, height: 120 + (names.Count * 42));
+    }
+
+    /// <summary>A line for each way, both axes logarithmic.</summary>
+    public static async Task LinesAsync(
+        string path,
+        string title,
+        string xTitle,
+        string yTitle,
+        IEnumerable<(string Way, IReadOnlyList<(double X, double Y)> Points)> ways
+    )
+    {
+        var model = New(title);
+        foreach (var (position, text) in new[] { (AxisPosition.Bottom, xTitle), (AxisPosition.Left, yTitle) })
+        {
+            model.Axes.Add(
+                new LogarithmicAxis
+                {
+                    Position = position,
+                    Title = text,
+                    MajorGridlineStyle = LineStyle.Dot,
+                    LabelFormatter = value => value.ToString("#,0.##", CultureInfo.InvariantCulture),
+                }
+            );
+        }
+
+        foreach (var (way, i) in ways.Select((way, i) => (way, i)))
+        {
+            var series = new LineSeries
+            {
+                Title = way.Way,
+                Color = Colors[i % Colors.Length],
+                MarkerType = MarkerType.Circle,
+                MarkerFill = Colors[i % Colors.Length],
+            };
+
+            // A logarithm has no zero.
+            series.Points.AddRange(way.Points.Select(p => new DataPoint(p.X, Math.Max(p.Y, 0.01))));
+            model.Series.Add(series);
+        }
+
+        await WriteAsync(path, model, height: 520);
+    }
+
+    private static PlotModel New(string title)
+    {
+        var model = new PlotModel
+        {
+            Title = title,
+            TitleFontSize = 15,
+            Background = OxyColors.White,
+            Culture = CultureInfo.InvariantCulture,
+        };
+        model.Legends.Add(
+            new Legend { LegendPlacement = LegendPlacement.Outside, LegendPosition = LegendPosition.BottomCenter }
+        );
+        return model;
+    }
+
+    private static async Task WriteAsync(string path, PlotModel model, int height)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        var exporter = new SvgExporter { Width = 900, Height = height };
+        await using var file = File.Create(path);
+        exporter.Export(model, file);
+    }
+}

@@ -1,0 +1,37 @@
+using System.Diagnostics;
+
+namespace NeoCommons.EfCore.Benchmarks.Queries;
+
+/// <summary>What one operation of a way took in one round.</summary>
+internal sealed record Measured(double Microseconds, double Bytes)
+{
+    /// <summary>Does the work with so many callers, for tenants at random: the same ones, whichever the way.</summary>
+    public static async Task<Measured> OfAsync(Peer peer, Workload workload, int count, int workers, int tenants)
+    {
+        var mine = Math.Min(tenants, peer.MostTenants);
+        var each = Math.Max(1, count / workers / peer.Slowness / workload.Weight);
+        var bytes = GC.GetTotalAllocatedBytes(precise: true);
+        var watch = Stopwatch.StartNew();
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, workers)
+                .Select(worker =>
+                    Task.Run(async () =>
+                    {
+                        var random = new Random(worker);
+                        for (var i = 0; i < each; i++)
+                        {
+                            await workload.Once(peer, random.Next(mine), random.Next(1, ShopDatabase.Products));
+                        }
+                    })
+                )
+        );
+        var time = watch.Elapsed.TotalMicroseconds;
+        var operations = each * workers;
+        return new Measured(time / operations, (double)(GC.GetTotalAllocatedBytes(precise: true) - bytes) / operations);
+    }
+
+    /// <summary>The ratios of the rounds, in order.</summary>
+    public static double[] Ratios(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to) =>
+        [.. of.Zip(to, (a, b) => a.Microseconds / b.Microseconds).Order()];
+}
