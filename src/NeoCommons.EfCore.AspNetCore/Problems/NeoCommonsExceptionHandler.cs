@@ -60,9 +60,9 @@ internal sealed class NeoCommonsExceptionHandler(
 
     private void Log(Problem problem, Exception exception)
     {
-        if (exception is TenantUnavailableException)
+        if (exception is TenantUnavailableException or TenantQuotaExceededException)
         {
-            // Somebody has suspended it, or is migrating it: nothing is wrong, and each of its requests says so.
+            // Somebody has suspended it, is migrating it, or has given it limits: nothing is wrong, and each of its requests says so.
             AspNetCoreLogMessages.TenantUnavailable(log, exception.Message);
             return;
         }

@@ -49,8 +49,10 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
             TenantQuotaExceededException e => new(
                 StatusCodes.Status429TooManyRequests,
                 TypePrefix + "tenant-quota-exceeded",
-                "The tenant does too much at once",
-                "It uses all that it may use at the same time. Try again in a moment, with fewer requests at once."
+                "The tenant does too much",
+                e.Quota == TenantQuota.CommandsPerSecond
+                    ? "It has done all that it may do in a second. Try again in a moment, with fewer requests a second."
+                    : "It uses all that it may use at the same time. Try again in a moment, with fewer requests at once."
             )
             {
                 RetryAfter = e.RetryAfter,

@@ -217,12 +217,12 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
     }
 
-    /// <summary>Notes the schema that a lease's connection is for.</summary>
-    public void Visit(PhysicalConnection physical, PooledDataSource source, SchemaName schema)
+    /// <summary>Notes the schema that a lease's connection is for, and how many tables its model has there.</summary>
+    public void Visit(PhysicalConnection physical, PooledDataSource source, SchemaName schema, int tables)
     {
         if (source.Row.Pooler == PoolerMode.None)
         {
-            physical.Visit(schema, options.MaxSchemasPerConnection);
+            physical.Visit(schema, tables, options.MaxTablesPerConnection);
         }
     }
 

@@ -52,11 +52,13 @@ public sealed class ConnectionOptions
     public TimeSpan RefusedPasswordBackOff { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How many schemas a connection may serve before the pool's connections are replaced, each when it comes back.
-    /// <value>Default: 250; 0: any number.</value> The server process behind one keeps about 7 kB for each table that it has
-    /// used, until it ends. Not counted behind a pooler.
+    /// How many tables a connection may serve, of all tenants together, before the pool's connections are replaced, each when it
+    /// comes back. <value>Default: 20,000; 0: any number.</value> A context counts the tables of its model for each tenant, used or
+    /// not, and a raw connection of a tenant ten. The server process behind a connection keeps about 7 kB for each table that it
+    /// has used, until it ends: at most 140 MB by default. Where more tenants are active at a time than that serves, each of their first queries on
+    /// a new connection takes longer. Not counted behind a pooler.
     /// </summary>
-    public int MaxSchemasPerConnection { get; set; } = 250;
+    public int MaxTablesPerConnection { get; set; } = 20_000;
 
     /// <summary>When callers are refused at once because a connection is out of order.</summary>
     public ConnectionBreakerOptions Breaker { get; } = new();
@@ -213,9 +215,9 @@ public sealed class ConnectionOptions
             yield return $"NeoCommons:Connections:MaxPreparedStatements is {MaxPreparedStatements}; it must be between 0 and {MostPreparedStatements}.";
         }
 
-        if (MaxSchemasPerConnection < 0)
+        if (MaxTablesPerConnection < 0)
         {
-            yield return $"NeoCommons:Connections:MaxSchemasPerConnection is {MaxSchemasPerConnection}; it must be 0 or more.";
+            yield return $"NeoCommons:Connections:MaxTablesPerConnection is {MaxTablesPerConnection}; it must be 0 or more.";
         }
 
         if (ServerBudget is < 1 or > 100_000)

@@ -17,6 +17,9 @@ internal sealed class DatabaseConnections(
     /// <summary>However often a row changes while a caller waits for its pool.</summary>
     private const int MostMoves = 100;
 
+    // What SQL of the application uses is not known.
+    private const int TablesOfRawSql = 10;
+
     public async ValueTask<NpgsqlDataSource> GetDataSourceAsync(string connectionName, CancellationToken ct = default)
     {
         for (var movesLeft = MostMoves; ; movesLeft--)
@@ -147,7 +150,7 @@ internal sealed class DatabaseConnections(
                     .ConfigureAwait(false);
                 if (tenant is not null)
                 {
-                    opening.Visit(physical, source, tenant.Schema);
+                    opening.Visit(physical, source, tenant.Schema, TablesOfRawSql);
                 }
 
                 EndLeaseWith(connection, physical, source, tenant?.Id, permits);

@@ -16,7 +16,8 @@ internal sealed class PhysicalConnection
     private long _lastUsed;
     private PooledDataSource? _pool;
     private int _processId;
-    private HashSet<SchemaName>? _visited;
+    private HashSet<(SchemaName Schema, int Tables)>? _visited;
+    private int _tables;
 
     /// <summary>
     /// The <c>TransactionScope</c> that it was last opened in, or null where it has been reset since: the driver gives it
@@ -64,18 +65,20 @@ internal sealed class PhysicalConnection
     public long Since { get; private set; }
 
     /// <summary>
-    /// Whether it has been in as many schemas as it may: the server process keeps what it has learned of each until it ends.
+    /// Whether it has served as many tables as it may: the server process keeps what it has learned of each until it ends.
     /// </summary>
     public bool IsWorn { get; private set; }
 
     /// <summary>Notes that a lease goes to a schema.</summary>
     /// <param name="schema">The schema.</param>
-    /// <param name="most">How many there may be; 0: any number.</param>
-    public void Visit(SchemaName schema, int most)
+    /// <param name="tables">How many tables the lease may use there; a model of as many, in the same schema, is taken for the same.</param>
+    /// <param name="most">How many tables there may be in all; 0: any number.</param>
+    public void Visit(SchemaName schema, int tables, int most)
     {
-        if (most > 0 && (_visited ??= []).Add(schema))
+        if (most > 0 && (_visited ??= []).Add((schema, tables)))
         {
-            IsWorn = _visited.Count >= most;
+            _tables += tables;
+            IsWorn = _tables >= most;
         }
     }
 

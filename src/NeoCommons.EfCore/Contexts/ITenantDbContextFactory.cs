@@ -39,4 +39,8 @@ public interface ITenantDbContextFactory<TContext>
     /// </summary>
     /// <inheritdoc cref="CreateDbContextAsync(TenantId, CancellationToken)"/>
     ValueTask<TContext> CreateReadOnlyDbContextAsync(TenantId tenant, CancellationToken ct = default);
+
+    /// <summary>The same for the tenant with this slug.</summary>
+    /// <inheritdoc cref="CreateReadOnlyDbContextAsync(TenantId, CancellationToken)"/>
+    ValueTask<TContext> CreateReadOnlyDbContextAsync(string slug, CancellationToken ct = default);
 }

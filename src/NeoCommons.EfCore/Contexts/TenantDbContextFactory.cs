@@ -25,13 +25,13 @@ internal sealed class TenantDbContextFactory<TContext>(
         await CreateAsync(await tenants.GetActiveAsync(slug, ct).ConfigureAwait(false), services, ct)
             .ConfigureAwait(false);
 
-    public async ValueTask<TContext> CreateReadOnlyDbContextAsync(TenantId tenant, CancellationToken ct = default)
-    {
-        var found = await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false);
-        var context = await CreateAsync(found, services, ct, readOnly: true).ConfigureAwait(false);
-        context.ChangeTracker.QueryTrackingBehavior = QueryTrackingBehavior.NoTracking;
-        return context;
-    }
+    public async ValueTask<TContext> CreateReadOnlyDbContextAsync(TenantId tenant, CancellationToken ct = default) =>
+        await CreateReadOnlyAsync(await tenants.GetActiveAsync(tenant, ct).ConfigureAwait(false), ct)
+            .ConfigureAwait(false);
+
+    public async ValueTask<TContext> CreateReadOnlyDbContextAsync(string slug, CancellationToken ct = default) =>
+        await CreateReadOnlyAsync(await tenants.GetActiveAsync(slug, ct).ConfigureAwait(false), ct)
+            .ConfigureAwait(false);
 
     /// <summary>Makes a context for a tenant that was found already.</summary>
     /// <param name="tenant">The tenant, which is active.</param>
@@ -97,5 +97,12 @@ internal sealed class TenantDbContextFactory<TContext>(
             context?.Dispose();
             throw;
         }
+    }
+
+    private async ValueTask<TContext> CreateReadOnlyAsync(Tenant tenant, CancellationToken ct)
+    {
+        var context = await CreateAsync(tenant, services, ct, readOnly: true).ConfigureAwait(false);
+        context.ChangeTracker.QueryTrackingBehavior = QueryTrackingBehavior.NoTracking;
+        return context;
     }
 }

@@ -18,6 +18,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private SessionBinding? _binding;
     private LeasedConnection? _leased;
     private PhysicalConnection? _physical;
+    private int _tables;
     private readonly ConnectionPermits _permits = new();
     private bool _isOpening;
     private bool _isUnbound;
@@ -30,9 +31,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public Tenant? Tenant { get; private set; }
 
     private NpgsqlConnection? Connection => _leased?.Current;
-
     private SessionStatement? Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
-
     private SessionStatement Nobody => _searchPath!.Nobody.Statement(inTransaction: true)!;
 
     public bool IsReadOnly => _binding is { IsReadOnly: true };
@@ -61,6 +60,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _searchPath = searchPath;
         _opening = opening;
         _source = source;
+        _tables = TenantModel.TablesOf(context.Model);
         _isTouched = readOnly || _hasInterceptors;
     }
 
@@ -103,7 +103,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             _physical = await _opening!
                 .OpenAsync(Connection!, _source!, _permits, Bind, async, ct, Tenant.Id)
                 .ConfigureAwait(false);
-            _opening.Visit(_physical, _source!, Tenant!.Schema);
+            _opening.Visit(_physical, _source!, Tenant!.Schema, _tables);
             if (_isTouched)
             {
                 Touch();
@@ -264,7 +264,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             // Opened by the application, or by Dapper for it.
             _source!.ThrowIfInScope(Tenant!.Id);
             _physical = opening.Bind(Connection!, _source!, _permits, Bind);
-            opening.Visit(_physical, _source!, Tenant!.Schema);
+            opening.Visit(_physical, _source!, Tenant!.Schema, _tables);
             Touch();
         }
     }

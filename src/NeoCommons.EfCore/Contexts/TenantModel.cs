@@ -31,8 +31,9 @@ internal static class TenantModel
             // one may get none ("must be finalized").
             lock (Looking)
             {
-                pass = new Pass(settings, settings.HasModelPerSchema ? FindOwner(context, model) : null);
-                ThrowIfUnfit(context, model, settings, pass.Owner);
+                var own = settings.HasModelPerSchema ? FindOwner(context, model) : null;
+                ThrowIfUnfit(context, model, settings, own);
+                pass = new Pass(settings, own, model.GetRelationalModel().Tables.Count());
                 Passed.AddOrUpdate(model, pass);
             }
         }
@@ -48,6 +49,9 @@ internal static class TenantModel
             );
         }
     }
+
+    /// <summary>How many tables a model that was looked at has.</summary>
+    public static int TablesOf(IModel model) => Passed.TryGetValue(model, out var pass) ? pass.Tables : 0;
 
     private static Tenant FindOwner(DbContext context, IModel model) =>
         TenantModelSource.OwnerOf(model)
@@ -115,5 +119,5 @@ internal static class TenantModel
     }
 
     /// <summary>What was found of a model: with these settings it is fit for its owner, or without one for all.</summary>
-    private sealed record Pass(TenantContextSettings Settings, Tenant? Owner);
+    private sealed record Pass(TenantContextSettings Settings, Tenant? Owner, int Tables);
 }

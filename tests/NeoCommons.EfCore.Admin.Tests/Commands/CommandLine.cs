@@ -58,6 +58,13 @@ internal sealed class CommandLine(IServiceProvider services)
             return this;
         }
 
+        /// <summary>Succeeded, and said this.</summary>
+        public void Says(string part)
+        {
+            IsOk();
+            Assert.Contains(part, Out, StringComparison.Ordinal);
+        }
+
         /// <summary>Failed with this code and one line.</summary>
         public void Failed(int code, string part)
         {

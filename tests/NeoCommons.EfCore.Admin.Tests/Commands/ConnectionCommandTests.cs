@@ -157,6 +157,16 @@ public sealed class ConnectionCommandTests(TestServers servers)
 
         (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "db1"])).Failed(5, "has tenants");
         (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "nobody"])).Failed(5, "--failover");
+        (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "new"])).Failed(5, "its own");
+        foreach (var (refused, why) in new[] { ("db1", "has tenants"), ("nobody", "--failover"), ("new", "its own") })
+        {
+            (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", refused, "--dry-run"])).Failed(
+                5,
+                why
+            );
+        }
+
+        (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "db2", "--dry-run"])).IsOk();
         (await CommandLine.Of(app, Password + "\n").RunAsync([.. add, "--failover", "db2"])).IsOk();
         await app.ReloadAsync();
         var listed = (await CommandLine.Of(app).RunAsync("connections", "list", "--json"))
@@ -167,6 +177,22 @@ public sealed class ConnectionCommandTests(TestServers servers)
             .Of(app)
             .RunAsync("connections", "set-address", "new", "--replica-hosts", "169.254.169.254");
         string[] change = ["connections", "set-address", "new", "--no-test"];
+        string[] other = ["connections", "set-address", "db1", "--no-test"];
+        foreach (var dryRun in new string[][] { ["--dry-run"], [] })
+        {
+            (await CommandLine.Of(app).RunAsync([.. other, .. dryRun, "--failover", "db1"])).Failed(5, "its own");
+            (await CommandLine.Of(app).RunAsync([.. other, .. dryRun, "--failover", "db2"])).Failed(5, "stands in");
+            (await CommandLine.Of(app).RunAsync([.. other, .. dryRun, "--failover", "nobody"])).Failed(5, "--failover");
+            (await CommandLine.Of(app).RunAsync([.. other, .. dryRun, "--failover-writes", "true"])).Failed(
+                5,
+                "needs --failover"
+            );
+        }
+
+        (await CommandLine.Of(app).RunAsync([.. change, "--failover", "db2", "--dry-run"])).Says("'db2' is used");
+        (await CommandLine.Of(app).RunAsync("connections", "disable", "db2", "--dry-run")).Says(
+            "'new' has no failover connection"
+        );
         (await CommandLine.Of(app).RunAsync([.. change, "--failover-writes", "true"])).IsOk();
         var written = await RowAsync();
         await app.ReloadAsync();

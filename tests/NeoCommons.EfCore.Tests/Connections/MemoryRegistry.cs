@@ -8,8 +8,12 @@ internal sealed class MemoryRegistry : IConnectionRegistry
     private readonly ConcurrentDictionary<string, DatabaseConnection> _rows = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<object, Action<string>> _listeners = new();
     private int _lookups;
+    private int _lists;
 
     public int Lookups => Volatile.Read(ref _lookups);
+
+    /// <summary>How often somebody has asked for all of them.</summary>
+    public int Lists => Volatile.Read(ref _lists);
 
     /// <summary>What looking up throws, where the registry itself is to fail.</summary>
     public Exception? Failure { get; set; }
@@ -72,8 +76,11 @@ internal sealed class MemoryRegistry : IConnectionRegistry
         return found;
     }
 
-    public ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default) =>
-        ValueTask.FromResult<IReadOnlyList<DatabaseConnection>>([
+    public ValueTask<IReadOnlyList<DatabaseConnection>> ListAsync(CancellationToken ct = default)
+    {
+        Interlocked.Increment(ref _lists);
+        return ValueTask.FromResult<IReadOnlyList<DatabaseConnection>>([
             .. _rows.Values.OrderBy(row => row.Name, StringComparer.Ordinal),
         ]);
+    }
 }

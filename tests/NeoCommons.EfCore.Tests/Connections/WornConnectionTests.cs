@@ -11,7 +11,7 @@ public sealed class WornConnectionTests(TestServers servers)
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task It_is_replaced_after_so_many_schemas(bool async)
+    public async Task It_is_replaced_after_so_many_tables(bool async)
     {
         await using var app = App(3);
         var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 1 });
@@ -37,7 +37,8 @@ public sealed class WornConnectionTests(TestServers servers)
     [Fact]
     public async Task A_schema_counts_once_and_those_that_were_opened_since_stay()
     {
-        await using var app = App(2);
+        // A raw connection counts ten tables for each.
+        await using var app = App(20);
         var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 3 });
         var (first, second) = (await app.AddTenantAsync(row, "t0"), await app.AddTenantAsync(row, "t1"));
         var old = new List<NpgsqlConnection>();
@@ -86,6 +87,6 @@ public sealed class WornConnectionTests(TestServers servers)
     private RuntimeApp App(int most) =>
         new(
             servers.Postgres,
-            new Dictionary<string, string?> { ["NeoCommons:Connections:MaxSchemasPerConnection"] = $"{most}" }
+            new Dictionary<string, string?> { ["NeoCommons:Connections:MaxTablesPerConnection"] = $"{most}" }
         );
 }

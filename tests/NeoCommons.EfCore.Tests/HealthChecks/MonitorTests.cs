@@ -39,6 +39,28 @@ public sealed class MonitorTests(TestServers servers)
     }
 
     [Fact]
+    public async Task It_looks_when_the_host_has_started_and_not_while_others_still_do()
+    {
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            time: time,
+            configure: services => services.AddHealthChecks().AddNeoCommons()
+        );
+        await app.AddDatabaseAsync();
+        await HostOf.StartAsync(app, Ct);
+        for (var i = 0; i < 3; i++)
+        {
+            time.Advance(Interval);
+            await Task.Delay(50, Ct);
+        }
+
+        Assert.Equal(0, app.Registry.Lists);
+        await HostOf.EndStartAsync(app, Ct);
+        await Eventually.TrueAsync(() => app.Registry.Lists > 0);
+    }
+
+    [Fact]
     public async Task It_tells_how_old_the_answer_is_and_nothing_at_all_when_it_is_too_old()
     {
         await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
@@ -225,10 +247,8 @@ public sealed class MonitorTests(TestServers servers)
         });
         await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
         var watched = new Watched(app, row, time);
-        foreach (var service in app.Services.GetServices<IHostedService>())
-        {
-            await service.StartAsync(Ct);
-        }
+        await HostOf.StartAsync(app, Ct);
+        await HostOf.EndStartAsync(app, Ct);
 
         await Eventually.TrueAsync(async () => (await watched.HealthAsync()).AgeSeconds is not null);
         return watched;

@@ -35,11 +35,18 @@ internal static class ConnectionRows
         string name,
         SecretTarget target,
         Action<UpdateSettersBuilder<DatabaseConnectionEntity>> set,
-        CancellationToken ct
+        CancellationToken ct,
+        bool dryRun = false
     )
     {
         var context = await run.Get<IDbContextFactory<AdminDbContext>>().CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var _ = context.ConfigureAwait(false);
+        if (dryRun)
+        {
+            // Nobody commits it: the database checks all that it would.
+            await context.Database.BeginTransactionAsync(ct).ConfigureAwait(false);
+        }
+
         int changed;
         try
         {
@@ -84,6 +91,12 @@ internal static class ConnectionRows
                 "There is no connection of the name that --failover gives. See: connections list.",
             PostgresException { ConstraintName: "failover_has_no_tenants" } p =>
                 $"{char.ToUpperInvariant(p.MessageText[0])}{p.MessageText[1..]}. {p.Hint}",
+            PostgresException { ConstraintName: "ck_database_connections_failover_connection" } =>
+                "A connection cannot be its own failover connection. Give another one's name, or none.",
+            PostgresException { ConstraintName: "ux_database_connections_failover" } =>
+                "The connection that --failover gives stands in for another one already. See: connections list.",
+            PostgresException { ConstraintName: "ck_database_connections_failover_writes" } =>
+                "--failover-writes needs --failover: there is nothing to write to.",
             _ => null,
         };
 

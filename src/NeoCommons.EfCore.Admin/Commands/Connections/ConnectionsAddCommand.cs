@@ -105,10 +105,7 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
             ? null
             : await run.Get<ConnectionTrial>().RunAsync(row, password, ct).ConfigureAwait(false);
         var dryRun = run.Value(_dryRun);
-        if (!dryRun)
-        {
-            await SaveAsync(run, entity, ct).ConfigureAwait(false);
-        }
+        await SaveAsync(run, entity, dryRun, ct).ConfigureAwait(false);
 
         return new CommandResult(
             new
@@ -133,10 +130,21 @@ internal sealed class ConnectionsAddCommand : ConsoleCommand
         return option;
     }
 
-    private static async Task SaveAsync(CommandRun run, DatabaseConnectionEntity entity, CancellationToken ct)
+    private static async Task SaveAsync(
+        CommandRun run,
+        DatabaseConnectionEntity entity,
+        bool dryRun,
+        CancellationToken ct
+    )
     {
         var context = await run.Get<IDbContextFactory<AdminDbContext>>().CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var _ = context.ConfigureAwait(false);
+        if (dryRun)
+        {
+            // Nobody commits it: the database checks all that it would.
+            await context.Database.BeginTransactionAsync(ct).ConfigureAwait(false);
+        }
+
         context.DatabaseConnections.Add(entity);
         try
         {

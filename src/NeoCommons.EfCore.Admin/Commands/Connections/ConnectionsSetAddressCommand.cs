@@ -73,7 +73,7 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
             Username = run.Value(_username) ?? row.Username,
             ReplicaHosts = run.IsGiven(_replicaHosts) ? ReplicaHosts.Parse(run.Value(_replicaHosts)) : row.ReplicaHosts,
             FailoverConnection = Failover(run, row),
-            FailoverWrites = Failover(run, row) is not null && (run.Value(_failoverWrites) ?? row.FailoverWrites),
+            FailoverWrites = run.Value(_failoverWrites) ?? (Failover(run, row) is not null && row.FailoverWrites),
             Password = Secret.FromText(password),
         };
         ConnectionRows.RefuseFaults(run, moved);
@@ -89,27 +89,25 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
 
         var dryRun = run.Value(_dryRun);
         var replicas = ConnectionRows.HostsOf(moved.ReplicaHosts.ToString());
-        if (!dryRun)
-        {
-            var token = await run.Get<ISecretProtector>().ProtectAsync(password, to, ct).ConfigureAwait(false);
-            await ConnectionRows
-                .UpdateAtAsync(
-                    run,
-                    name,
-                    from,
-                    set =>
-                        set.SetProperty(c => c.Host, to.Host)
-                            .SetProperty(c => c.Port, to.Port)
-                            .SetProperty(c => c.DatabaseName, to.Database)
-                            .SetProperty(c => c.Username, to.Username)
-                            .SetProperty(c => c.EncryptedPassword, token)
-                            .SetProperty(c => c.ReplicaHosts, replicas)
-                            .SetProperty(c => c.FailoverConnection, moved.FailoverConnection)
-                            .SetProperty(c => c.FailoverWrites, moved.FailoverWrites),
-                    ct
-                )
-                .ConfigureAwait(false);
-        }
+        var token = await run.Get<ISecretProtector>().ProtectAsync(password, to, ct).ConfigureAwait(false);
+        await ConnectionRows
+            .UpdateAtAsync(
+                run,
+                name,
+                from,
+                set =>
+                    set.SetProperty(c => c.Host, to.Host)
+                        .SetProperty(c => c.Port, to.Port)
+                        .SetProperty(c => c.DatabaseName, to.Database)
+                        .SetProperty(c => c.Username, to.Username)
+                        .SetProperty(c => c.EncryptedPassword, token)
+                        .SetProperty(c => c.ReplicaHosts, replicas)
+                        .SetProperty(c => c.FailoverConnection, moved.FailoverConnection)
+                        .SetProperty(c => c.FailoverWrites, moved.FailoverWrites),
+                ct,
+                dryRun
+            )
+            .ConfigureAwait(false);
 
         return new CommandResult(
             new
@@ -128,10 +126,16 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
                     $"Connection '{name}' {(dryRun ? "would lead" : "leads")} to {to}"
                         + (replicas is null ? "" : $" with {replicas}")
                         + (from == to ? "." : $", no longer to {from}.")
+                        + FailoverOf(moved)
                         + (dryRun ? " Nothing was changed." : "")
                 )
         );
     }
+
+    private static string FailoverOf(DatabaseConnection row) =>
+        row.FailoverConnection is not { } failover
+            ? ""
+            : $" While it fails, '{failover}' is used, for {(row.FailoverWrites ? "reads and writes" : "reads only")}.";
 
     private string? Failover(CommandRun run, DatabaseConnection row) =>
         !run.IsGiven(_failover) ? row.FailoverConnection

@@ -32,6 +32,16 @@ internal sealed class ConnectionsSwitchCommand : ConsoleCommand
         var tenants = await run.Get<AdminReads>()
             .ReadAsync((db, token) => db.Tenants.CountAsync(t => t.Connection!.ConnectionName == name, token), ct)
             .ConfigureAwait(false);
+        var standsInFor = await run.Get<AdminReads>()
+            .ReadAsync(
+                (db, token) =>
+                    db
+                        .DatabaseConnections.Where(c => c.FailoverConnection == name)
+                        .Select(c => c.ConnectionName)
+                        .SingleOrDefaultAsync(token),
+                ct
+            )
+            .ConfigureAwait(false);
         var dryRun = run.Value(_dryRun);
         if (!dryRun)
         {
@@ -48,12 +58,16 @@ internal sealed class ConnectionsSwitchCommand : ConsoleCommand
                 WasActive = row.IsActive,
                 IsActive = dryRun ? row.IsActive : _active,
                 Tenants = tenants,
+                StandsInFor = standsInFor,
             },
             output =>
                 output.Line(
                     $"Connection '{name}' {(dryRun ? "would be" : "is")} {(_active ? "active" : "disabled")}, with its "
-                        + $"{CommandOutput.Count(tenants, "tenant")}.{(dryRun ? " Nothing was changed." : "")}"
+                        + $"{CommandOutput.Count(tenants, "tenant")}.{Left(standsInFor)}{(dryRun ? " Nothing was changed." : "")}"
                 )
         );
     }
+
+    private string Left(string? standsInFor) =>
+        _active || standsInFor is null ? "" : $" Connection '{standsInFor}' has no failover connection meanwhile.";
 }

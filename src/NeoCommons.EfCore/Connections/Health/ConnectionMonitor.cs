@@ -18,12 +18,13 @@ internal sealed class ConnectionMonitor(
     IOptions<ConnectionHealthOptions> options,
     TimeProvider time,
     ILogger<ConnectionMonitor> log
-) : BackgroundService
+) : BackgroundService, IHostedLifecycleService
 {
     // Three looks that were left out: something is wrong with the monitor itself.
     private const int LooksOfPatience = 3;
 
     private readonly ConcurrentDictionary<string, Seen> _seen = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _isRunning;
 
     /// <summary>How a connection is, or all are: from memory while the monitor runs, else by a look now.</summary>
@@ -35,7 +36,7 @@ internal sealed class ConnectionMonitor(
         }
 
         var rows = await registry.ListAsync(ct).ConfigureAwait(false);
-        var pools = sources.Meter.CountAll();
+        var pools = Pools();
         var all = new Dictionary<string, ConnectionHealth>(rows.Count, StringComparer.Ordinal);
         foreach (var row in rows)
         {
@@ -49,7 +50,7 @@ internal sealed class ConnectionMonitor(
     public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> ReadPoolsAsync(CancellationToken ct)
     {
         var rows = await registry.ListAsync(ct).ConfigureAwait(false);
-        var pools = sources.Meter.CountAll();
+        var pools = Pools();
         return rows.ToDictionary(
             row => row.Name,
             row => probe.LookAtPool(row, pools.GetValueOrDefault(row.Name)),
@@ -77,6 +78,15 @@ internal sealed class ConnectionMonitor(
                 {
                     var begun = time.GetTimestamp();
                     var health = await probe.LookAsync(row, ct).ConfigureAwait(false);
+                    if (sources.IsInUse(row.Name))
+                    {
+                        // What it did is told too where the server was not asked: while callers are refused, or it is full.
+                        health = health with
+                        {
+                            Pool = sources.Meter.Read(row.Name),
+                        };
+                    }
+
                     found[row.Name] = probe.Judge(health);
                     _seen[row.Name] = new Seen(health, begun);
                 }
@@ -85,8 +95,27 @@ internal sealed class ConnectionMonitor(
         return found;
     }
 
+    /// <summary>The host has started, and what other services do at its start, migrations for one, is done.</summary>
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        _started.TrySetResult();
+        return Task.CompletedTask;
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        await _started.Task.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (stoppingToken.IsCancellationRequested)
+        {
+            return;
+        }
+
         // What is asked first has an answer of the first look.
         using var timer = new PeriodicTimer(options.Value.Interval, time);
         try
@@ -129,13 +158,13 @@ internal sealed class ConnectionMonitor(
     private ConnectionHealth Remembered(DatabaseConnection row, IReadOnlyDictionary<string, PoolMetrics> pools)
     {
         var pool = pools.GetValueOrDefault(row.Name) ?? new PoolMetrics { ConnectionName = row.Name };
+        _seen.TryGetValue(row.Name, out var seen);
         if (probe.LookFromOutside(row) is { } known)
         {
             return known with { Pool = pool };
         }
 
         var changedAt = sources.BreakerOf(row.Name)?.ChangedAt ?? 0;
-        _seen.TryGetValue(row.Name, out var seen);
         var isOutdated = seen is null || seen.At < changedAt;
         var age = time.GetElapsedTime(isOutdated ? changedAt : seen!.At);
         if (isOutdated || age > Oldest)
@@ -143,16 +172,29 @@ internal sealed class ConnectionMonitor(
             return probe.Judge(probe.NotLookedAt(row, pool, isNew: isOutdated && age <= Oldest));
         }
 
-        // What it did is as old as the look, which is what takes time to sum up; what it holds is of now.
-        var both = seen!.Health.Pool with
-        {
-            Idle = pool.Idle,
-            Active = pool.Active,
-            Max = pool.Max,
-            Pending = pool.Pending,
-        };
-        return probe.Judge(seen!.Health with { Pool = both, AgeSeconds = Math.Round(age.TotalSeconds, 1) });
+        return probe.Judge(seen!.Health with { Pool = pool, AgeSeconds = Math.Round(age.TotalSeconds, 1) });
     }
+
+    // What a pool did is as old as the last look, since that is what takes time to sum up; what it holds is of now.
+    private IReadOnlyDictionary<string, PoolMetrics> Pools() =>
+        !_isRunning
+            ? sources.Meter.ReadAll()
+            : sources
+                .Meter.CountAll()
+                .ToDictionary(
+                    counted => counted.Key,
+                    counted =>
+                        !_seen.TryGetValue(counted.Key, out var seen)
+                            ? counted.Value
+                            : seen.Health.Pool with
+                            {
+                                Idle = counted.Value.Idle,
+                                Active = counted.Value.Active,
+                                Max = counted.Value.Max,
+                                Pending = counted.Value.Pending,
+                            },
+                    StringComparer.Ordinal
+                );
 
     private TimeSpan Oldest => (options.Value.Interval + options.Value.Timeout) * LooksOfPatience;
 
