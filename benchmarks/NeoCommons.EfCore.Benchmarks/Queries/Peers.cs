@@ -14,6 +14,8 @@ internal sealed class Peers : IAsyncDisposable
     public const string Limit = "EF, pooled contexts, one schema";
 
     public const string LimitWithoutReset = Limit + ", no reset, auto-prepare";
+    public const string Npgsql = "Npgsql, one schema";
+    public const string NpgsqlAll = "Npgsql, all schemas, names written out";
     public const string Set = "SET when opened, pooled contexts";
     public const string DataSources = "data source per tenant";
     public const string Models = "model per schema, EF's cache";
@@ -109,12 +111,8 @@ internal sealed class Peers : IAsyncDisposable
                 (s.NoResetOnClose, s.MaxAutoPrepare) = (true, 20);
             })
         );
-        yield return new NpgsqlPeer("Npgsql, one schema", plain, _ => "products");
-        yield return new NpgsqlPeer(
-            "Npgsql, all schemas, names written out",
-            Source(_ => { }),
-            tenant => $"{_tenants[tenant].Schema.Value}.products"
-        );
+        yield return new NpgsqlPeer(Npgsql, plain, _ => "products");
+        yield return new NpgsqlPeer(NpgsqlAll, Source(_ => { }), tenant => $"{_tenants[tenant].Schema.Value}.products");
     }
 
     private IEnumerable<Peer> OfOthers()

@@ -108,7 +108,7 @@ internal sealed class ServerSharing(
         _hasAgreed = true;
         if (time.GetElapsedTime(_lookingBackTo) >= lasting / 3)
         {
-            // Not at each: a process whose callers come in bursts would want nothing in between.
+            // Not at each agreement, which may be every second.
             _lookingBackTo = time.GetTimestamp();
             used.ForEach(server => server.ForgetPeak());
         }

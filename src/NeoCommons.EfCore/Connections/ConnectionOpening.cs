@@ -1,4 +1,3 @@
-using System.Data;
 using System.Transactions;
 using Npgsql;
 
@@ -242,44 +241,22 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     /// <param name="connection">The connection.</param>
     /// <param name="physical">What was under it.</param>
     /// <param name="source">Its pool.</param>
-    /// <param name="limiter">The tenant that has used it; null where none has.</param>
+    /// <param name="permits">What it has taken; given back when all of it is noted, for the next one to see.</param>
     public void EndUse(
         NpgsqlConnection connection,
         PhysicalConnection physical,
         PooledDataSource source,
-        TenantLimiter? limiter = null
+        ConnectionPermits permits
     )
     {
-        var isBroken = source.Hosts is null && connection.FullState == ConnectionState.Broken;
-        if (isBroken && (limiter is null || !source.Quarantine.Broke(limiter, physical.Since)))
+        try
         {
-            source.Breaker.InDoubt();
+            UseEnd.Note(connection, physical, source, permits.Limiter, time);
         }
-        else if (!isBroken && source.Row.Pooler != PoolerMode.None)
+        finally
         {
-            // That a pooler has let it in was no evidence; this is.
-            source.Breaker.Succeeded();
+            permits.Release();
         }
-
-        if (physical.IsWorn)
-        {
-            source.Renew(physical.Since);
-        }
-
-        // Within a TransactionScope the driver leaves its reset out.
-        if (physical.Scope is null && CurrentScope is not null)
-        {
-            // What was set before the scope began stays when it ends.
-            physical.NeedsReset = true;
-            source.ClearIfHandedOut();
-        }
-        else if (!source.OwnsReset && physical.Scope is null)
-        {
-            physical.HasBeenReset(isBound: false);
-        }
-
-        source.Figures?.Returned(physical.SinceUse(time));
-        physical.MarkUsed(time);
     }
 
     // The next open meets another: the pool was cleared before this one was refused.

@@ -53,10 +53,10 @@ public sealed class ConnectionOptions
 
     /// <summary>
     /// How many tables a connection may serve, of all tenants together, before the pool's connections are replaced, each when it
-    /// comes back. <value>Default: 20,000; 0: any number.</value> A context counts the tables of its model for each tenant, used or
+    /// comes back. <value>Default: 20,000; 0: any number.</value> A context counts the tables and views of its model for each tenant, used or
     /// not, and a raw connection of a tenant ten. The server process behind a connection keeps about 7 kB for each table that it
-    /// has used, until it ends: at most 140 MB by default. Where more tenants are active at a time than that serves, each of their first queries on
-    /// a new connection takes longer. Not counted behind a pooler.
+    /// has used, until it ends: at most 140 MB by default. Where more tenants are active at a time than that serves, each of their
+    /// first queries on a new connection takes longer. Not counted behind a pooler.
     /// </summary>
     public int MaxTablesPerConnection { get; set; } = 20_000;
 

@@ -236,7 +236,7 @@ internal sealed class DatabaseConnections(
             physical.NeedsReset |= source.OwnsReset;
             try
             {
-                opening.EndUse(connection, physical, source, permits.Limiter);
+                opening.EndUse(connection, physical, source, permits);
             }
             finally
             {

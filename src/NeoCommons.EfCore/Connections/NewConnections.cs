@@ -43,8 +43,7 @@ internal static class NewConnections
                     {
                         // What was done in the session, by a check of the application for one, is nobody else's.
                         physical.NeedsReset |= source.OwnsReset;
-                        opening.EndUse(connection, physical, source);
-                        permits.Release();
+                        opening.EndUse(connection, physical, source, permits);
                     }
                 };
             }

@@ -75,10 +75,17 @@ internal sealed class PhysicalConnection
     /// <param name="most">How many tables there may be in all; 0: any number.</param>
     public void Visit(SchemaName schema, int tables, int most)
     {
-        if (most > 0 && (_visited ??= []).Add((schema, tables)))
+        if (most == 0 || IsWorn || !(_visited ??= []).Add((schema, tables)))
         {
-            _tables += tables;
-            IsWorn = _tables >= most;
+            return;
+        }
+
+        // One model may have more than that alone, and a connection that serves nobody else is of no use.
+        _tables += tables;
+        if (_tables >= most && _visited.Count > 1)
+        {
+            IsWorn = true;
+            _visited = null;
         }
     }
 

@@ -85,8 +85,7 @@ internal sealed class SharedLease : IDisposable
         else if (Interlocked.Exchange(ref _physical, null) is { } physical)
         {
             physical.NeedsReset |= _source!.OwnsReset;
-            _permits.Release();
-            _opening!.EndUse(_connection!, physical, _source);
+            _opening!.EndUse(_connection!, physical, _source, _permits);
         }
     }
 }

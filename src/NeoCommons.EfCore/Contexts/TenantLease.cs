@@ -31,6 +31,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public Tenant? Tenant { get; private set; }
 
     private NpgsqlConnection? Connection => _leased?.Current;
+
     private SessionStatement? Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
     private SessionStatement Nobody => _searchPath!.Nobody.Statement(inTransaction: true)!;
 
@@ -284,8 +285,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
 
         _isUnbound = false;
-        _permits.Release();
-        opening.EndUse(Connection!, physical, _source!, _permits.Limiter);
+        opening.EndUse(Connection!, physical, _source!, _permits);
     }
 
     private void NoteWrite() => _writes.Begin(IsReadOnly ? null : _source, Tenant?.Id);

@@ -33,7 +33,8 @@ internal static class TenantModel
             {
                 var own = settings.HasModelPerSchema ? FindOwner(context, model) : null;
                 ThrowIfUnfit(context, model, settings, own);
-                pass = new Pass(settings, own, model.GetRelationalModel().Tables.Count());
+                var relational = model.GetRelationalModel();
+                pass = new Pass(settings, own, Math.Max(1, relational.Tables.Count() + relational.Views.Count()));
                 Passed.AddOrUpdate(model, pass);
             }
         }
@@ -50,7 +51,7 @@ internal static class TenantModel
         }
     }
 
-    /// <summary>How many tables a model that was looked at has.</summary>
+    /// <summary>How many tables and views a model that was looked at has, one at least.</summary>
     public static int TablesOf(IModel model) => Passed.TryGetValue(model, out var pass) ? pass.Tables : 0;
 
     private static Tenant FindOwner(DbContext context, IModel model) =>

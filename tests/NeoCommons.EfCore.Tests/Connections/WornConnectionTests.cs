@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Connections;
@@ -35,6 +36,27 @@ public sealed class WornConnectionTests(TestServers servers)
     }
 
     [Fact]
+    public async Task Each_table_of_the_contexts_model_counts()
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:MaxTablesPerConnection"] = "6" },
+            contexts: b => b.AddTenantDbContext<WideContext>()
+        );
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 1 });
+        var contexts = app.Services.GetRequiredService<ITenantDbContextFactory<WideContext>>();
+        var pids = new List<int>();
+        for (var i = 0; i < 5; i++)
+        {
+            var tenant = await app.AddTenantAsync(row, $"t{i}");
+            await using var context = await contexts.CreateDbContextAsync(tenant.Id, Ct);
+            pids.Add(await context.Database.SqlQueryRaw<int>("SELECT pg_backend_pid() AS \"Value\"").SingleAsync(Ct));
+        }
+
+        Assert.Equal([2, 2, 1], pids.GroupBy(pid => pid).Select(group => group.Count()));
+    }
+
+    [Fact]
     public async Task A_schema_counts_once_and_those_that_were_opened_since_stay()
     {
         // A raw connection counts ten tables for each.
@@ -68,6 +90,27 @@ public sealed class WornConnectionTests(TestServers servers)
         await Eventually.EqualAsync(pid, async () => (await app.BackendsAsync(row)).Single().Pid);
     }
 
+    [Theory]
+    [InlineData(50_000, 2)]
+    [InlineData(1, null)]
+    [InlineData(20, 1_000)]
+    [InlineData(30, 667)]
+    public void By_default_a_thousand_tenants_of_a_small_model_wear_none_out(int tables, int? expected)
+    {
+        var most = new ConnectionOptions().MaxTablesPerConnection;
+        var connection = new PhysicalConnection();
+        var visited = 0;
+        while (visited < 1_000 && !connection.IsWorn)
+        {
+            connection.Visit(SchemaName.Parse($"tenant_{visited++}"), tables, most);
+
+            // Once more is nothing more.
+            connection.Visit(SchemaName.Parse("tenant_0"), tables, most);
+        }
+
+        Assert.Equal(expected, connection.IsWorn ? visited : null);
+    }
+
     [Fact]
     public async Task It_stays_where_there_is_no_limit()
     {
@@ -83,6 +126,22 @@ public sealed class WornConnectionTests(TestServers servers)
 
         Assert.Single(pids);
     }
+
+    private sealed class WideContext(DbContextOptions<WideContext> options) : DbContext(options)
+    {
+        protected override void OnModelCreating(ModelBuilder modelBuilder)
+        {
+            modelBuilder.Entity<First>();
+            modelBuilder.Entity<Second>();
+            modelBuilder.Entity<Third>().ToView("third");
+        }
+    }
+
+    private sealed record First(int Id);
+
+    private sealed record Second(int Id);
+
+    private sealed record Third(int Id);
 
     private RuntimeApp App(int most) =>
         new(

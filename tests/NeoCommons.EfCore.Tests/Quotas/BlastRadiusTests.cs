@@ -302,14 +302,18 @@ public sealed class BlastRadiusTests(TestServers servers)
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Who_waits_out_a_pause_is_one_of_those_that_wait_and_no_longer_than_the_pools_timeout(bool isAsync)
+    [InlineData(true, ConnectionType.Shared)]
+    [InlineData(false, ConnectionType.Shared)]
+    [InlineData(true, ConnectionType.Dedicated)]
+    public async Task Who_waits_out_a_pause_is_one_of_those_that_wait_and_no_longer_than_the_pools_timeout(
+        bool isAsync,
+        ConnectionType type
+    )
     {
         var time = new FakeTimeProvider();
         await using var app = new RuntimeApp(
             servers.Postgres,
-            new Dictionary<string, string?> { ["NeoCommons:Connections:Quotas:TenantMaxWaiting"] = "1" },
+            new Dictionary<string, string?> { ["NeoCommons:Connections:Quotas:TenantMaxWaiting"] = "3" },
             time: time
         );
         var row = await app.AddDatabaseAsync(row =>
@@ -317,27 +321,29 @@ public sealed class BlastRadiusTests(TestServers servers)
             {
                 MaxPoolSize = 4,
                 PoolTimeout = TimeSpan.FromSeconds(2),
+                Type = type,
             }
         );
         var raiser = await app.AddTenantAsync(row, "raiser");
         var source = await app.AcquireAsync(row.Name);
         var limiter = source.Tenants.Enter(raiser, source.Row);
         limiter.BrokeAt = time.GetTimestamp() + 1;
-        limiter.PausedUntil = time.GetTimestamp() + (long)(5 * time.TimestampFrequency);
+        limiter.PausedUntil = time.GetTimestamp() + time.TimestampFrequency;
 
-        // Two connections may be opened, so two wait for the pause, one for them, and the next is refused.
-        var paused = new List<Task> { ReadAsync(), ReadAsync() };
-        await Eventually.EqualAsync(2, () => Task.FromResult(limiter.Connections.Taken));
-        paused.Add(ReadAsync());
-        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Connections.Waiting));
+        // They hold nothing meanwhile, and the next one is refused.
+        var paused = Enumerable.Range(0, 3).Select(_ => ReadAsync()).ToList();
+        await Eventually.EqualAsync(3, () => Task.FromResult(limiter.Pauses.Waiting));
         var refused = await Assert.ThrowsAsync<TenantQuotaExceededException>(ReadAsync);
         Assert.Equal(TenantQuota.Waiting, refused.Quota);
-        Assert.Equal(0, source.Gate.Taken);
+        Assert.Equal((0, 0), (limiter.Connections.Taken, source.Gate.Taken));
 
-        // The others of them have waited for as long as one may.
-        time.Advance(TimeSpan.FromSeconds(2));
-        await Task.WhenAll(paused[..2]);
-        await Task.WhenAny(paused[2]);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Task.WhenAll(paused).WaitAsync(TimeSpan.FromMinutes(1), Ct);
+
+        // A pause that is longer than one may wait at all is told at once.
+        limiter.PausedUntil = time.GetTimestamp() + (long)(3 * time.TimestampFrequency);
+        var apart = await Assert.ThrowsAsync<TenantQuotaExceededException>(ReadAsync);
+        Assert.Equal((TenantQuota.Connections, 3), (apart.Quota, apart.RetryAfter.TotalSeconds));
         Assert.Equal((0, 0), await Held.OfTenantAsync(app, raiser, row));
 
         async Task ReadAsync()
@@ -369,17 +375,32 @@ public sealed class BlastRadiusTests(TestServers servers)
 
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
         var cancelled = PidAsync(patience.Token);
-        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Connections.Taken));
+        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Pauses.Waiting));
         await patience.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
         Assert.Equal((0, 0), (limiter.Connections.Taken, source.Gate.Taken));
 
+        // While the server is away nobody waits for anything.
+        var refused = ReadAsync();
+        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Pauses.Waiting));
+        source.Tenants.EndAll();
+        Assert.Equal(
+            ConnectionUnavailableReason.Replaced,
+            (await Assert.ThrowsAsync<ConnectionUnavailableException>(() => refused)).Reason
+        );
+
         // Whose pool is replaced asks the new one, which knows of no break.
         var replaced = PidAsync(Ct);
-        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Connections.Taken));
+        await Eventually.EqualAsync(1, () => Task.FromResult(limiter.Pauses.Waiting));
         app.Registry.Change(row.Name, known => known with { MaxPoolSize = known.MaxPoolSize + 1 });
         app.Registry.Tell(row.Name);
         await replaced;
+
+        async Task ReadAsync()
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
+            await context.Items.SingleAsync(Ct);
+        }
 
         async Task<int> PidAsync(CancellationToken ct)
         {
@@ -418,7 +439,7 @@ public sealed class BlastRadiusTests(TestServers servers)
     }
 
     [Fact]
-    public async Task Sessions_apart_and_idle_ones_are_together_no_more_than_the_pool_may_have()
+    public async Task Sessions_apart_leave_the_others_connections_alone_though_all_of_the_pool_were_in_use_once()
     {
         await using var app = new RuntimeApp(servers.Postgres);
         var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
@@ -435,10 +456,16 @@ public sealed class BlastRadiusTests(TestServers servers)
             await connection.DisposeAsync();
         }
 
+        var before = Pids(await app.BackendsAsync(row));
+        Assert.Equal(4, before.Count);
         source.Tenants.Enter(raiser, source.Row).BrokeAt = TimeProvider.System.GetTimestamp();
-        await using var apart = await app.Connections.OpenTenantConnectionAsync(raiser.Id, Ct);
+        for (var i = 0; i < 10; i++)
+        {
+            await using var apart = await app.Connections.OpenTenantConnectionAsync(raiser.Id, Ct);
+            Assert.DoesNotContain(await RuntimeApp.PidAsync(apart), before);
+        }
 
-        await Eventually.EqualAsync(1, () => app.CountBackendsAsync(row));
+        Assert.Subset(Pids(await app.BackendsAsync(row)), before);
     }
 
     [Fact]

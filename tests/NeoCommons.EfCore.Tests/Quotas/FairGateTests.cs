@@ -212,13 +212,18 @@ public sealed class FairGateTests
             },
             Ct
         );
-        for (var i = 0; i < 1_000_000; i++)
+        try
         {
-            Assert.Equal(1, gate.Taken);
+            for (var i = 0; i < 1_000_000; i++)
+            {
+                Assert.Equal(1, gate.Taken);
+            }
         }
-
-        await enough.CancelAsync();
-        await changing;
+        finally
+        {
+            await enough.CancelAsync();
+            await changing;
+        }
     }
 
     [Fact]

@@ -114,6 +114,8 @@ public sealed class ServerBudgetTests(TestServers servers)
         Assert.Equal((0, 0), (budget.Gate.Taken, budget.Gate.Waiting));
         Assert.InRange(budget.Wanted, 5, 6);
         budget.ForgetPeak();
+        Assert.InRange(budget.Wanted, 5, 6);
+        budget.ForgetPeak();
         Assert.Equal(0, budget.Wanted);
 
         async Task UseAsync()

@@ -35,8 +35,8 @@ internal static class ConnectionRows
         string name,
         SecretTarget target,
         Action<UpdateSettersBuilder<DatabaseConnectionEntity>> set,
-        CancellationToken ct,
-        bool dryRun = false
+        bool dryRun,
+        CancellationToken ct
     )
     {
         var context = await run.Get<IDbContextFactory<AdminDbContext>>().CreateDbContextAsync(ct).ConfigureAwait(false);

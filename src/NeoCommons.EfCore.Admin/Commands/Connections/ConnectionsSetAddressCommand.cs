@@ -104,8 +104,8 @@ internal sealed class ConnectionsSetAddressCommand : ConsoleCommand
                         .SetProperty(c => c.ReplicaHosts, replicas)
                         .SetProperty(c => c.FailoverConnection, moved.FailoverConnection)
                         .SetProperty(c => c.FailoverWrites, moved.FailoverWrites),
-                ct,
-                dryRun
+                dryRun,
+                ct
             )
             .ConfigureAwait(false);
 

@@ -39,7 +39,7 @@ internal sealed class ConnectionsSetPasswordCommand : ConsoleCommand
             var target = SecretTarget.Of(row);
             var token = await run.Get<ISecretProtector>().ProtectAsync(password, target, ct).ConfigureAwait(false);
             await ConnectionRows
-                .UpdateAtAsync(run, name, target, set => set.SetProperty(c => c.EncryptedPassword, token), ct)
+                .UpdateAtAsync(run, name, target, set => set.SetProperty(c => c.EncryptedPassword, token), dryRun, ct)
                 .ConfigureAwait(false);
         }
 

@@ -78,15 +78,6 @@ internal sealed class ConnectionMonitor(
                 {
                     var begun = time.GetTimestamp();
                     var health = await probe.LookAsync(row, ct).ConfigureAwait(false);
-                    if (sources.IsInUse(row.Name))
-                    {
-                        // What it did is told too where the server was not asked: while callers are refused, or it is full.
-                        health = health with
-                        {
-                            Pool = sources.Meter.Read(row.Name),
-                        };
-                    }
-
                     found[row.Name] = probe.Judge(health);
                     _seen[row.Name] = new Seen(health, begun);
                 }
@@ -158,13 +149,13 @@ internal sealed class ConnectionMonitor(
     private ConnectionHealth Remembered(DatabaseConnection row, IReadOnlyDictionary<string, PoolMetrics> pools)
     {
         var pool = pools.GetValueOrDefault(row.Name) ?? new PoolMetrics { ConnectionName = row.Name };
-        _seen.TryGetValue(row.Name, out var seen);
         if (probe.LookFromOutside(row) is { } known)
         {
             return known with { Pool = pool };
         }
 
         var changedAt = sources.BreakerOf(row.Name)?.ChangedAt ?? 0;
+        _seen.TryGetValue(row.Name, out var seen);
         var isOutdated = seen is null || seen.At < changedAt;
         var age = time.GetElapsedTime(isOutdated ? changedAt : seen!.At);
         if (isOutdated || age > Oldest)

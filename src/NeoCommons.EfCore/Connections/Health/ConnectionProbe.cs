@@ -18,10 +18,11 @@ internal sealed class ConnectionProbe(
     {
         if (LookFromOutside(row) is { } known)
         {
-            return known;
+            // What a pool did is told while callers are refused, too.
+            return sources.IsInUse(row.Name) ? known with { Pool = sources.Meter.Read(row.Name) } : known;
         }
 
-        var pool = sources.Meter.Count(row.Name);
+        var pool = sources.Meter.Read(row.Name);
         if (pool.IsFull)
         {
             // It is in use, so it is not waited for. Busy is not down: whoever takes such a process away makes the others busier.

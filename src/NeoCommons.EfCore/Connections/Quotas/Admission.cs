@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Transactions;
 
 namespace NeoCommons.EfCore;
@@ -92,11 +93,6 @@ internal sealed class Admission(TimeProvider time)
     // As long as as many were in use before, an idle one serves.
     private static void MakeRoom(ConnectionPermits permits, PooledDataSource source)
     {
-        if (permits.IsApart && source.Gate.Taken + source.Growth.Idle > source.Gate.Permits)
-        {
-            source.CloseIdle();
-        }
-
         if (permits.Grows)
         {
             source.Server.CloseSurplus(except: permits.IsApart ? null : source);
@@ -121,17 +117,18 @@ internal sealed class Admission(TimeProvider time)
             var limiter = permits.Limiter;
             if (limiter is not null && !permits.HasTenants)
             {
+                await PauseAsync(limiter).ConfigureAwait(false);
                 await PassAsync(limiter.Connections).ConfigureAwait(false);
                 permits.HoldTenants(limiter);
             }
 
-            await PauseAsync().ConfigureAwait(false);
             if (!permits.HasPools)
             {
                 await PassAsync(source.Gate).ConfigureAwait(false);
                 permits.HoldPools(source.Gate);
             }
 
+            source.Server.NoteUse(waiting: 1);
             await PassAsync(source.Server.Gate).ConfigureAwait(false);
             permits.HoldServers(source);
             MakeRoom(permits, source);
@@ -146,34 +143,33 @@ internal sealed class Admission(TimeProvider time)
             source.CountWaiting(-1);
         }
 
-        // With a permit of the tenant: no more of its callers than may have a connection wait here, and the others in its queue.
-        async ValueTask PauseAsync()
+        // Before anything is taken, and no more of its callers than may wait for a connection.
+        async ValueTask PauseAsync(TenantLimiter limiter)
         {
-            var pause = source.Quarantine.PauseOf(permits.Limiter);
-            var left = timeout - time.GetElapsedTime(started);
-            pause = pause < left ? pause : left;
+            var pause = source.Quarantine.PauseOf(limiter);
             if (pause <= TimeSpan.Zero)
             {
                 return;
             }
 
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(ended, ct);
-            var waiting = Task.Delay(pause, time, either.Token);
-            try
+            if (pause >= timeout - time.GetElapsedTime(started))
             {
-                if (async)
-                {
-                    await waiting.ConfigureAwait(false);
-                }
-                else
-                {
-                    waiting.GetAwaiter().GetResult();
-                }
+                limiter.Activity.Refused();
+                throw QuotaRefusal.KeptApart(limiter, source.Row, pause);
             }
-            catch (OperationCanceledException)
+
+            var outcome = await limiter
+                .Pauses.TakeAsync(limiter.Tenant.Id, limiter.MaxWaiting, pause, time, ended, async, ct)
+                .ConfigureAwait(false);
+            if (outcome == GateOutcome.Full)
             {
-                ct.ThrowIfCancellationRequested();
-                throw OpenFailure.Replaced(source.Row);
+                limiter.Activity.Refused();
+                throw QuotaRefusal.TooManyWaiting(limiter);
+            }
+
+            if (outcome == GateOutcome.Ended)
+            {
+                ThrowEnded();
             }
         }
 
@@ -207,13 +203,20 @@ internal sealed class Admission(TimeProvider time)
                     source.Figures?.TimedOut(1);
                     throw OpenFailure.ServerExhausted(source.Row, source.Server);
                 default:
-                    if (!ended.IsCancellationRequested)
-                    {
-                        source.Breaker.ThrowIfFailed();
-                    }
-
-                    throw OpenFailure.Replaced(source.Row);
+                    ThrowEnded();
+                    return;
             }
+        }
+
+        [DoesNotReturn]
+        void ThrowEnded()
+        {
+            if (!ended.IsCancellationRequested)
+            {
+                source.Breaker.ThrowIfFailed();
+            }
+
+            throw OpenFailure.Replaced(source.Row);
         }
     }
 }

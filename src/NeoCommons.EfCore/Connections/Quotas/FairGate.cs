@@ -38,7 +38,7 @@ internal sealed class FairGate(int permits)
             {
                 var resizes = Volatile.Read(ref _resizes);
                 var taken = Permits - Free;
-                if ((resizes & 1) == 0 && Interlocked.CompareExchange(ref _resizes, 0, 0) == resizes)
+                if ((resizes & 1) == 0 && Volatile.Read(ref _resizes) == resizes)
                 {
                     return taken;
                 }

@@ -34,6 +34,21 @@ internal static class QuotaRefusal
         );
     }
 
+    public static TenantQuotaExceededException KeptApart(
+        TenantLimiter limiter,
+        DatabaseConnection row,
+        TimeSpan pause
+    ) =>
+        new(
+            limiter.Tenant,
+            TenantQuota.Connections,
+            Math.Min(limiter.Connections.Permits, row.MaxPoolSize),
+            pause,
+            $"Tenant '{limiter.Tenant.Slug}' breaks one connection of '{row.Name}' after the other, and opens none for {pause.TotalSeconds:0.###} s, "
+                + $"which is longer than a caller waits (pool_timeout_seconds {row.PoolTimeout.TotalSeconds:0}). Look for SQL of it that raises errors of class 53, 58, "
+                + "F0 or XX (log 1010)."
+        );
+
     public static TenantQuotaExceededException TooManyCommands(Tenant tenant, int limit, TimeSpan retryAfter) =>
         new(
             tenant,

@@ -19,6 +19,7 @@ internal sealed class ServerBudget
     private int? _learned;
     private bool _isPoolers;
     private int _peak;
+    private int _peakBefore;
     private Action? _wanted;
 
     /// <summary>Makes the budget of a server.</summary>
@@ -60,17 +61,18 @@ internal sealed class ServerBudget
     /// <summary>How many connections may be open now, idle ones included.</summary>
     public int Open => Gate.Taken + _pools.Keys.Sum(pool => pool.Growth.Idle);
 
-    /// <summary>How many this process would have used at once since the look back began, or would use now.</summary>
-    public int Wanted => Math.Max(Volatile.Read(ref _peak), Gate.Taken + Gate.Waiting);
+    /// <summary>How many this process would have used at once in this look back or the one before, or would use now.</summary>
+    public int Wanted =>
+        Math.Max(Math.Max(Volatile.Read(ref _peakBefore), Volatile.Read(ref _peak)), Gate.Taken + Gate.Waiting);
 
-    /// <summary>Begins the look back anew.</summary>
-    public void ForgetPeak() => Volatile.Write(ref _peak, 0);
+    /// <summary>Begins another look back: who comes in bursts has wanted nothing between two of them.</summary>
+    public void ForgetPeak() => Volatile.Write(ref _peakBefore, Interlocked.Exchange(ref _peak, 0));
 
-    /// <summary>Notes that one more is in use, and how many wait for theirs.</summary>
-    public void NoteUse()
+    /// <summary>Notes how many are in use and wait, and this many that are about to.</summary>
+    public void NoteUse(int waiting = 0)
     {
         // An approximation: what two note at the same time may be short by one.
-        if (Gate.Taken + Gate.Waiting is var wanted && wanted > Volatile.Read(ref _peak))
+        if (Gate.Taken + Gate.Waiting + waiting is var wanted && wanted > Volatile.Read(ref _peak))
         {
             Volatile.Write(ref _peak, wanted);
         }

@@ -25,6 +25,9 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     /// <summary>A permit for each connection that may be open.</summary>
     public FairGate Connections { get; } = new(FairGate.Unlimited);
 
+    /// <summary>Those who wait until a pause is over: it has no permit (<see cref="Quarantine"/>).</summary>
+    public FairGate Pauses { get; } = new(0);
+
     /// <summary>What the tenant does.</summary>
     public TenantActivity Activity => activity;
 

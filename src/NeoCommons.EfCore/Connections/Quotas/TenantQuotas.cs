@@ -42,7 +42,7 @@ internal sealed class TenantQuotas : IDisposable
                         TenantId = limiter.Tenant.Id,
                         Slug = limiter.Tenant.Slug,
                         ConnectionName = connectionName,
-                        Waiting = limiter.Connections.Waiting,
+                        Waiting = limiter.Connections.Waiting + limiter.Pauses.Waiting,
                     }
                 )
             );
@@ -84,6 +84,7 @@ internal sealed class TenantQuotas : IDisposable
         foreach (var limiter in _active.Values)
         {
             limiter.Connections.EndAll();
+            limiter.Pauses.EndAll();
         }
     }
 

@@ -1,0 +1,48 @@
+using System.Data;
+using Npgsql;
+
+namespace NeoCommons.EfCore;
+
+/// <summary>What the end of a use says of the server, of its tenant, and of the session that goes back to the pool.</summary>
+internal static class UseEnd
+{
+    public static void Note(
+        NpgsqlConnection connection,
+        PhysicalConnection physical,
+        PooledDataSource source,
+        TenantLimiter? limiter,
+        TimeProvider time
+    )
+    {
+        var isBroken = source.Hosts is null && connection.FullState == ConnectionState.Broken;
+        if (isBroken && (limiter is null || !source.Quarantine.Broke(limiter, physical.Since)))
+        {
+            source.Breaker.InDoubt();
+        }
+        else if (!isBroken && source.Row.Pooler != PoolerMode.None)
+        {
+            // That a pooler has let it in was no evidence; this is.
+            source.Breaker.Succeeded();
+        }
+
+        if (physical.IsWorn)
+        {
+            source.Renew(physical.Since);
+        }
+
+        // Within a TransactionScope the driver leaves its reset out.
+        if (physical.Scope is null && ConnectionOpening.CurrentScope is not null)
+        {
+            // What was set before the scope began stays when it ends.
+            physical.NeedsReset = true;
+            source.ClearIfHandedOut();
+        }
+        else if (!source.OwnsReset && physical.Scope is null)
+        {
+            physical.HasBeenReset(isBound: false);
+        }
+
+        source.Figures?.Returned(physical.SinceUse(time));
+        physical.MarkUsed(time);
+    }
+}
