@@ -13,6 +13,7 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
     private readonly Lock _changing = new();
+    private FairGate? _pauses;
     private Tenant? _tenant;
     private DatabaseConnection? _row;
     private volatile TokenBucketRateLimiter? _commands;
@@ -25,8 +26,11 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     /// <summary>A permit for each connection that may be open.</summary>
     public FairGate Connections { get; } = new(FairGate.Unlimited);
 
-    /// <summary>Those who wait until a pause is over: it has no permit (<see cref="Quarantine"/>).</summary>
-    public FairGate Pauses { get; } = new(0);
+    /// <summary>Where they wait until a pause is over: it has no permit (<see cref="Quarantine"/>).</summary>
+    public FairGate Pauses => LazyInitializer.EnsureInitialized(ref _pauses, static () => new FairGate(0));
+
+    /// <summary>How many callers wait.</summary>
+    public int Waiting => Connections.Waiting + (Volatile.Read(ref _pauses)?.Waiting ?? 0);
 
     /// <summary>What the tenant does.</summary>
     public TenantActivity Activity => activity;
@@ -84,6 +88,13 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
         }
 
         return Interlocked.CompareExchange(ref _users, Dropped, 0) == 0;
+    }
+
+    /// <summary>Ends all waiting.</summary>
+    public void EndAll()
+    {
+        Connections.EndAll();
+        Volatile.Read(ref _pauses)?.EndAll();
     }
 
     /// <summary>Takes over the limits that the tenant and its connection have now.</summary>

@@ -42,7 +42,7 @@ internal sealed class TenantQuotas : IDisposable
                         TenantId = limiter.Tenant.Id,
                         Slug = limiter.Tenant.Slug,
                         ConnectionName = connectionName,
-                        Waiting = limiter.Connections.Waiting + limiter.Pauses.Waiting,
+                        Waiting = limiter.Waiting,
                     }
                 )
             );
@@ -78,13 +78,12 @@ internal sealed class TenantQuotas : IDisposable
         }
     }
 
-    /// <summary>Ends all waiting for a permit of a tenant.</summary>
+    /// <summary>Ends all waiting for a tenant's turn.</summary>
     public void EndAll()
     {
         foreach (var limiter in _active.Values)
         {
-            limiter.Connections.EndAll();
-            limiter.Pauses.EndAll();
+            limiter.EndAll();
         }
     }
 
