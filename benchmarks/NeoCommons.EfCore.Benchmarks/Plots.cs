@@ -31,6 +31,7 @@ internal static class Plots
     )
     {
         var model = New(title);
+        model.PlotMargins = new OxyThickness(380, double.NaN, double.NaN, double.NaN);
         model.Axes.Add(
             new CategoryAxis
             {
@@ -52,7 +53,7 @@ internal static class Plots
         );
         foreach (var (kind, i) in kinds.Select((kind, i) => (kind, i)))
         {
-            var series = new BarSeries { Title = kind.Kind, FillColor = Colors[i] };
+            var series = new BarSeries { Title = InFull(kind.Kind), FillColor = Colors[i] };
             series.Items.AddRange(kind.Values.Select(v => new BarItem(v)));
             model.Series.Add(series);
         }
@@ -77,6 +78,7 @@ internal static class Plots
                 {
                     Position = position,
                     Title = text,
+                    AxisTitleDistance = 14,
                     MajorGridlineStyle = LineStyle.Dot,
                     LabelFormatter = value => value.ToString("#,0.##", CultureInfo.InvariantCulture),
                 }
@@ -87,7 +89,7 @@ internal static class Plots
         {
             var series = new LineSeries
             {
-                Title = way.Way,
+                Title = InFull(way.Way),
                 Color = Colors[i % Colors.Length],
                 MarkerType = MarkerType.Circle,
                 MarkerFill = Colors[i % Colors.Length],
@@ -101,17 +103,26 @@ internal static class Plots
         await WriteAsync(path, model, height: 520);
     }
 
+    // The exporter takes texts for shorter than they are, and cuts them there.
+    private static string InFull(string text) => text + new string('\u00a0', 6 + (text.Length / 3));
+
     private static PlotModel New(string title)
     {
         var model = new PlotModel
         {
             Title = title,
             TitleFontSize = 15,
+            DefaultFont = "Arial, sans-serif",
             Background = OxyColors.White,
             Culture = CultureInfo.InvariantCulture,
         };
         model.Legends.Add(
-            new Legend { LegendPlacement = LegendPlacement.Outside, LegendPosition = LegendPosition.BottomCenter }
+            new Legend
+            {
+                LegendPlacement = LegendPlacement.Outside,
+                LegendPosition = LegendPosition.BottomCenter,
+                LegendLineSpacing = 4,
+            }
         );
         return model;
     }
