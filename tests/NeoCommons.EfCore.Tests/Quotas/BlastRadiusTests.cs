@@ -386,7 +386,11 @@ public sealed class BlastRadiusTests(TestServers servers)
         source.Tenants.EndAll();
         Assert.Equal(
             ConnectionUnavailableReason.Replaced,
-            (await Assert.ThrowsAsync<ConnectionUnavailableException>(() => refused)).Reason
+            (
+                await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>
+                    refused.WaitAsync(TimeSpan.FromMinutes(1), Ct)
+                )
+            ).Reason
         );
 
         // Whose pool is replaced asks the new one, which knows of no break.
