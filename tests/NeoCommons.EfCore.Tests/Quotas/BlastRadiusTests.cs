@@ -282,17 +282,7 @@ public sealed class BlastRadiusTests(TestServers servers)
         var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
         var raiser = await app.AddTenantAsync(row, "raiser");
         var source = await app.AcquireAsync(row.Name);
-        var idle = new List<NpgsqlConnection>();
-        while (idle.Count < 4)
-        {
-            idle.Add(await app.Connections.OpenConnectionAsync(row.Name, Ct));
-        }
-
-        foreach (var connection in idle)
-        {
-            await connection.DisposeAsync();
-        }
-
+        await UseAllAsync(app, row);
         Assert.Equal(4, source.Server.Open);
         source.Tenants.Enter(raiser, source.Row).BrokeAt = TimeProvider.System.GetTimestamp();
         await using var apart = await app.Connections.OpenTenantConnectionAsync(raiser.Id, Ct);
@@ -449,17 +439,7 @@ public sealed class BlastRadiusTests(TestServers servers)
         var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 4 });
         var raiser = await app.AddTenantAsync(row, "raiser");
         var source = await app.AcquireAsync(row.Name);
-        var idle = new List<NpgsqlConnection>();
-        while (idle.Count < 4)
-        {
-            idle.Add(await app.Connections.OpenConnectionAsync(row.Name, Ct));
-        }
-
-        foreach (var connection in idle)
-        {
-            await connection.DisposeAsync();
-        }
-
+        await UseAllAsync(app, row);
         var before = Pids(await app.BackendsAsync(row));
         Assert.Equal(4, before.Count);
         source.Tenants.Enter(raiser, source.Row).BrokeAt = TimeProvider.System.GetTimestamp();
@@ -503,6 +483,21 @@ public sealed class BlastRadiusTests(TestServers servers)
             }
 
             Assert.Equal(pooler == PoolerMode.None, quarantine.Holds(limiter));
+        }
+    }
+
+    /// <summary>Leaves as many idle connections as the pool may have.</summary>
+    private static async Task UseAllAsync(RuntimeApp app, DatabaseConnection row)
+    {
+        var open = new List<NpgsqlConnection>();
+        while (open.Count < row.MaxPoolSize)
+        {
+            open.Add(await app.Connections.OpenConnectionAsync(row.Name, Ct));
+        }
+
+        foreach (var connection in open)
+        {
+            await connection.DisposeAsync();
         }
     }
 
