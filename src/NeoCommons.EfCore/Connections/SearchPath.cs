@@ -12,7 +12,14 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
 {
     // By the tenant's object, which lives as long as it is cached: no lease encodes a statement anew. Not by its schema:
     // a tenant in another database may have one of the same name, and has another role.
-    private readonly ConditionalWeakTable<Tenant, SessionBinding?[]> _known = [];
+    // A table for each kind: most tenants have one binding.
+    private readonly ConditionalWeakTable<Tenant, SessionBinding>[] _known =
+    [
+        [],
+        [],
+        [],
+        [],
+    ];
 
     private readonly SessionBinding[] _named =
     [
@@ -27,7 +34,12 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
 
     /// <summary>What takes a tenant off a session: the path that leads to no schema, and no role.</summary>
     public SessionBinding Nobody { get; } =
-        SessionBinding.OfPath(SchemaName.Unbound, options.TenantRoles ? TenantRole.None : null, isReadOnly: false);
+        SessionBinding.OfPath(
+            SchemaName.Unbound,
+            null,
+            options.TenantRoles ? TenantRole.None : null,
+            isReadOnly: false
+        );
 
     /// <summary>The path that leads to the tenant's schema.</summary>
     /// <param name="tenant">The tenant.</param>
@@ -75,24 +87,23 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
             ThrowIfShared(schema);
         }
 
-        return SessionBinding
-            .OfPath(schema.Quoted + _rest, role: null, isReadOnly: false)
-            .Statement(inTransaction)!
-            .Sql;
+        return SessionBinding.OfPath(schema.Quoted, _rest, role: null, isReadOnly: false).Statement(inTransaction)!.Sql;
     }
 
     /// <summary>The statement that binds a session of our own to the schema of the shared contexts, to migrate it.</summary>
     /// <param name="inTransaction">Whether it is to end with the transaction that has begun.</param>
     public string BindToShared(bool inTransaction) =>
         SessionBinding
-            .OfPath(SchemaName.Parse(naming.Shared).Quoted + _rest, role: null, isReadOnly: false)
+            .OfPath(SchemaName.Parse(naming.Shared).Quoted, _rest, role: null, isReadOnly: false)
             .Statement(inTransaction)!
             .Sql;
 
     private SessionBinding Known(Tenant tenant, bool isNamed, bool readOnly)
     {
-        var bindings = _known.GetValue(tenant, static _ => new SessionBinding?[4]);
-        return bindings[(isNamed ? 2 : 0) + (readOnly ? 1 : 0)] ??= Make(tenant, isNamed, readOnly);
+        var known = _known[(isNamed ? 2 : 0) + (readOnly ? 1 : 0)];
+        return known.TryGetValue(tenant, out var binding)
+            ? binding
+            : known.GetOrAdd(tenant, Make(tenant, isNamed, readOnly));
     }
 
     private SessionBinding Make(Tenant tenant, bool isNamed, bool readOnly)
@@ -101,7 +112,7 @@ internal sealed class SearchPath(ConnectionOptions options, SchemaNaming naming)
         var role = options.TenantRoles ? TenantRole.Of(tenant.Id) : null;
         return isNamed
             ? SessionBinding.OfNames(role, readOnly, hasSession: true, TimeoutOf(tenant))
-            : SessionBinding.OfPath(tenant.Schema.Quoted + _rest, role, readOnly, TimeoutOf(tenant));
+            : SessionBinding.OfPath(tenant.Schema.Quoted, _rest, role, readOnly, TimeoutOf(tenant));
     }
 
     private TimeSpan? TimeoutOf(Tenant tenant) =>

@@ -8,11 +8,25 @@ internal sealed class SessionBinding
     private const string ReadOnlyByDefault = "SET default_transaction_read_only = on";
     private const string ReadOnly = "SET LOCAL transaction_read_only = on";
 
+    private readonly string? _path;
+    private readonly string? _rest;
+    private readonly string? _role;
+    private readonly TimeSpan? _timeout;
     private readonly SessionStatement? _session;
-    private readonly SessionStatement _transaction;
 
-    private SessionBinding(string? path, string? role, bool isReadOnly, bool hasSession, TimeSpan? timeout)
+    // For the few who open within a TransactionScope.
+    private SessionStatement? _transaction;
+
+    private SessionBinding(
+        string? path,
+        string? rest,
+        string? role,
+        bool isReadOnly,
+        bool hasSession,
+        TimeSpan? timeout
+    )
     {
+        (_path, _rest, _role, _timeout) = (path, rest, role, timeout);
         IsReadOnly = isReadOnly;
         HasTimeout = hasSession && timeout is not null;
         StaysInSession = path is not null || role is not null;
@@ -20,7 +34,7 @@ internal sealed class SessionBinding
         // Where names bind, an earlier lease's path may still be there: whatever is said of the session takes it off.
         var hasBind = StaysInSession || (isReadOnly && hasSession);
         _session = Join(
-            hasBind ? "SET " + Path + (path ?? SchemaName.Unbound) : null,
+            hasBind ? "SET " + TextOfPath : null,
             role is null ? null : "SET " + Role + role,
             isReadOnly && hasSession ? ReadOnlyByDefault : null
         );
@@ -30,13 +44,7 @@ internal sealed class SessionBinding
             _session = _session?.Then(set) ?? set;
         }
 
-        _transaction = Join(
-            "SET LOCAL " + Path + (path ?? SchemaName.Unbound),
-            role is null ? null : "SET LOCAL " + Role + role,
-            isReadOnly ? ReadOnly : null,
-            HasTimeout ? TextOf(timeout, "LOCAL ") : null
-        )!;
-        Prefix = hasSession ? null : _transaction.Sql + "; ";
+        Prefix = hasSession ? null : Transaction.Sql + "; ";
     }
 
     public bool IsReadOnly { get; }
@@ -56,13 +64,29 @@ internal sealed class SessionBinding
     /// </summary>
     public string? Prefix { get; }
 
+    private SessionStatement Transaction =>
+        _transaction ??= Join(
+            "SET LOCAL " + TextOfPath,
+            _role is null ? null : "SET LOCAL " + Role + _role,
+            IsReadOnly ? ReadOnly : null,
+            HasTimeout ? TextOf(_timeout, "LOCAL ") : null
+        )!;
+
+    private string TextOfPath => Path + (_path ?? SchemaName.Unbound) + _rest;
+
     /// <summary>The session's path is the tenant's.</summary>
-    /// <param name="path">The path.</param>
+    /// <param name="path">The path, or what it begins with.</param>
+    /// <param name="rest">The rest of it; kept apart, since it is the same for all tenants.</param>
     /// <param name="role">The tenant's role, if it has one.</param>
     /// <param name="isReadOnly">Whether nothing may be written.</param>
     /// <param name="timeout">How long a statement may run; null: as the server says.</param>
-    public static SessionBinding OfPath(string path, string? role, bool isReadOnly, TimeSpan? timeout = null) =>
-        new(path, role, isReadOnly, hasSession: true, timeout);
+    public static SessionBinding OfPath(
+        string path,
+        string? rest,
+        string? role,
+        bool isReadOnly,
+        TimeSpan? timeout = null
+    ) => new(path, rest, role, isReadOnly, hasSession: true, timeout);
 
     /// <summary>Each command names the tenant's schema; an unqualified name finds nothing.</summary>
     /// <param name="role">The tenant's role, if it has one; it takes a session of the lease's own.</param>
@@ -70,7 +94,7 @@ internal sealed class SessionBinding
     /// <param name="hasSession">Whether the session is the lease's own, and not one of a transaction pooler.</param>
     /// <param name="timeout">How long a statement may run, where there is a session to hold it; null: as the server says.</param>
     public static SessionBinding OfNames(string? role, bool isReadOnly, bool hasSession, TimeSpan? timeout = null) =>
-        new(null, role, isReadOnly, hasSession, timeout);
+        new(null, null, role, isReadOnly, hasSession, timeout);
 
     /// <summary>The statement that binds, if it takes one.</summary>
     /// <param name="inTransaction">
@@ -78,7 +102,7 @@ internal sealed class SessionBinding
     /// without a reset, so what is set there must end with the transaction; and <c>default_transaction_read_only</c> would
     /// come too late for a transaction that has begun.
     /// </param>
-    public SessionStatement? Statement(bool inTransaction) => inTransaction ? _transaction : _session;
+    public SessionStatement? Statement(bool inTransaction) => inTransaction ? Transaction : _session;
 
     private static string TextOf(TimeSpan? timeout, string scope = "") =>
         string.Create(

@@ -6,38 +6,45 @@ namespace NeoCommons.EfCore;
 /// <summary>SQL that changes a session, to be executed or to travel in front of the next command.</summary>
 /// <remarks>
 /// All of it is one message of the simple protocol, so one transaction: if a part fails, no part is in force.
-/// Immutable; the message is encoded at its first use.
+/// Immutable. It is kept as the message only: there are such statements for each tenant.
 /// </remarks>
-internal sealed class SessionStatement(string sql, int results, bool hasTimeout = false)
+internal sealed class SessionStatement
 {
-    // A type byte, the length, and the NUL at the end.
+    // A type byte and the length before it, and the NUL at the end.
+    private const int Before = 5;
     private const int Framing = 6;
 
-    private byte[]? _message;
+    public SessionStatement(string sql, int results, bool hasTimeout = false)
+    {
+        Message = Encode(sql);
+        Results = results;
+        HasTimeout = hasTimeout;
+    }
 
-    public string Sql => sql;
+    /// <summary>Its text; a new string each time.</summary>
+    public string Sql => Encoding.UTF8.GetString(Message.AsSpan(Before, Message.Length - Framing));
 
     /// <summary>How many messages of the server answer it, without the last: one for a command, two for a query.</summary>
-    public int Results => results;
+    public int Results { get; }
 
     /// <summary>Whether it sets a statement timeout for the session.</summary>
-    public bool HasTimeout => hasTimeout;
+    public bool HasTimeout { get; }
 
     /// <summary>The frontend message <c>Query</c> (<see href="https://www.postgresql.org/docs/current/protocol-message-formats.html"/>).</summary>
-    public byte[] Message => _message ??= Encode(sql);
+    public byte[] Message { get; }
 
     /// <summary>This statement and then the other one, if there is one.</summary>
     public SessionStatement Then(SessionStatement? next) =>
         next is null
             ? this
-            : new SessionStatement(sql + "; " + next.Sql, results + next.Results, hasTimeout || next.HasTimeout);
+            : new SessionStatement(Sql + "; " + next.Sql, Results + next.Results, HasTimeout || next.HasTimeout);
 
     private static byte[] Encode(string sql)
     {
         var message = new byte[Framing + Encoding.UTF8.GetByteCount(sql)];
         message[0] = (byte)'Q';
         BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(1), message.Length - 1);
-        Encoding.UTF8.GetBytes(sql, message.AsSpan(5));
+        Encoding.UTF8.GetBytes(sql, message.AsSpan(Before));
         return message;
     }
 }

@@ -55,6 +55,32 @@ public sealed class ReadOnlyContextTests(Pair pair) : IClassFixture<Pair>
         await AssertReadsOnlyAsync(app, tenant, isStandby: true);
     }
 
+    [Fact]
+    public async Task One_that_is_made_by_the_tenant_s_name_in_the_address_only_reads_too()
+    {
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var (acme, globex) = (await app.AddTenantAsync(row, "acme"), await app.AddTenantAsync(row, "globex"));
+        await pair.CatchUpAsync();
+        await OnStandbyAsync(app, acme);
+
+        foreach (var tenant in new[] { acme, globex, acme })
+        {
+            await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Slug, Ct);
+            Assert.Equal(tenant.Slug, Assert.Single(await reader.Items.ToListAsync(Ct)).Owner);
+            Assert.True(await IsStandbyAsync(reader));
+            reader.Items.Add(new Item { Id = 3, Owner = tenant.Slug });
+            await Assert.ThrowsAsync<InvalidOperationException>(() => reader.SaveChangesAsync(Ct));
+        }
+
+        foreach (var unknown in new[] { "initech", "" })
+        {
+            await Assert.ThrowsAsync<TenantNotFoundException>(async () =>
+                await app.Contexts.CreateReadOnlyDbContextAsync(unknown, Ct)
+            );
+        }
+    }
+
     internal static async Task AssertReadsOnlyAsync(RuntimeApp app, Tenant tenant, bool isStandby, int rows = 1)
     {
         await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct);

@@ -63,7 +63,7 @@ public sealed class SlidingWindowTests
         }
     }
 
-    private sealed class Count
+    private sealed class Count : SlidingWindowSlice
     {
         public int Value;
     }

@@ -231,6 +231,27 @@ public sealed class TelemetryTests(TestServers servers)
         }
     }
 
+    [Fact]
+    public async Task The_meter_tells_how_large_the_catalog_of_a_database_is_once_it_was_looked_at()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        await app.AddTenantAsync(row, "acme");
+        await app.AddTenantAsync(row, "globex");
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        using var heard = new Heard(row.Name);
+        heard.Observe();
+        Assert.Equal(0, heard.Count("neocommons.catalog.schemas"));
+
+        var seen = (await app.Connections.CheckAsync(row.Name, Ct))[row.Name].Catalog!;
+        heard.Observe();
+
+        Assert.Equal(3, seen.Schemas);
+        Assert.Equal(1, heard.Count("neocommons.catalog.schemas", $"={seen.Schemas}."));
+        Assert.Equal(1, heard.Count("neocommons.catalog.relations", $"={seen.Relations}."));
+        Assert.Equal(1, heard.Count("neocommons.catalog.size", $"={seen.CatalogBytes}."));
+    }
+
     private sealed class Heard : IDisposable
     {
         private readonly MeterListener _listener = new();
@@ -247,9 +268,9 @@ public sealed class TelemetryTests(TestServers servers)
                     listener.EnableMeasurementEvents(instrument);
                 }
             };
-            _listener.SetMeasurementEventCallback<double>((i, _, tags, _) => Note(i, tags));
-            _listener.SetMeasurementEventCallback<long>((i, _, tags, _) => Note(i, tags));
-            _listener.SetMeasurementEventCallback<int>((i, _, tags, _) => Note(i, tags));
+            _listener.SetMeasurementEventCallback<double>((i, value, tags, _) => Note(i, value, tags));
+            _listener.SetMeasurementEventCallback<long>((i, value, tags, _) => Note(i, value, tags));
+            _listener.SetMeasurementEventCallback<int>((i, value, tags, _) => Note(i, value, tags));
             _listener.Start();
         }
 
@@ -266,7 +287,7 @@ public sealed class TelemetryTests(TestServers servers)
 
         public void Dispose() => _listener.Dispose();
 
-        private void Note(Instrument instrument, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        private void Note<T>(Instrument instrument, T value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
             var text = instrument.Name + " ";
             foreach (var tag in tags)
@@ -274,7 +295,7 @@ public sealed class TelemetryTests(TestServers servers)
                 text += $"{tag.Key}={tag.Value} ";
             }
 
-            _all.Enqueue(text);
+            _all.Enqueue($"{text}={value}.");
         }
     }
 

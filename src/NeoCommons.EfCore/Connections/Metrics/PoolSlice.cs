@@ -1,7 +1,7 @@
 namespace NeoCommons.EfCore;
 
 /// <summary>What a pool did in one slice of time.</summary>
-internal sealed class PoolSlice
+internal sealed class PoolSlice : SlidingWindowSlice
 {
     private DurationHistogram? _waits;
     private DurationHistogram? _commands;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>What was recorded lately, in slices of time: the oldest one is dropped as a new one begins.</summary>
@@ -6,12 +8,12 @@ namespace NeoCommons.EfCore;
 /// covers the last 50 to 60 seconds.
 /// </remarks>
 internal sealed class SlidingWindow<T>(TimeSpan length, TimeProvider time)
-    where T : class, new()
+    where T : SlidingWindowSlice, new()
 {
-    public const int Slices = 6;
+    public const int Slices = SlidingWindowSlice.Most;
 
     private readonly long _ticks = Math.Max(1, (long)(length.TotalSeconds * time.TimestampFrequency / Slices));
-    private readonly Slice?[] _slices = new Slice?[Slices];
+    private Places _slices;
 
     /// <summary>The slice of now.</summary>
     public T Current
@@ -19,18 +21,18 @@ internal sealed class SlidingWindow<T>(TimeSpan length, TimeProvider time)
         get
         {
             var number = Number;
-            ref var place = ref _slices[number % Slices];
+            ref var place = ref _slices[(int)(number % Slices)];
             var slice = Volatile.Read(ref place);
 
             // Whoever was held up for a whole window records where others are by now.
             while (slice is null || slice.Number < number)
             {
-                var begun = new Slice(number);
+                var begun = new T { Number = number };
                 var found = Interlocked.CompareExchange(ref place, begun, slice);
                 slice = ReferenceEquals(found, slice) ? begun : found;
             }
 
-            return slice.Value;
+            return slice;
         }
     }
 
@@ -49,7 +51,7 @@ internal sealed class SlidingWindow<T>(TimeSpan length, TimeProvider time)
 
                 if (slice.Number >= oldest)
                 {
-                    yield return slice.Value;
+                    yield return slice;
                 }
                 else
                 {
@@ -61,10 +63,10 @@ internal sealed class SlidingWindow<T>(TimeSpan length, TimeProvider time)
 
     private long Number => time.GetTimestamp() / _ticks;
 
-    private sealed class Slice(long number)
+    // In place: there is a window for each tenant.
+    [InlineArray(Slices)]
+    private struct Places
     {
-        public long Number => number;
-
-        public T Value { get; } = new();
+        private T? _first;
     }
 }

@@ -64,7 +64,7 @@ internal sealed class TenantActivity(TimeSpan window, TimeProvider time)
         };
     }
 
-    private sealed class Slice
+    private sealed class Slice : SlidingWindowSlice
     {
         public long Acquisitions;
         public long Held;

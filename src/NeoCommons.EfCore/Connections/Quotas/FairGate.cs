@@ -17,8 +17,10 @@ internal sealed class FairGate(int permits)
     private const int One = 2;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<TenantId, GateQueue> _queues = [];
-    private readonly Queue<GateQueue> _turns = new();
+
+    // Made for the first one who waits: there is a gate for each tenant, and at most of them nobody ever does.
+    private Dictionary<TenantId, GateQueue>? _queues;
+    private Queue<GateQueue>? _turns;
     private int _permits = permits;
     private int _state = permits * One;
     private int _waiting;
@@ -183,7 +185,7 @@ internal sealed class FairGate(int permits)
         List<GateWaiter> all;
         lock (_lock)
         {
-            all = [.. _queues.Values.SelectMany(queue => queue.Waiters)];
+            all = _queues is null ? [] : [.. _queues.Values.SelectMany(queue => queue.Waiters)];
         }
 
         foreach (var waiter in all)
@@ -208,6 +210,8 @@ internal sealed class FairGate(int permits)
                 return true;
             }
 
+            _queues ??= [];
+            _turns ??= new();
             if (!_queues.TryGetValue(whose, out var queue))
             {
                 _queues[whose] = queue = new GateQueue(whose);
@@ -237,7 +241,7 @@ internal sealed class FairGate(int permits)
     {
         while (_waiting > 0 && Free > 0)
         {
-            var queue = _turns.Dequeue();
+            var queue = _turns!.Dequeue();
             if (queue.Waiters.First is { Value: var waiter } place)
             {
                 queue.Waiters.Remove(place);
@@ -257,14 +261,14 @@ internal sealed class FairGate(int permits)
             {
                 // All have given up, or this was the last one.
                 queue.HasTurn = false;
-                _queues.Remove(queue.Whose);
+                _queues!.Remove(queue.Whose);
             }
         }
 
         if (_waiting == 0)
         {
-            _turns.Clear();
-            _queues.Clear();
+            _turns?.Clear();
+            _queues?.Clear();
             Interlocked.And(ref _state, ~Contended);
         }
     }
