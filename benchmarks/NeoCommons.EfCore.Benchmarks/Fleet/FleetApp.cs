@@ -9,17 +9,20 @@ using Npgsql;
 
 namespace NeoCommons.EfCore.Benchmarks.Fleet;
 
-/// <summary>An admin database and one of tenants, whose schemas are empty.</summary>
+/// <summary>An admin database on the first server, and one of tenants on each, whose schemas are empty.</summary>
 internal sealed class FleetApp : IAsyncDisposable
 {
     private readonly ServiceProvider _services;
-    private readonly PostgresServer _server;
     private readonly string _admin;
 
-    private FleetApp(PostgresServer server, string admin, string database, ServiceProvider services) =>
-        (_server, _admin, Database, _services) = (server, admin, database, services);
+    private FleetApp(string admin, IReadOnlyList<FleetDatabase> databases, ServiceProvider services) =>
+        (_admin, Databases, _services) = (admin, databases, services);
 
-    public string Database { get; }
+    /// <summary>The databases of tenants, <c>db1</c> first: tenants take turns.</summary>
+    public IReadOnlyList<FleetDatabase> Databases { get; }
+
+    /// <summary>The first of them.</summary>
+    public string Database => Databases[0].Name;
 
     public ITenantMigrator Migrator => _services.GetRequiredService<ITenantMigrator>();
 
@@ -29,20 +32,34 @@ internal sealed class FleetApp : IAsyncDisposable
 
     public IConnectionRegistry Connections => _services.GetRequiredService<IConnectionRegistry>();
 
-    public IDatabaseConnections Databases => _services.GetRequiredService<IDatabaseConnections>();
+    public IDatabaseConnections DatabaseConnections => _services.GetRequiredService<IDatabaseConnections>();
 
     public ITenantProvisioner Provisioner => _services.GetRequiredService<ITenantProvisioner>();
 
-    public static async Task<FleetApp> StartAsync(
+    public static Task<FleetApp> StartAsync(
         PostgresServer server,
+        int tenants,
+        int warm = 0,
+        TcpFaultProxy? adminProxy = null,
+        bool collectsCommands = true
+    ) => StartAsync([server], tenants, warm, adminProxy, collectsCommands);
+
+    public static async Task<FleetApp> StartAsync(
+        IReadOnlyList<PostgresServer> servers,
         int tenants,
         int warm = 0,
         TcpFaultProxy? adminProxy = null,
         bool collectsCommands = true
     )
     {
+        var server = servers[0];
         var admin = await server.CreateDatabaseAsync();
-        var database = await server.CreateDatabaseAsync();
+        var databases = new List<FleetDatabase>();
+        foreach (var one in servers)
+        {
+            databases.Add(new FleetDatabase(one, await one.CreateDatabaseAsync()));
+        }
+
         var services = new ServiceCollection();
         services.AddLogging();
         services
@@ -66,7 +83,7 @@ internal sealed class FleetApp : IAsyncDisposable
             )
             .UseAdminDatabase()
             .AddTenantDbContext<FleetContext>();
-        var app = new FleetApp(server, admin, database, services.BuildServiceProvider());
+        var app = new FleetApp(admin, databases, services.BuildServiceProvider());
         await app.ArrangeAsync(tenants);
         return app;
     }
@@ -105,7 +122,7 @@ internal sealed class FleetApp : IAsyncDisposable
         var refill = _services.GetServices<IHostedService>().Single(s => s.GetType().Name == "WarmPoolRefill");
         await refill.StartAsync(CancellationToken.None);
         while (
-            await ExecuteAsync(_admin, "SELECT count(*) FROM admin.warm_schemas WHERE schema_version IS NOT NULL")
+            await ExecuteAsync(Admin, "SELECT count(*) FROM admin.warm_schemas WHERE schema_version IS NOT NULL")
                 is not long ready
             || ready < warm
         )
@@ -122,9 +139,15 @@ internal sealed class FleetApp : IAsyncDisposable
     {
         await _services.DisposeAsync();
         NpgsqlConnection.ClearAllPools();
-        await _server.DropDatabaseAsync(Database);
-        await _server.DropDatabaseAsync(_admin);
+        foreach (var database in Databases)
+        {
+            await database.Server.DropDatabaseAsync(database.Name);
+        }
+
+        await Databases[0].Server.DropDatabaseAsync(_admin);
     }
+
+    private FleetDatabase Admin => new(Databases[0].Server, _admin);
 
     private async Task ArrangeAsync(int tenants)
     {
@@ -133,41 +156,49 @@ internal sealed class FleetApp : IAsyncDisposable
             var context = await _services.GetRequiredService<IDbContextFactory<AdminDbContext>>().CreateDbContextAsync()
         )
         {
-            context.DatabaseConnections.Add(
-                new DatabaseConnectionEntity
-                {
-                    ConnectionName = "db1",
-                    Host = _server.Host,
-                    Port = _server.Port,
-                    DatabaseName = Database,
-                    Username = _server.Username,
-                    EncryptedPassword = await _services
-                        .GetRequiredService<ISecretProtector>()
-                        .ProtectAsync(
-                            _server.Password,
-                            new SecretTarget(_server.Host, _server.Port, Database, _server.Username)
-                        ),
-                    SslMode = SslMode.Disable,
-                }
-            );
+            foreach (var (database, i) in Databases.Select((database, i) => (database, i)))
+            {
+                var server = database.Server;
+                context.DatabaseConnections.Add(
+                    new DatabaseConnectionEntity
+                    {
+                        ConnectionName = $"db{i + 1}",
+                        Host = server.Host,
+                        Port = server.Port,
+                        DatabaseName = database.Name,
+                        Username = server.Username,
+                        EncryptedPassword = await _services
+                            .GetRequiredService<ISecretProtector>()
+                            .ProtectAsync(
+                                server.Password,
+                                new SecretTarget(server.Host, server.Port, database.Name, server.Username)
+                            ),
+                        SslMode = SslMode.Disable,
+                    }
+                );
+            }
+
             await context.SaveChangesAsync();
         }
 
         await ExecuteAsync(
-            _admin,
+            Admin,
             "INSERT INTO admin.tenants (slug, name, schema_name, connection_id) "
                 + "SELECT 't' || to_char(i, 'FM00000'), 't', 'tenant_t' || to_char(i, 'FM00000'), c.id "
-                + $"FROM generate_series(1, {tenants}) AS i, admin.database_connections c"
+                + $"FROM generate_series(1, {tenants}) AS i JOIN admin.database_connections c ON c.connection_name = 'db' || 1 + (i - 1) % {Databases.Count}"
         );
-        await ExecuteAsync(
-            Database,
-            $"DO $$ BEGIN FOR i IN 1..{tenants} LOOP EXECUTE format('CREATE SCHEMA tenant_t%s', to_char(i, 'FM00000')); END LOOP; END $$"
-        );
+        for (var first = 1; first <= Databases.Count; first++)
+        {
+            await ExecuteAsync(
+                Databases[first - 1],
+                $"DO $$ BEGIN FOR i IN {first}..{tenants} BY {Databases.Count} LOOP EXECUTE format('CREATE SCHEMA tenant_t%s', to_char(i, 'FM00000')); END LOOP; END $$"
+            );
+        }
     }
 
-    private async Task<object?> ExecuteAsync(string database, string sql)
+    private static async Task<object?> ExecuteAsync(FleetDatabase database, string sql)
     {
-        await using var connection = new NpgsqlConnection(_server.GetConnectionString(database) + ";Pooling=false");
+        await using var connection = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         return await command.ExecuteScalarAsync();

@@ -14,61 +14,101 @@ internal static class FleetBenchmark
 
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        var tenants = quick ? 100 : 1_000;
-        var looped = quick ? 20 : 100;
-        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 100 });
+        await report.WriteLineAsync(
+            $"20 tables by 10 migrations for each tenant; psql with the same SQL and ours do {Parallelism} at a time on each server; "
+                + "rounds interleaved, median. All servers share this machine, so more of them show what more servers cost, not what they gain."
+        );
+        await report.WriteLineAsync();
+        await report.WriteLineAsync("| tenants | servers | way | s | ratio to psql |");
+        await report.WriteLineAsync("|---|---|---|---|---|");
+        await using (var first = await NewServerAsync())
+        {
+            await CompareAsync([first], 100, quick ? 1 : Rounds, looped: quick ? 20 : 100, report);
+            if (!quick)
+            {
+                await CompareAsync([first], 1_000, Rounds, looped: 100, report);
+            }
+
+            await using var second = await NewServerAsync();
+            await CompareAsync([first, second], 100, 1, looped: 0, report);
+            if (!quick)
+            {
+                await using var third = await NewServerAsync();
+                await using var fourth = await NewServerAsync();
+                await CompareAsync([first, second, third, fourth], 100, 1, looped: 0, report);
+                await CompareAsync([first, second, third, fourth], 1_000, 1, looped: 0, report);
+            }
+        }
+
+        await using var server = await NewServerAsync();
+        await NothingAsync(server, quick ? 100 : 1_000, report);
+        await MemoryAsync(server, quick, report);
+    }
+
+    private static Task<PostgresServer> NewServerAsync() => PostgresServer.StartAsync(new() { MaxConnections = 100 });
+
+    private static async Task CompareAsync(
+        IReadOnlyList<PostgresServer> servers,
+        int tenants,
+        int rounds,
+        int looped,
+        TextWriter report
+    )
+    {
         var ours = new List<double>();
         var psql = new List<double>();
         var loop = new List<double>();
-        for (var round = 0; round < (quick ? 1 : Rounds); round++)
+        for (var round = 0; round < rounds; round++)
         {
-            psql.Add(await PsqlAsync(server, tenants));
-            ours.Add(await OursAsync(server, tenants));
-            loop.Add(await LoopAsync(server, looped) * tenants / looped);
+            await Console.Error.WriteLineAsync(
+                $"fleet: {tenants:N0} tenants, {servers.Count} servers, round {round + 1}"
+            );
+            psql.Add(await PsqlAsync(servers, tenants));
+            ours.Add(await OursAsync(servers, tenants));
+            if (looped > 0)
+            {
+                loop.Add(await LoopAsync(servers[0], looped) * tenants / looped);
+            }
         }
 
-        await report.WriteLineAsync(
-            $"{tenants} tenants x 20 tables x 10 migrations, {Parallelism} at a time, rounds interleaved, median"
-        );
-        await report.WriteLineAsync();
-        await report.WriteLineAsync("| way | s | ratio to psql |");
-        await report.WriteLineAsync("|---|---|---|");
-        await LineAsync($"psql, the same SQL, {Parallelism} processes", psql);
+        await LineAsync("psql, the same SQL", psql);
         await LineAsync("ITenantMigrator.MigrateAllAsync", ours);
-        await LineAsync($"a loop of Database.MigrateAsync() (from {looped} tenants)", loop);
-        await NothingAsync(server, tenants, report);
-        await MemoryAsync(server, quick, report);
+        if (looped > 0)
+        {
+            await LineAsync($"a loop of Database.MigrateAsync() (from {looped} tenants)", loop);
+        }
 
         Task LineAsync(string name, List<double> seconds) =>
             report.WriteLineAsync(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"| {name} | {Numbers.Median(seconds):0.00} | {Numbers.Median([.. seconds.Zip(psql, (s, p) => s / p)]):0.00} |"
+                Numbers.Text(
+                    $"| {tenants:N0} | {servers.Count} | {name} | {Numbers.Median(seconds):0.00} | {Numbers.Median([.. seconds.Zip(psql, (s, p) => s / p)]):0.00} |"
                 )
             );
     }
 
-    private static async Task<double> OursAsync(PostgresServer server, int tenants)
+    private static async Task<double> OursAsync(IReadOnlyList<PostgresServer> servers, int tenants)
     {
-        await using var app = await FleetApp.StartAsync(server, tenants);
+        await using var app = await FleetApp.StartAsync(servers, tenants);
         var watch = Stopwatch.StartNew();
         var run = await app.Migrator.MigrateAllAsync(new() { ParallelismPerServer = Parallelism });
         var seconds = watch.Elapsed.TotalSeconds;
         return run.Done == tenants ? seconds : throw new InvalidOperationException($"{run.Failed} tenants failed.");
     }
 
-    private static async Task<double> PsqlAsync(PostgresServer server, int tenants)
+    private static async Task<double> PsqlAsync(IReadOnlyList<PostgresServer> servers, int tenants)
     {
-        await using var app = await FleetApp.StartAsync(server, tenants);
+        await using var app = await FleetApp.StartAsync(servers, tenants);
         var folder = Directory.CreateTempSubdirectory("fleet-");
         try
         {
-            var files = new List<string>();
-            for (var worker = 0; worker < Parallelism; worker++)
+            var scripts = new List<(FleetDatabase Database, string File)>();
+            var workers = Parallelism * servers.Count;
+            for (var worker = 0; worker < workers; worker++)
             {
-                files.Add(Path.Combine(folder.FullName, $"{worker}.sql"));
-                await using var file = File.CreateText(files[^1]);
-                for (var tenant = worker + 1; tenant <= tenants; tenant += Parallelism)
+                var path = Path.Combine(folder.FullName, $"{worker}.sql");
+                scripts.Add((app.Databases[worker % servers.Count], path));
+                await using var file = File.CreateText(path);
+                for (var tenant = worker + 1; tenant <= tenants; tenant += workers)
                 {
                     await file.WriteLineAsync(
                         $"BEGIN;\nSET LOCAL search_path = {FleetApp.SchemaOf(tenant)};\n{PlainScript.Text}\nCOMMIT;"
@@ -77,7 +117,7 @@ internal static class FleetBenchmark
             }
 
             var watch = Stopwatch.StartNew();
-            await Task.WhenAll(files.Select(f => Psql.RunAsync(server, app.Database, f)));
+            await Task.WhenAll(scripts.Select(s => Psql.RunAsync(s.Database.Server, s.Database.Name, s.File)));
             return watch.Elapsed.TotalSeconds;
         }
         finally

@@ -1,18 +1,34 @@
-using System.Diagnostics;
+using BenchmarkDotNet.Attributes;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace NeoCommons.EfCore.Benchmarks.Limits;
 
 /// <summary>What the limits add to an open that has to wait for nobody: a tenant's limiter, its permit, the pool's.</summary>
-internal static class LimitsBenchmark
+public class LimitsBenchmark : IDisposable
 {
-    private const int Tenants = 1_000;
-    private const int Rounds = 9;
+    private const int Count = 1_000;
 
-    public static async Task RunAsync(bool quick, TextWriter report)
+    private readonly ConnectionPermits _permits = new();
+    private readonly CancellationTokenSource _ending = new();
+    private PooledDataSource? _source;
+    private Tenant[] _tenants = [];
+    private Thread? _other;
+    private int _next;
+
+    internal static async Task RunAsync(bool quick, TextWriter report)
     {
-        var opens = quick ? 1_000_000 : 10_000_000;
-        using var source = new PooledDataSource(
+        await report.WriteLineAsync(
+            $"What an open and a close take and give back, {Count:N0} tenants. The goal is 1 us."
+        );
+        await report.WriteLineAsync();
+        await Micro.RunAsync<LimitsBenchmark>(quick, report);
+    }
+
+    /// <summary>Makes a pool, which nobody connects.</summary>
+    [GlobalSetup(Target = nameof(Alone))]
+    public void SetUp()
+    {
+        _source = new PooledDataSource(
             new DatabaseConnection
             {
                 Name = "db",
@@ -25,59 +41,53 @@ internal static class LimitsBenchmark
             NullLoggerFactory.Instance,
             TimeProvider.System
         );
-        var tenants = Enumerable.Range(0, Tenants).Select(i => MemoryRegistry.NewTenant(i)).ToArray();
-
-        await report.WriteLineAsync($"{Tenants} tenants, {opens} opens, the median of {Rounds} rounds");
-        await report.WriteLineAsync();
-        await report.WriteLineAsync("| what an open and a close take and give back | ns | bytes |");
-        await report.WriteLineAsync("|---|---|---|");
-        await LineAsync("on one thread", 1);
-        await LineAsync("on each of two threads at once", 2);
-
-        async Task LineAsync(string name, int threads)
-        {
-            var times = new List<double>();
-            long bytes = 0;
-            for (var round = 0; round < Rounds; round++)
-            {
-                var count = opens / Rounds;
-                var watch = Stopwatch.StartNew();
-                var took = await Task.WhenAll(
-                    Enumerable
-                        .Range(0, threads)
-                        .Select(_ =>
-                            Task.Factory.StartNew(
-                                () => Open(count),
-                                CancellationToken.None,
-                                TaskCreationOptions.LongRunning,
-                                TaskScheduler.Default
-                            )
-                        )
-                );
-                times.Add(watch.Elapsed.TotalNanoseconds / count);
-                bytes = took.Max() / count;
-            }
-
-            await report.WriteLineAsync(Numbers.Text($"| {name} | {Numbers.Median(times):0} | {bytes} |"));
-        }
-
-        long Open(int count)
-        {
-            // A pooled context keeps its own from lease to lease.
-            var permits = new ConnectionPermits();
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            for (var i = 0; i < count; i++)
-            {
-                permits.Limiter = source.Tenants.Enter(tenants[i % Tenants], source.Row);
-                if (!permits.TryTake(source))
-                {
-                    throw new InvalidOperationException("Nobody has to wait here.");
-                }
-
-                permits.End();
-            }
-
-            return GC.GetAllocatedBytesForCurrentThread() - before;
-        }
+        _tenants = [.. Enumerable.Range(0, Count).Select(i => MemoryRegistry.NewTenant(i))];
     }
+
+    /// <summary>Has another thread do the same all the time.</summary>
+    [GlobalSetup(Target = nameof(WithAnother))]
+    public void SetUpTwo()
+    {
+        SetUp();
+        _other = new Thread(() =>
+        {
+            var permits = new ConnectionPermits();
+            for (var i = 0; !_ending.IsCancellationRequested; i++)
+            {
+                Use(permits, _tenants[i % Count]);
+            }
+        });
+        _other.Start();
+    }
+
+    /// <summary>Ends what was set up.</summary>
+    [GlobalCleanup]
+    public void Dispose()
+    {
+        _ending.Cancel();
+        _other?.Join();
+        _source!.Dispose();
+    }
+
+    /// <summary>One thread.</summary>
+    [Benchmark(Description = "on one thread")]
+    public void Alone() => Use(_permits, Next());
+
+    /// <summary>One of two.</summary>
+    [Benchmark(Description = "on each of two threads that do nothing else")]
+    public void WithAnother() => Use(_permits, Next());
+
+    // A pooled context keeps its permits' object from lease to lease.
+    private void Use(ConnectionPermits permits, Tenant tenant)
+    {
+        permits.Limiter = _source!.Tenants.Enter(tenant, _source.Row);
+        if (!permits.TryTake(_source))
+        {
+            throw new InvalidOperationException("Nobody has to wait here.");
+        }
+
+        permits.End();
+    }
+
+    private Tenant Next() => _tenants[_next = (_next + 1) % Count];
 }

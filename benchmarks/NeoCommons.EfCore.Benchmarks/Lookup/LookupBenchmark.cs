@@ -1,56 +1,63 @@
-using System.Diagnostics;
+using BenchmarkDotNet.Attributes;
 using NeoCommons.EfCore.Benchmarks.Fleet;
 using NeoCommons.EfCore.Testing;
 
 namespace NeoCommons.EfCore.Benchmarks.Lookup;
 
 /// <summary>What it costs to find a tenant that is in memory, and its connection, as each new context does.</summary>
-internal static class LookupBenchmark
+public class LookupBenchmark
 {
-    private const int Tenants = 1_000;
-    private const int Rounds = 9;
+    private const int Count = 1_000;
 
-    public static async Task RunAsync(bool quick, TextWriter report)
+    private PostgresServer? _server;
+    private FleetApp? _app;
+    private ITenantStore? _store;
+    private IConnectionRegistry? _registry;
+    private Tenant[] _tenants = [];
+    private int _next;
+
+    internal static async Task RunAsync(bool quick, TextWriter report)
     {
-        var lookups = quick ? 1_000_000 : 10_000_000;
-        await using var server = await PostgresServer.StartAsync();
-        await using var app = await FleetApp.StartAsync(server, Tenants);
-        var tenants = await app.Tenants.ListAsync().ToListAsync();
-        foreach (var tenant in tenants)
-        {
-            await app.Tenants.FindAsync(tenant.Id);
-            await app.Tenants.FindBySlugAsync(tenant.Slug);
-        }
-
-        await report.WriteLineAsync($"{Tenants} tenants in memory, {lookups} lookups, the median of {Rounds} rounds");
+        await report.WriteLineAsync($"{Count:N0} tenants in memory. The goal is 500 ns.");
         await report.WriteLineAsync();
-        await report.WriteLineAsync("| lookup | ns | bytes |");
-        await report.WriteLineAsync("|---|---|---|");
-        await LineAsync("a tenant by id", i => app.Tenants.FindAsync(tenants[i].Id).Result!.Schema);
-        await LineAsync("a tenant by slug", i => app.Tenants.FindBySlugAsync(tenants[i].Slug).Result!.Schema);
-        await LineAsync(
-            "a tenant by id, and its connection",
-            i => app.Connections.FindAsync(app.Tenants.FindAsync(tenants[i].Id).Result!.ConnectionName).Result!
-        );
+        await Micro.RunAsync<LookupBenchmark>(quick, report);
+    }
 
-        async Task LineAsync(string name, Func<int, object> find)
+    /// <summary>Brings a thousand tenants to memory.</summary>
+    [GlobalSetup]
+    public async Task SetUp()
+    {
+        _server = await PostgresServer.StartAsync();
+        _app = await FleetApp.StartAsync(_server, Count);
+        (_store, _registry) = (_app.Tenants, _app.Connections);
+        _tenants = await _store.ListAsync().ToArrayAsync();
+        foreach (var tenant in _tenants)
         {
-            var times = new List<double>();
-            long bytes = 0;
-            for (var round = 0; round < Rounds; round++)
-            {
-                var before = GC.GetAllocatedBytesForCurrentThread();
-                var watch = Stopwatch.StartNew();
-                for (var i = 0; i < lookups / Rounds; i++)
-                {
-                    GC.KeepAlive(find(i % Tenants));
-                }
-
-                times.Add(watch.Elapsed.TotalNanoseconds / (lookups / Rounds));
-                bytes = (GC.GetAllocatedBytesForCurrentThread() - before) / (lookups / Rounds);
-            }
-
-            await report.WriteLineAsync(Numbers.Text($"| {name} | {Numbers.Median(times):0} | {bytes} |"));
+            await _store.FindAsync(tenant.Id);
+            await _store.FindBySlugAsync(tenant.Slug);
         }
     }
+
+    /// <summary>Ends what was set up.</summary>
+    [GlobalCleanup]
+    public async Task CleanUp()
+    {
+        await _app!.DisposeAsync();
+        await _server!.DisposeAsync();
+    }
+
+    /// <summary>As a request with a tenant's id does.</summary>
+    [Benchmark(Description = "a tenant by id")]
+    public async ValueTask<object> ById() => (await _store!.FindAsync(Next().Id))!;
+
+    /// <summary>As a request with a tenant's name in its address does.</summary>
+    [Benchmark(Description = "a tenant by slug")]
+    public async ValueTask<object> BySlug() => (await _store!.FindBySlugAsync(Next().Slug))!;
+
+    /// <summary>As a new context does.</summary>
+    [Benchmark(Description = "a tenant by id, and its connection")]
+    public async ValueTask<object> WithConnection() =>
+        (await _registry!.FindAsync((await _store!.FindAsync(Next().Id))!.ConnectionName))!;
+
+    private Tenant Next() => _tenants[_next = (_next + 1) % Count];
 }

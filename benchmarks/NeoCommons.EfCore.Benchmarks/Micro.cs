@@ -1,0 +1,58 @@
+using BenchmarkDotNet.Columns;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Diagnosers;
+using BenchmarkDotNet.Exporters;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Loggers;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
+
+namespace NeoCommons.EfCore.Benchmarks;
+
+/// <summary>What takes nanoseconds, measured by BenchmarkDotNet: in this process, which is built and set up already.</summary>
+internal static class Micro
+{
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(5);
+
+    /// <summary>Measures the benchmarks of a class, and writes their table.</summary>
+    public static async Task RunAsync<TBenchmarks>(bool quick, TextWriter report)
+    {
+        await Console.Error.WriteLineAsync($"micro: {typeof(TBenchmarks).Name}");
+        var artifacts = Directory.CreateTempSubdirectory("benchmarks-");
+        try
+        {
+            // On a thread of its own: setting up a benchmark waits for servers.
+            var summary = await Task.Run(() =>
+                BenchmarkRunner.Run<TBenchmarks>(
+                    ManualConfig
+                        .CreateEmpty()
+                        .AddJob(
+                            (quick ? Job.ShortRun : Job.Default).WithToolchain(
+                                new InProcessEmitToolchain(Longest, logOutput: false)
+                            )
+                        )
+                        .AddDiagnoser(new MemoryDiagnoser(new(displayGenColumns: false)))
+                        .AddColumnProvider(DefaultColumnProviders.Descriptor, DefaultColumnProviders.Statistics)
+                        .AddColumnProvider(DefaultColumnProviders.Metrics)
+                        .AddLogger(NullLogger.Instance)
+                        .WithArtifactsPath(artifacts.FullName)
+                )
+            );
+            if (summary.HasCriticalValidationErrors || summary.Reports.Any(r => !r.Success))
+            {
+                throw new InvalidOperationException($"A benchmark of {typeof(TBenchmarks).Name} has failed.");
+            }
+
+            var table = new AccumulationLogger();
+            MarkdownExporter.Default.ExportToLog(summary, table);
+            foreach (var line in table.GetLog().Split('\n').Where(line => line.StartsWith('|')))
+            {
+                await report.WriteLineAsync(line.TrimEnd());
+            }
+        }
+        finally
+        {
+            artifacts.Delete(recursive: true);
+        }
+    }
+}
