@@ -21,26 +21,28 @@ internal static class Micro
         var artifacts = Directory.CreateTempSubdirectory("benchmarks-");
         try
         {
-            // On a thread of its own: setting up a benchmark waits for servers.
+            var log = new AccumulationLogger();
             var summary = await Task.Run(() =>
                 BenchmarkRunner.Run<TBenchmarks>(
                     ManualConfig
                         .CreateEmpty()
                         .AddJob(
                             (quick ? Job.ShortRun : Job.Default).WithToolchain(
-                                new InProcessEmitToolchain(Longest, logOutput: false)
+                                new InProcessEmitToolchain(Longest, logOutput: true)
                             )
                         )
                         .AddDiagnoser(new MemoryDiagnoser(new(displayGenColumns: false)))
                         .AddColumnProvider(DefaultColumnProviders.Descriptor, DefaultColumnProviders.Statistics)
                         .AddColumnProvider(DefaultColumnProviders.Metrics)
-                        .AddLogger(NullLogger.Instance)
+                        .AddLogger(log)
                         .WithArtifactsPath(artifacts.FullName)
                 )
             );
             if (summary.HasCriticalValidationErrors || summary.Reports.Any(r => !r.Success))
             {
-                throw new InvalidOperationException($"A benchmark of {typeof(TBenchmarks).Name} has failed.");
+                throw new InvalidOperationException(
+                    $"A benchmark of {typeof(TBenchmarks).Name} has failed: {log.GetLog()}"
+                );
             }
 
             var table = new AccumulationLogger();

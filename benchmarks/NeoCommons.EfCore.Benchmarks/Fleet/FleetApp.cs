@@ -28,6 +28,8 @@ internal sealed class FleetApp : IAsyncDisposable
 
     public static string SchemaOf(int tenant) => $"tenant_t{tenant:00000}";
 
+    private FleetDatabase Admin => new(Databases[0].Server, _admin);
+
     public ITenantStore Tenants => _services.GetRequiredService<ITenantStore>();
 
     public IConnectionRegistry Connections => _services.GetRequiredService<IConnectionRegistry>();
@@ -71,6 +73,8 @@ internal sealed class FleetApp : IAsyncDisposable
                             ["ADMIN_DATABASE_URL"] =
                                 adminProxy?.GetConnectionString(server.GetConnectionString(admin))
                                 ?? server.GetConnectionString(admin),
+                            // Nothing is read again but what is asked for: without a host, nobody listens for changes.
+                            ["NeoCommons:AdminDatabase:RefreshInterval"] = "01:00:00",
                             ["NeoCommons:WarmPool:Size"] = $"{warm}",
                             ["NeoCommons:Connections:CollectCommandMetrics"] = $"{collectsCommands}",
                             ["DB_ENCRYPTION_KEY"] = Convert
@@ -146,8 +150,6 @@ internal sealed class FleetApp : IAsyncDisposable
 
         await Databases[0].Server.DropDatabaseAsync(_admin);
     }
-
-    private FleetDatabase Admin => new(Databases[0].Server, _admin);
 
     private async Task ArrangeAsync(int tenants)
     {

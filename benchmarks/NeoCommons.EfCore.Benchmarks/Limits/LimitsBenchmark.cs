@@ -56,7 +56,10 @@ public class LimitsBenchmark : IDisposable
             {
                 Use(permits, _tenants[i % Count]);
             }
-        });
+        })
+        {
+            IsBackground = true,
+        };
         _other.Start();
     }
 
@@ -66,6 +69,7 @@ public class LimitsBenchmark : IDisposable
     {
         _ending.Cancel();
         _other?.Join();
+        _ending.Dispose();
         _source!.Dispose();
     }
 
@@ -74,7 +78,7 @@ public class LimitsBenchmark : IDisposable
     public void Alone() => Use(_permits, Next());
 
     /// <summary>One of two.</summary>
-    [Benchmark(Description = "on each of two threads that do nothing else")]
+    [Benchmark(Description = "on each of two threads that do nothing else (bytes of both)")]
     public void WithAnother() => Use(_permits, Next());
 
     // A pooled context keeps its permits' object from lease to lease.

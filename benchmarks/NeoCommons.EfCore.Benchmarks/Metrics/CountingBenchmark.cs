@@ -9,20 +9,41 @@ public class CountingBenchmark : IDisposable
 {
     private const string Name = "benchmark";
 
+    // So long that no slice of it ends while it is measured.
+    private static readonly TimeSpan Window = TimeSpan.FromDays(1);
+
+    private readonly Clock _clock = new();
+
     private ConnectionInstruments? _instruments;
     private PoolMeter? _meter;
     private PoolFigures? _figures;
     private MeterListener? _listener;
 
     /// <summary>Counts for a pool.</summary>
-    [GlobalSetup(Targets = [nameof(Acquired), nameof(Executed), nameof(Read)])]
+    [GlobalSetup(Targets = [nameof(Acquired), nameof(Executed)])]
     public void SetUp()
     {
         _instruments = new ConnectionInstruments();
-        _meter = new PoolMeter(_instruments, Options.Create(new ConnectionOptions()), TimeProvider.System);
+        _meter = new PoolMeter(_instruments, Options.Create(new ConnectionOptions { MetricsWindow = Window }), _clock);
         _figures = _meter.Track(Name);
         Acquired();
         Executed();
+    }
+
+    /// <summary>A pool that was used in all of the window.</summary>
+    [GlobalSetup(Target = nameof(Read))]
+    public void SetUpUsed()
+    {
+        SetUp();
+        for (var slice = 1; slice < SlidingWindowSlice.Count; slice++)
+        {
+            _clock.Passed += Window / SlidingWindowSlice.Count;
+            for (var i = 0; i < 1_000; i++)
+            {
+                Acquired();
+                Executed();
+            }
+        }
     }
 
     /// <summary>As an exporter does, which aggregates besides.</summary>
@@ -69,4 +90,11 @@ public class CountingBenchmark : IDisposable
     /// <summary>All of a pool's metrics.</summary>
     [Benchmark(Description = "reading the metrics of a pool")]
     public object Read() => _meter!.Read(Name);
+
+    private sealed class Clock : TimeProvider
+    {
+        public TimeSpan Passed { get; set; }
+
+        public override long GetTimestamp() => base.GetTimestamp() + (long)(Passed.TotalSeconds * TimestampFrequency);
+    }
 }

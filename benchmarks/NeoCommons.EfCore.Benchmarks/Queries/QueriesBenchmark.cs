@@ -11,7 +11,7 @@ internal sealed class QueriesBenchmark
     private readonly IReadOnlyList<Tenant> _tenants;
     private readonly Dictionary<(string Table, string Way), IReadOnlyList<Measured>> _measured = [];
     private readonly Dictionary<(string Workload, string Way), double> _roundTrips = [];
-    private readonly HashSet<(Peer, Workload)> _warm = [];
+    private readonly HashSet<(Peer, Workload)> _compiled = [];
 
     private QueriesBenchmark(bool quick, TextWriter report)
     {
@@ -23,7 +23,7 @@ internal sealed class QueriesBenchmark
 
     private int Operations => _quick ? 100 : 300;
 
-    // Compiled for good after that: what is called less often than others would seem to cost more.
+    // Fewer of what takes longer. What each way has of its own is compiled for good after that, as what they share is.
     private int WarmUps => _quick ? 300 : 1_500;
 
     public static Task RunAsync(bool quick, TextWriter report) => new QueriesBenchmark(quick, report).RunAsync();
@@ -43,7 +43,7 @@ internal sealed class QueriesBenchmark
         await StraightAsync(server);
         await DistantAsync(server);
         await PooledAsync(server);
-        await GoalsAsync();
+        await new QueriesGoals(_report, _measured).WriteAsync();
         await WriteAsync();
     }
 
@@ -79,8 +79,12 @@ internal sealed class QueriesBenchmark
         await using var peers = new Peers(At(proxy.Host, proxy.Port, server), _tenants);
         var all = peers.All();
         await WarmUpAsync(all);
+        foreach (var peer in all)
+        {
+            await CompileAsync(peer, Workload.Read, _tenants.Count);
+        }
+
         proxy.Latency = TimeSpan.FromMilliseconds(0.5);
-        _warm.UnionWith(all.Select(peer => (peer, Workload.Read)));
         await MeasureAsync(Workload.Read, Distant(Workload.Read), all, _quick ? 20 : 40, workers: 1);
     }
 
@@ -120,9 +124,9 @@ internal sealed class QueriesBenchmark
             Port = port,
         };
 
-    private static string OneTenant(Workload workload) => workload.Name + ", one tenant";
+    public static string OneTenant(Workload workload) => workload.Name + ", one tenant";
 
-    private static string Distant(Workload workload) => workload.Name + ", 0.5 ms each way";
+    public static string Distant(Workload workload) => workload.Name + ", 0.5 ms each way";
 
     // Whatever the way, a session reads a table's description when it first meets the table.
     private async Task WarmUpAsync(IReadOnlyList<Peer> peers)
@@ -133,6 +137,14 @@ internal sealed class QueriesBenchmark
             {
                 await peer.ReadAsync(tenant, 1);
             }
+        }
+    }
+
+    private async Task CompileAsync(Peer peer, Workload workload, int tenants)
+    {
+        if (_compiled.Add((peer, workload)))
+        {
+            await Measured.OfAsync(peer, workload, WarmUps, workers: 1, tenants);
         }
     }
 
@@ -167,10 +179,7 @@ internal sealed class QueriesBenchmark
         await Console.Error.WriteLineAsync($"queries: {table}");
         foreach (var peer in peers)
         {
-            if (_warm.Add((peer, workload)))
-            {
-                await Measured.OfAsync(peer, workload, WarmUps, workers: 1, tenants ?? _tenants.Count);
-            }
+            await CompileAsync(peer, workload, tenants ?? _tenants.Count);
         }
 
         var all = await Benchmarks.Rounds.InTurnAsync(
@@ -192,93 +201,6 @@ internal sealed class QueriesBenchmark
                 )
             );
         }
-    }
-
-    private async Task GoalsAsync()
-    {
-        string[] tables =
-        [
-            OneTenant(Workload.Read),
-            OneTenant(Workload.Insert),
-            Workload.Read.Name,
-            Workload.Insert.Name,
-        ];
-        await _report.WriteLineAsync();
-        await _report.WriteLineAsync($"| goal | {string.Join(" | ", tables)} |");
-        await _report.WriteLineAsync("|---|---|---|---|---|");
-        await RatioAsync("SearchPath to no tenants: at most 1.05", Peers.SearchPath, Peers.Limit, tables, most: 1.05);
-        await RatioAsync("QualifiedNames to no tenants: at most 1.05", Peers.Names, Peers.Limit, tables, most: 1.05);
-        await RatioAsync(
-            "QualifiedNames, WhenUsed, auto-prepare to no tenants: at most 0.80",
-            Peers.Fastest,
-            Peers.Limit,
-            tables,
-            most: 0.80
-        );
-        await RatioAsync(
-            "the same to no tenants, no reset, auto-prepare",
-            Peers.Fastest,
-            Peers.LimitWithoutReset,
-            tables
-        );
-        await RatioAsync(
-            "SET when opened, pooled contexts to SearchPath: at least 1.2",
-            Peers.Set,
-            Peers.SearchPath,
-            tables,
-            least: 1.2
-        );
-        await RatioAsync(
-            "what another schema each time costs the server: Npgsql to Npgsql",
-            Peers.NpgsqlAll,
-            Peers.Npgsql,
-            tables
-        );
-        await _report.WriteLineAsync();
-        await _report.WriteLineAsync($"| goal | {Distant(Workload.Read)} |");
-        await _report.WriteLineAsync("|---|---|");
-        await RatioAsync(
-            "SET when opened, pooled contexts to SearchPath: at least 1.7",
-            Peers.Set,
-            Peers.SearchPath,
-            [Distant(Workload.Read)],
-            least: 1.7
-        );
-        await _report.WriteLineAsync();
-        await _report.WriteLineAsync($"| bytes more than no tenants: at most 512 | {string.Join(" | ", tables)} |");
-        await _report.WriteLineAsync("|---|---|---|---|---|");
-        foreach (var ours in new[] { Peers.SearchPath, Peers.Names })
-        {
-            await _report.WriteLineAsync(
-                $"| {ours} | {string.Join(" | ", tables.Select(table => BytesOf(table, ours)))} |"
-            );
-        }
-    }
-
-    private string BytesOf(string table, string way)
-    {
-        var more = Bytes(way) - Bytes(Peers.Limit);
-        return Numbers.Text($"{more:0}{(more > 512 ? " MISSED" : "")}");
-
-        double Bytes(string of) => Numbers.Median([.. _measured[(table, of)].Select(m => m.Bytes)]);
-    }
-
-    private Task RatioAsync(
-        string goal,
-        string of,
-        string to,
-        IReadOnlyList<string> tables,
-        double? most = null,
-        double? least = null
-    )
-    {
-        var cells = tables.Select(table =>
-        {
-            var ratios = Measured.Ratios(_measured[(table, of)], _measured[(table, to)]);
-            var ratio = ratios[ratios.Length / 2];
-            return Numbers.Text($"{ratio:0.00}{(ratio > most || ratio < least ? " MISSED" : "")}");
-        });
-        return _report.WriteLineAsync($"| {goal} | {string.Join(" | ", cells)} |");
     }
 
     private async Task WriteAsync()

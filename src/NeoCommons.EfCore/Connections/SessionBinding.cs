@@ -14,7 +14,7 @@ internal sealed class SessionBinding
     private readonly TimeSpan? _timeout;
     private readonly SessionStatement? _session;
 
-    // For the few who open within a TransactionScope.
+    // Made when it is asked for: few open within a transaction.
     private SessionStatement? _transaction;
 
     private SessionBinding(

@@ -15,14 +15,13 @@ internal sealed class SessionStatement
     private const int Framing = 6;
 
     public SessionStatement(string sql, int results, bool hasTimeout = false)
-    {
-        Message = Encode(sql);
-        Results = results;
-        HasTimeout = hasTimeout;
-    }
+        : this(Frame(Encoding.UTF8.GetBytes(sql)), results, hasTimeout) { }
+
+    private SessionStatement(byte[] message, int results, bool hasTimeout) =>
+        (Message, Results, HasTimeout) = (message, results, hasTimeout);
 
     /// <summary>Its text; a new string each time.</summary>
-    public string Sql => Encoding.UTF8.GetString(Message.AsSpan(Before, Message.Length - Framing));
+    public string Sql => Encoding.UTF8.GetString(Text);
 
     /// <summary>How many messages of the server answer it, without the last: one for a command, two for a query.</summary>
     public int Results { get; }
@@ -37,14 +36,27 @@ internal sealed class SessionStatement
     public SessionStatement Then(SessionStatement? next) =>
         next is null
             ? this
-            : new SessionStatement(Sql + "; " + next.Sql, Results + next.Results, HasTimeout || next.HasTimeout);
+            : new SessionStatement(
+                Frame(Text, "; "u8, next.Text),
+                Results + next.Results,
+                HasTimeout || next.HasTimeout
+            );
 
-    private static byte[] Encode(string sql)
+    private ReadOnlySpan<byte> Text => Message.AsSpan(Before, Message.Length - Framing);
+
+    private static byte[] Frame(
+        ReadOnlySpan<byte> text,
+        ReadOnlySpan<byte> between = default,
+        ReadOnlySpan<byte> next = default
+    )
     {
-        var message = new byte[Framing + Encoding.UTF8.GetByteCount(sql)];
+        var message = new byte[Framing + text.Length + between.Length + next.Length];
         message[0] = (byte)'Q';
         BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(1), message.Length - 1);
-        Encoding.UTF8.GetBytes(sql, message.AsSpan(Before));
+        var rest = message.AsSpan(Before);
+        text.CopyTo(rest);
+        between.CopyTo(rest[text.Length..]);
+        next.CopyTo(rest[(text.Length + between.Length)..]);
         return message;
     }
 }

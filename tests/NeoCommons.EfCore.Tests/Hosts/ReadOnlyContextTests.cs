@@ -71,6 +71,10 @@ public sealed class ReadOnlyContextTests(Pair pair) : IClassFixture<Pair>
             Assert.True(await IsStandbyAsync(reader));
             reader.Items.Add(new Item { Id = 3, Owner = tenant.Slug });
             await Assert.ThrowsAsync<InvalidOperationException>(() => reader.SaveChangesAsync(Ct));
+            var refused = await Assert.ThrowsAsync<PostgresException>(() =>
+                reader.Database.ExecuteSqlRawAsync("DELETE FROM items", Ct)
+            );
+            Assert.Equal(PostgresErrorCodes.ReadOnlySqlTransaction, refused.SqlState);
         }
 
         foreach (var unknown in new[] { "initech", "" })

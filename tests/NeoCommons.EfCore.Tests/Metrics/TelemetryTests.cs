@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Microsoft.EntityFrameworkCore;
@@ -250,75 +249,5 @@ public sealed class TelemetryTests(TestServers servers)
         Assert.Equal(1, heard.Count("neocommons.catalog.schemas", $"={seen.Schemas}."));
         Assert.Equal(1, heard.Count("neocommons.catalog.relations", $"={seen.Relations}."));
         Assert.Equal(1, heard.Count("neocommons.catalog.size", $"={seen.CatalogBytes}."));
-    }
-
-    private sealed class Heard : IDisposable
-    {
-        private readonly MeterListener _listener = new();
-        private readonly ConcurrentQueue<string> _all = new();
-        private readonly string _connection;
-
-        public Heard(string connection)
-        {
-            _connection = connection;
-            _listener.InstrumentPublished = (instrument, listener) =>
-            {
-                if (instrument.Meter.Name == NeoCommonsTelemetry.Meter)
-                {
-                    listener.EnableMeasurementEvents(instrument);
-                }
-            };
-            _listener.SetMeasurementEventCallback<double>((i, value, tags, _) => Note(i, value, tags));
-            _listener.SetMeasurementEventCallback<long>((i, value, tags, _) => Note(i, value, tags));
-            _listener.SetMeasurementEventCallback<int>((i, value, tags, _) => Note(i, value, tags));
-            _listener.Start();
-        }
-
-        public IReadOnlyCollection<string> All => _all;
-
-        public void Observe() => _listener.RecordObservableInstruments();
-
-        public int Count(string instrument, string tag = "") =>
-            _all.Count(m =>
-                m.StartsWith(instrument + " ", StringComparison.Ordinal)
-                && m.Contains($"pool.name={_connection}", StringComparison.Ordinal)
-                && m.Contains(tag, StringComparison.Ordinal)
-            );
-
-        public void Dispose() => _listener.Dispose();
-
-        private void Note<T>(Instrument instrument, T value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
-        {
-            var text = instrument.Name + " ";
-            foreach (var tag in tags)
-            {
-                text += $"{tag.Key}={tag.Value} ";
-            }
-
-            _all.Enqueue($"{text}={value}.");
-        }
-    }
-
-    // Of the whole process: a test looks at those of its own request.
-    private sealed class Spans : IDisposable
-    {
-        private readonly ActivityListener _listener;
-        private readonly ConcurrentQueue<Activity> _all = new();
-
-        public Spans()
-        {
-            _listener = new()
-            {
-                ShouldListenTo = source => source.Name is NeoCommonsTelemetry.ActivitySource or "Npgsql",
-                Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
-                ActivityStopped = _all.Enqueue,
-            };
-            ActivitySource.AddActivityListener(_listener);
-        }
-
-        public IEnumerable<Activity> Of(string source, Activity request) =>
-            _all.Where(a => a.Source.Name == source && a.TraceId == request.TraceId);
-
-        public void Dispose() => _listener.Dispose();
     }
 }

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Tests.Connections;
 
 namespace NeoCommons.EfCore.Tests.Quotas;
@@ -43,40 +42,6 @@ public sealed class TenantQuotasTests(TestServers servers)
 
         Assert.Equal((1, 0), (time.Alive, time.MadeWithCallersContext));
         Assert.False(ExecutionContext.IsFlowSuppressed());
-    }
-
-    /// <summary>Those that were used in the last minutes: ten thousand of them take less than 10 MB.</summary>
-    [Fact]
-    public async Task A_tenant_that_is_in_use_takes_less_than_a_kilobyte()
-    {
-        await using var app = new RuntimeApp(servers.Postgres);
-        var row = await app.NewDatabaseAsync();
-        using var quotas = new TenantQuotas(new ConnectionOptions(), TimeProvider.System);
-        var paths = app.Services.GetRequiredService<SearchPath>();
-        var taken = new List<long>();
-        for (var i = 0; i < 1_000; i++)
-        {
-            var tenant = new Tenant
-            {
-                Id = new TenantId(Guid.NewGuid()),
-                Slug = $"tenant-{i}",
-                Name = "A tenant",
-                Schema = SchemaName.Parse($"tenant_{i}"),
-                ConnectionName = row.Name,
-            };
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            var limiter = quotas.Enter(tenant, row);
-            Assert.True(limiter.Connections.TryTake());
-            limiter.Activity.Returned(limiter.Activity.Acquired());
-            limiter.Connections.Release();
-            limiter.Leave();
-            _ = paths.To(tenant).Statement(inTransaction: false)!.Message;
-            taken.Add(GC.GetAllocatedBytesForCurrentThread() - before);
-        }
-
-        // Tables that grow take more now and then.
-        taken.Sort();
-        Assert.InRange(taken[taken.Count / 2], 1, 1_000);
     }
 
     /// <summary>Counts the timers that forget tenants.</summary>

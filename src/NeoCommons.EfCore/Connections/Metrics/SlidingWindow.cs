@@ -10,9 +10,10 @@ namespace NeoCommons.EfCore;
 internal sealed class SlidingWindow<T>(TimeSpan length, TimeProvider time)
     where T : SlidingWindowSlice, new()
 {
-    public const int Slices = SlidingWindowSlice.Most;
-
-    private readonly long _ticks = Math.Max(1, (long)(length.TotalSeconds * time.TimestampFrequency / Slices));
+    private readonly long _ticks = Math.Max(
+        1,
+        (long)(length.TotalSeconds * time.TimestampFrequency / SlidingWindowSlice.Count)
+    );
     private Places _slices;
 
     /// <summary>The slice of now.</summary>
@@ -21,7 +22,7 @@ internal sealed class SlidingWindow<T>(TimeSpan length, TimeProvider time)
         get
         {
             var number = Number;
-            ref var place = ref _slices[(int)(number % Slices)];
+            ref var place = ref _slices[(int)(number % SlidingWindowSlice.Count)];
             var slice = Volatile.Read(ref place);
 
             // Whoever was held up for a whole window records where others are by now.
@@ -41,8 +42,8 @@ internal sealed class SlidingWindow<T>(TimeSpan length, TimeProvider time)
     {
         get
         {
-            var oldest = Number - Slices + 1;
-            for (var i = 0; i < Slices; i++)
+            var oldest = Number - SlidingWindowSlice.Count + 1;
+            for (var i = 0; i < SlidingWindowSlice.Count; i++)
             {
                 if (Volatile.Read(ref _slices[i]) is not { } slice)
                 {
@@ -64,7 +65,7 @@ internal sealed class SlidingWindow<T>(TimeSpan length, TimeProvider time)
     private long Number => time.GetTimestamp() / _ticks;
 
     // In place: there is a window for each tenant.
-    [InlineArray(Slices)]
+    [InlineArray(SlidingWindowSlice.Count)]
     private struct Places
     {
         private T? _first;

@@ -58,17 +58,17 @@ internal sealed class TenantActivity(TimeSpan window, TimeProvider time)
         {
             Open = open,
             ConnectionTime = TimeSpan.FromSeconds((double)held / time.TimestampFrequency),
-            Acquisitions = slices.Sum(s => Interlocked.Read(ref s.Acquisitions)),
-            Commands = slices.Sum(s => Interlocked.Read(ref s.Commands)),
-            Refusals = slices.Sum(s => Interlocked.Read(ref s.Refusals)),
+            Acquisitions = slices.Sum(s => (long)Volatile.Read(ref s.Acquisitions)),
+            Commands = slices.Sum(s => (long)Volatile.Read(ref s.Commands)),
+            Refusals = slices.Sum(s => (long)Volatile.Read(ref s.Refusals)),
         };
     }
 
     private sealed class Slice : SlidingWindowSlice
     {
-        public long Acquisitions;
         public long Held;
-        public long Commands;
-        public long Refusals;
+        public int Acquisitions;
+        public int Commands;
+        public int Refusals;
     }
 }
