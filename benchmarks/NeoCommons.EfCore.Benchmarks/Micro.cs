@@ -46,10 +46,10 @@ internal static class Micro
             }
 
             var table = new AccumulationLogger();
-            MarkdownExporter.Default.ExportToLog(summary, table);
+            MarkdownExporter.GitHub.ExportToLog(summary, table);
             foreach (var line in table.GetLog().Split('\n').Where(line => line.StartsWith('|')))
             {
-                await report.WriteLineAsync(line.TrimEnd());
+                await report.WriteLineAsync(line.TrimEnd().Replace("&#39;", "", StringComparison.Ordinal));
             }
         }
         finally
