@@ -5,6 +5,7 @@ using NeoCommons.EfCore.Benchmarks.Fleet;
 using NeoCommons.EfCore.Benchmarks.Limits;
 using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
+using NeoCommons.EfCore.Benchmarks.Overhead;
 using NeoCommons.EfCore.Benchmarks.Queries;
 using NeoCommons.EfCore.Benchmarks.Scale;
 
@@ -21,6 +22,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
     ["queries"] = QueriesBenchmark.RunAsync,
+    ["overhead"] = OverheadBenchmark.RunAsync,
     ["scale"] = ScaleBenchmark.RunAsync,
 };
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])

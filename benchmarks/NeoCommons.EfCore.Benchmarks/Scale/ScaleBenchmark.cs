@@ -28,7 +28,7 @@ internal static class ScaleBenchmark
         await ShopDatabase.CreateAsync(server, tenants, moreTables: 4);
         await report.WriteLineAsync(
             $"A schema of five tables for each tenant, {tenants.Length:N0} of them. Each way serves the first so many tenants: each once, "
-                + $"one after the other (first query), then at random with {Workers} callers, then with one (read). Heap: what a full collection leaves, "
+                + $"one after the other (first query), then at random with {Workers} callers, then with one (read), who has those callers' connections in turn, most of which meet a table for the first time. Heap: what a full collection leaves, "
                 + "more than before the way was made. Server: private memory of its connections' processes. A data "
                 + $"source per tenant is not asked to serve more than {MostDataSources:N0}, and a model per schema not more than {mostModels:N0}."
         );

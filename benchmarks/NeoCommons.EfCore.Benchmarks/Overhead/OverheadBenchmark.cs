@@ -1,0 +1,57 @@
+using NeoCommons.EfCore.Benchmarks.Queries;
+using NeoCommons.EfCore.Testing;
+
+namespace NeoCommons.EfCore.Benchmarks.Overhead;
+
+/// <summary>What this library itself adds to EF: one tenant, so that the server does the same work, and many operations.</summary>
+internal static class OverheadBenchmark
+{
+    // The last one is the driver twice: how far the ratio of the same work is from one tells how exact the others are.
+    private static readonly string[] Ways = [Peers.Limit, Peers.Names, Peers.SearchPath, Peers.Npgsql, Peers.NpgsqlAll];
+
+    public static async Task RunAsync(bool quick, TextWriter report)
+    {
+        var (rounds, operations) = quick ? (5, 1_000) : (15, 2_000);
+        Tenant[] tenants = [MemoryRegistry.NewTenant(0)];
+        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 600 });
+        await ShopDatabase.CreateAsync(server, tenants, withRoles: true);
+        await ShopDatabase.CreateSharedAsync(server, tenants.Length);
+        await using var peers = new Peers(MemoryRegistry.RowOf(server), tenants);
+        var all = peers.All();
+        await report.WriteLineAsync(
+            $"One tenant, one caller, {operations:N0} operations in each of {rounds} rounds, one way after the other. The ratio of "
+                + $"*{Peers.NpgsqlAll}* is to *{Peers.Npgsql}*, which is the same work: so exact is this machine."
+        );
+        foreach (var workload in new[] { Workload.Read, Workload.Insert })
+        {
+            await Console.Error.WriteLineAsync($"overhead: {workload.Name}");
+            var measured = await Rounds.InTurnAsync(
+                rounds,
+                [.. Ways.Select(way => all.Single(peer => peer.Name == way))],
+                peer => Measured.OfAsync(peer, workload, operations, workers: 1, tenants: 1)
+            );
+            await WriteAsync(report, workload, measured);
+        }
+    }
+
+    private static async Task WriteAsync(
+        TextWriter report,
+        Workload workload,
+        IReadOnlyList<(Peer Way, IReadOnlyList<Measured> Measured)> all
+    )
+    {
+        await report.WriteLineAsync();
+        await report.WriteLineAsync($"| {workload.Name} | us | ratio | middle half | bytes |");
+        await report.WriteLineAsync("|---|---|---|---|---|");
+        foreach (var (peer, measured) in all)
+        {
+            var to = peer.Name == Peers.NpgsqlAll ? Peers.Npgsql : Peers.Limit;
+            var ratios = Measured.Ratios(measured, all.Single(way => way.Way.Name == to).Measured);
+            await report.WriteLineAsync(
+                Numbers.Text(
+                    $"| {peer.Name} | {Numbers.Median([.. measured.Select(m => m.Microseconds)]):0} | {ratios[ratios.Length / 2]:0.00} | {ratios[ratios.Length / 4]:0.00}-{ratios[ratios.Length * 3 / 4]:0.00} | {Numbers.Median([.. measured.Select(m => m.Bytes)]):0} |"
+                )
+            );
+        }
+    }
+}
