@@ -13,9 +13,8 @@ internal static class OverheadBenchmark
     {
         var (rounds, operations) = quick ? (5, 1_000) : (15, 2_000);
         Tenant[] tenants = [MemoryRegistry.NewTenant(0)];
-        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 600 });
-        await ShopDatabase.CreateAsync(server, tenants, withRoles: true);
-        await ShopDatabase.CreateSharedAsync(server, tenants.Length);
+        await using var server = await PostgresServer.StartAsync();
+        await ShopDatabase.CreateAsync(server, tenants);
         await using var peers = new Peers(MemoryRegistry.RowOf(server), tenants);
         var all = peers.All();
         await report.WriteLineAsync(
@@ -46,10 +45,10 @@ internal static class OverheadBenchmark
         foreach (var (peer, measured) in all)
         {
             var to = peer.Name == Peers.NpgsqlAll ? Peers.Npgsql : Peers.Limit;
-            var ratios = Measured.Ratios(measured, all.Single(way => way.Way.Name == to).Measured);
+            var beside = all.Single(way => way.Way.Name == to).Measured;
             await report.WriteLineAsync(
                 Numbers.Text(
-                    $"| {peer.Name} | {Numbers.Median([.. measured.Select(m => m.Microseconds)]):0} | {ratios[ratios.Length / 2]:0.00} | {ratios[ratios.Length / 4]:0.00}-{ratios[ratios.Length * 3 / 4]:0.00} | {Numbers.Median([.. measured.Select(m => m.Bytes)]):0} |"
+                    $"| {peer.Name} | {Measured.Cells(measured, beside)} | {Measured.MedianBytes(measured):0} |"
                 )
             );
         }

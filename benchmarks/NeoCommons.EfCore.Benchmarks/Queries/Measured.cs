@@ -34,4 +34,16 @@ internal sealed record Measured(double Microseconds, double Bytes)
     /// <summary>The ratios of the rounds, in order.</summary>
     public static double[] Ratios(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to) =>
         [.. of.Zip(to, (a, b) => a.Microseconds / b.Microseconds).Order()];
+
+    /// <summary>The cells of a table: the median in microseconds, the ratio to another way, and the middle half of the ratios.</summary>
+    public static string Cells(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to)
+    {
+        var ratios = Ratios(of, to);
+        return Numbers.Text(
+            $"{Numbers.Median([.. of.Select(m => m.Microseconds)]):0} | {ratios[ratios.Length / 2]:0.00} | {ratios[ratios.Length / 4]:0.00}-{ratios[ratios.Length * 3 / 4]:0.00}"
+        );
+    }
+
+    /// <summary>The median of the bytes.</summary>
+    public static double MedianBytes(IReadOnlyList<Measured> of) => Numbers.Median([.. of.Select(m => m.Bytes)]);
 }

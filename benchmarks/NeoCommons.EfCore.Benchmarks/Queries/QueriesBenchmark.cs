@@ -194,10 +194,9 @@ internal sealed class QueriesBenchmark
         foreach (var (peer, measured) in all)
         {
             _measured[(table, peer.Name)] = measured;
-            var ratios = Measured.Ratios(measured, limit);
             await _report.WriteLineAsync(
                 Numbers.Text(
-                    $"| {peer.Name} | {Numbers.Median([.. measured.Select(m => m.Microseconds)]):0} | {ratios[ratios.Length / 2]:0.00} | {ratios[ratios.Length / 4]:0.00}-{ratios[ratios.Length * 3 / 4]:0.00} | {_roundTrips.GetValueOrDefault((workload.Name, peer.Name), 1):0.0} | {Numbers.Median([.. measured.Select(m => m.Bytes)]):0} |"
+                    $"| {peer.Name} | {Measured.Cells(measured, limit)} | {_roundTrips.GetValueOrDefault((workload.Name, peer.Name), 1):0.0} | {Measured.MedianBytes(measured):0} |"
                 )
             );
         }

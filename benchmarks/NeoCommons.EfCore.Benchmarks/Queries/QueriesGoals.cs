@@ -72,7 +72,7 @@ internal sealed class QueriesGoals(
         var more = Bytes(way) - Bytes(Peers.Limit);
         return Numbers.Text($"{more:0}{(more > 512 ? " MISSED" : "")}");
 
-        double Bytes(string of) => Numbers.Median([.. measured[(table, of)].Select(m => m.Bytes)]);
+        double Bytes(string of) => Measured.MedianBytes(measured[(table, of)]);
     }
 
     private Task RatioAsync(

@@ -18,7 +18,7 @@ internal sealed class FairGate(int permits)
 
     private readonly Lock _lock = new();
 
-    // Made for the first one who waits: there is a gate for each tenant, and at most of them nobody ever does.
+    // Made for the first one who waits: there is a gate for each tenant, and at most gates nobody ever does.
     private Dictionary<TenantId, GateQueue>? _queues;
     private Queue<GateQueue>? _turns;
     private int _permits = permits;
