@@ -6,6 +6,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Perfolizer.Horology;
 
 namespace NeoCommons.EfCore.Benchmarks;
 
@@ -27,9 +28,9 @@ internal static class Micro
                     ManualConfig
                         .CreateEmpty()
                         .AddJob(
-                            (quick ? Job.ShortRun : Job.Default).WithToolchain(
-                                new InProcessEmitToolchain(Longest, logOutput: true)
-                            )
+                            (
+                                quick ? Job.ShortRun.WithIterationTime(TimeInterval.FromMilliseconds(100)) : Job.Default
+                            ).WithToolchain(new InProcessEmitToolchain(Longest, logOutput: true))
                         )
                         .AddDiagnoser(new MemoryDiagnoser(new(displayGenColumns: false)))
                         .AddColumnProvider(DefaultColumnProviders.Descriptor, DefaultColumnProviders.Statistics)

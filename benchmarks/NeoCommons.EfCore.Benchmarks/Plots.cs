@@ -95,8 +95,8 @@ internal static class Plots
                 MarkerFill = Colors[i % Colors.Length],
             };
 
-            // A logarithm has no zero.
-            series.Points.AddRange(way.Points.Select(p => new DataPoint(p.X, Math.Max(p.Y, 0.01))));
+            // A logarithm has no zero, and a plot of what takes nothing shows noise.
+            series.Points.AddRange(way.Points.Select(p => new DataPoint(p.X, Math.Max(p.Y, 0.1))));
             model.Series.Add(series);
         }
 

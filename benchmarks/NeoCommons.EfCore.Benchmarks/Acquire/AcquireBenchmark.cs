@@ -12,11 +12,10 @@ internal static class AcquireBenchmark
 {
     private const int Workers = 64;
     private const int Tenants = 100;
-    private const int RoundsOfEach = 7;
 
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        var operations = quick ? 200 : 1_000;
+        var (rounds, operations) = quick ? (3, 100) : (7, 1_000);
         await using var server = await PostgresServer.StartAsync();
         await using var app = new AcquireApp(server, Tenants);
         await app.StartAsync(server);
@@ -29,7 +28,7 @@ internal static class AcquireBenchmark
         var connections = app.Services.GetRequiredService<IDatabaseConnections>();
         await report.WriteLineAsync(
             $"{Workers} workers on {AcquireApp.PoolSize} connections, {Tenants} tenants at random; each opens, asks and closes, {operations} "
-                + $"times; the median of {RoundsOfEach} rounds in turn. Ratios are of the same round."
+                + $"times; the median of {rounds} rounds in turn. Ratios are of the same round."
         );
         foreach (var (asked, sql) in new[] { ("`SELECT 1`", "SELECT 1"), ("2 ms", "SELECT pg_sleep(0.002)") })
         {
@@ -40,15 +39,15 @@ internal static class AcquireBenchmark
                     await AskAsync(() => connections.OpenTenantConnectionAsync(TenantOf(random).Id)),
                 ["a tenant's context, pooled"] = ContextAsync,
             };
-            var rounds = await Rounds.InTurnAsync(RoundsOfEach, doors, door => MeasureAsync(operations, door.Value));
+            var measured = await Rounds.InTurnAsync(rounds, doors, door => MeasureAsync(operations, door.Value));
 
             await report.WriteLineAsync();
             await report.WriteLineAsync(
                 $"| asked: {asked} | average wait for a connection, ms (goal: 10) | of the first (goal: 1.1) | operations/s |"
             );
             await report.WriteLineAsync("|---|---|---|---|");
-            var first = rounds[0].Measured;
-            foreach (var (door, all) in rounds)
+            var first = measured[0].Measured;
+            foreach (var (door, all) in measured)
             {
                 var wait = Numbers.Median([.. all.Select(a => a.Wait)]);
                 var ratio = Numbers.Median([.. all.Zip(first, (o, t) => o.Wait / t.Wait)]);

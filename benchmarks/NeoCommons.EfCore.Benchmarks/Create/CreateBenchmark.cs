@@ -10,8 +10,8 @@ internal static class CreateBenchmark
 {
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        var tenants = quick ? 20 : 200;
-        var rounds = quick ? 3 : 5;
+        var tenants = quick ? 10 : 200;
+        var rounds = quick ? 1 : 5;
         await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 100 });
         var ways = new (string Name, Func<Task<double>> Run)[]
         {

@@ -8,16 +8,14 @@ namespace NeoCommons.EfCore.Benchmarks.Metrics;
 /// <summary>What it costs to count: alone, in a command, in an acquisition, and to read what was counted.</summary>
 internal static class MetricsBenchmark
 {
-    private const int Rounds = 9;
-
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        var commands = quick ? 1_000 : 10_000;
+        var (rounds, commands) = quick ? (3, 1_000) : (9, 10_000);
         await using var server = await PostgresServer.StartAsync();
         await Micro.RunAsync<CountingBenchmark>(quick, report);
         var (on, off, opens) = (new List<double>(), new List<double>(), new List<double>());
         var plain = new List<double>();
-        for (var round = 0; round < Rounds; round++)
+        for (var round = 0; round < rounds; round++)
         {
             off.Add(await ReadAsync(server, commands, collects: false, [], []));
             on.Add(await ReadAsync(server, commands, collects: true, opens, plain));
@@ -25,7 +23,7 @@ internal static class MetricsBenchmark
 
         await report.WriteLineAsync();
         await report.WriteLineAsync(
-            $"On a server on this machine, the median of {Rounds} rounds, with and without in turn."
+            $"On a server on this machine, the median of {rounds} rounds, with and without in turn."
         );
         await report.WriteLineAsync();
         await report.WriteLineAsync("| | us |");
