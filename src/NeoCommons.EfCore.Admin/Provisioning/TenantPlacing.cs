@@ -190,13 +190,7 @@ internal sealed class TenantPlacing(
             .ConfigureAwait(false);
         var connection = await opening.OpenNewAsync(source, pooled: true, ct).ConfigureAwait(false);
         await using var __ = connection.ConfigureAwait(false);
-        var command = new NpgsqlCommand(
-            """
-            SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname <> 'information_schema' AND NOT starts_with(n.nspname, 'pg_')
-            """,
-            connection
-        );
+        var command = new NpgsqlCommand(CatalogPressures.CountRelations, connection);
         await using var ___ = command.ConfigureAwait(false);
         var count = (long)(await command.ExecuteScalarAsync(ct).ConfigureAwait(false))!;
         return count >= most ? $"its database has {count} relations and takes {most} (max_relations)." : null;

@@ -12,7 +12,7 @@ internal static partial class AspNetCoreLogMessages
     public static partial void RequestUnavailable(ILogger logger, Exception? exception, string reason);
 
     [LoggerMessage(8004, LogLevel.Information, "The request could not be served: {Reason}")]
-    public static partial void TenantUnavailable(ILogger logger, string reason);
+    public static partial void RequestTurnedAway(ILogger logger, string reason);
 
     [LoggerMessage(8003, LogLevel.Error, "The request was stopped: {Problem}")]
     public static partial void RequestStopped(ILogger logger, Exception exception, string problem);

@@ -60,10 +60,16 @@ internal sealed class NeoCommonsExceptionHandler(
 
     private void Log(Problem problem, Exception exception)
     {
-        if (exception is TenantUnavailableException or TenantQuotaExceededException)
+        if (
+            exception
+            is TenantUnavailableException
+                or TenantQuotaExceededException
+                or ConnectionUnavailableException { Reason: ConnectionUnavailableReason.CircuitOpen }
+        )
         {
-            // Somebody has suspended it, is migrating it, or has given it limits: nothing is wrong, and each of its requests says so.
-            AspNetCoreLogMessages.TenantUnavailable(log, exception.Message);
+            // Somebody has suspended the tenant, is migrating it, or has given it limits; or a warning has said that the database is
+            // out of order. Each request says it again.
+            AspNetCoreLogMessages.RequestTurnedAway(log, exception.Message);
             return;
         }
 
@@ -72,7 +78,7 @@ internal sealed class NeoCommonsExceptionHandler(
             case StatusCodes.Status500InternalServerError:
                 AspNetCoreLogMessages.RequestStopped(log, exception, problem.Type);
                 break;
-            case StatusCodes.Status503ServiceUnavailable:
+            case StatusCodes.Status503ServiceUnavailable or StatusCodes.Status504GatewayTimeout:
                 // Ours say what is wrong and what to do, and each request of a database that is away says it again.
                 AspNetCoreLogMessages.RequestUnavailable(
                     log,

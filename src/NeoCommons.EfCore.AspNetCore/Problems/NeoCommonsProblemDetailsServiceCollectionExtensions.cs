@@ -19,13 +19,14 @@ public static class NeoCommonsProblemDetailsServiceCollectionExtensions
     /// <c>Retry-After</c>, for <see cref="TenantQuotaExceededException"/>; 503, with
     /// <c>Retry-After</c> where known, for <see cref="TenantUnavailableException"/>; 503 for
     /// <see cref="ConnectionUnavailableException"/>, <see cref="ConnectionNotFoundException"/>,
-    /// <see cref="SecretDecryptionException"/> and a connection that broke under a command; 500 for
-    /// <see cref="TenantIsolationException"/>. Other exceptions are left to other handlers.
+    /// <see cref="SecretDecryptionException"/> and a connection that broke under a command; 504 for a statement that ran into
+    /// its timeout; 500 for <see cref="TenantIsolationException"/>. Other exceptions are left to other handlers.
     /// </para>
     /// <para>
     /// Responses are safe to show to anybody; the exception itself is in the log: as an error for 500, a warning for
-    /// 503, for debugging otherwise; of a tenant that is not available, which is no fault, only the reason is, as information. The <c>type</c> of a problem, for example <c>urn:neocommons:tenant-not-found</c>,
-    /// stays the same over versions; texts may change.
+    /// 503 and 504, for debugging otherwise. Of a tenant that is not available, which is no fault, and of a connection whose circuit
+    /// breaker is open, which has been told, only the reason is, as information. The <c>type</c> of a problem, for example
+    /// <c>urn:neocommons:tenant-not-found</c>, stays the same over versions; texts may change.
     /// </para>
     /// </remarks>
     public static IServiceCollection AddNeoCommonsProblemDetails(this IServiceCollection services)

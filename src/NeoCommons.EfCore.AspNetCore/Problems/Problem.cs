@@ -80,7 +80,13 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
             ),
             // EF wraps what a command throws while it saves.
             DbUpdateException { InnerException: NeoCommonsException inner } => Of(inner, places),
-            _ => IsLostDatabase(exception) ? Unavailable : null,
+            _ => DriversOf(exception) switch
+            {
+                // A caller that gives up gets OperationCanceledException, which is none of ours.
+                PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => TimedOut,
+                { } e when e.IsTransient || EndedSession.Is(e) => Unavailable,
+                _ => null,
+            },
         };
     }
 
@@ -93,14 +99,23 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
                 + "help, tell who runs this service."
         );
 
-    // A connection can break under a command, too: the driver's exception then arrives as it is, or as EF wraps it.
-    private static bool IsLostDatabase(Exception exception) =>
+    private static Problem TimedOut { get; } =
+        new(
+            StatusCodes.Status504GatewayTimeout,
+            TypePrefix + "statement-timeout",
+            "The request took too long",
+            "A statement of this request ran for longer than it may, and was cancelled. Ask for less at once; if that does not "
+                + "help, tell who runs this service."
+        );
+
+    // What a command throws arrives as it is, or as EF wraps it.
+    private static NpgsqlException? DriversOf(Exception? exception) =>
         exception switch
         {
-            NpgsqlException e => e.IsTransient || EndedSession.Is(e),
-            InvalidOperationException or DbUpdateException or RetryLimitExceededException => exception.InnerException
-                is { } inner
-                && IsLostDatabase(inner),
-            _ => false,
+            NpgsqlException e => e,
+            InvalidOperationException or DbUpdateException or RetryLimitExceededException => DriversOf(
+                exception.InnerException
+            ),
+            _ => null,
         };
 }

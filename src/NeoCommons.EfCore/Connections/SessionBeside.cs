@@ -7,20 +7,25 @@ internal static class SessionBeside
 {
     /// <summary>Opens one as the driver does; under a lease.</summary>
     public static ValueTask<NpgsqlConnection> OpenUnpooledAsync(this PooledDataSource source, CancellationToken ct) =>
-        source.OpenUnpooledAsync(null, ct);
+        source.OpenUnpooledAtAsync(null, ct);
 
     /// <summary>The same, to the server that another connection leads to.</summary>
-    /// <param name="source">The pool.</param>
-    /// <param name="beside">The other connection; null where any will do.</param>
-    /// <param name="ct">Cancels.</param>
-    public static async ValueTask<NpgsqlConnection> OpenUnpooledAsync(
+    public static ValueTask<NpgsqlConnection> OpenUnpooledAsync(
         this PooledDataSource source,
-        NpgsqlConnection? beside,
+        NpgsqlConnection beside,
+        CancellationToken ct
+    ) => source.OpenUnpooledAtAsync(PhysicalConnection.Of(beside).Session?.Host, ct);
+
+    /// <summary>The same, to one of its servers.</summary>
+    /// <param name="source">The pool.</param>
+    /// <param name="host">The server; null where any that takes writes will do.</param>
+    /// <param name="ct">Cancels.</param>
+    public static async ValueTask<NpgsqlConnection> OpenUnpooledAtAsync(
+        this PooledDataSource source,
+        RowHost? host,
         CancellationToken ct
     )
     {
-        var host = beside is null ? null : PhysicalConnection.Of(beside).Session?.Host;
-
         // The gate tells opens apart by their tokens.
         using var own = source.Hosts is null ? null : CancellationTokenSource.CreateLinkedTokenSource(ct);
         var token = own?.Token ?? ct;

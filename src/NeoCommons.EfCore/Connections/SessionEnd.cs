@@ -19,16 +19,21 @@ internal static class SessionEnd
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <summary>Ends them; a server that does not answer in time is left alone.</summary>
-    public static async Task OfAsync(PooledDataSource source, TimeProvider time)
+    public static Task OfAsync(PooledDataSource source, TimeProvider time) =>
+        Task.WhenAll(
+            PhysicalConnection.ProcessesOf(source).Select(server => EndAsync(source, server.Key, [.. server], time))
+        );
+
+    private static async Task EndAsync(PooledDataSource source, RowHost? server, int[] processes, TimeProvider time)
     {
         using var timeout = new CancellationTokenSource(Patience, time);
         try
         {
-            var session = await source.OpenUnpooledAsync(timeout.Token).ConfigureAwait(false);
+            var session = await source.OpenUnpooledAtAsync(server, timeout.Token).ConfigureAwait(false);
             await using var _ = session.ConfigureAwait(false);
             var command = new NpgsqlCommand(Terminate, session);
             await using var __ = command.ConfigureAwait(false);
-            command.Parameters.Add(new() { Value = PhysicalConnection.ProcessesOf(source) });
+            command.Parameters.Add(new() { Value = processes });
             await command.ExecuteNonQueryAsync(timeout.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or ConnectionUnavailableException)

@@ -12,8 +12,11 @@ using Npgsql;
 namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 
 /// <summary><see cref="SessionReset.WhenUsed"/>: whatever a lease leaves in its session, the next one does not see it.</summary>
-public sealed class SessionResetTests(TestServers servers)
+public sealed class SessionResetTests(TestServers servers, KeptApps apps) : IClassFixture<KeptApps>
 {
+    // From then on the driver resets the pool.
+    private const string HandedOut = "a handed-out data source";
+
     // What can be left, and what shows it; all of it in one session, hence one connection in the pool.
     private const string Litter =
         "SET neo.mark = 'left'; CREATE TEMP TABLE litter (n int); LISTEN litter; SELECT pg_advisory_lock(4711); "
@@ -102,7 +105,7 @@ public sealed class SessionResetTests(TestServers servers)
             await using var connection = await app.Databases.OpenConnectionAsync("db1", Ct);
             await connection.ExecuteAsync(Litter);
         },
-        ["a handed-out data source"] = async app =>
+        [HandedOut] = async app =>
         {
             var source = await app.Databases.GetDataSourceAsync("db1", Ct);
             await using var connection = await source.OpenConnectionAsync(Ct);
@@ -118,7 +121,7 @@ public sealed class SessionResetTests(TestServers servers)
     [MemberData(nameof(Doors))]
     public async Task What_a_lease_leaves_is_not_seen_by_the_next(string door)
     {
-        await using var app = await StartAsync();
+        var app = await KeptAsync(door);
         await Markers[door](app);
 
         // A lease that sends nothing must not lose the reset.
@@ -136,7 +139,7 @@ public sealed class SessionResetTests(TestServers servers)
     [MemberData(nameof(Doors))]
     public async Task What_a_lease_leaves_is_not_seen_by_a_raw_connection(string door)
     {
-        await using var app = await StartAsync();
+        var app = await KeptAsync(door);
         await Markers[door](app);
 
         await using var raw = await app.Databases.OpenConnectionAsync("db1", Ct);
@@ -148,7 +151,7 @@ public sealed class SessionResetTests(TestServers servers)
     [Fact]
     public async Task A_transaction_scope_is_refused()
     {
-        await using var app = await StartAsync();
+        var app = await KeptAsync();
         await using (var globex = await app.Shop.CreateDbContextAsync("globex", Ct))
         {
             Assert.Equal("globex", (await globex.Products.AsNoTracking().SingleAsync(Ct)).Name);
@@ -269,7 +272,7 @@ public sealed class SessionResetTests(TestServers servers)
     [InlineData("SELECT set_config('search_path', 'tenant_globex', false)")]
     public async Task After_foreign_sql_each_command_of_EF_is_bound_again(string sql)
     {
-        await using var app = await StartAsync();
+        var app = await KeptAsync();
         await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
         await acme.Database.OpenConnectionAsync(Ct);
         await acme.Database.ExecuteSqlRawAsync(sql, Ct);
@@ -282,7 +285,7 @@ public sealed class SessionResetTests(TestServers servers)
     [Fact]
     public async Task A_path_set_within_a_transaction_that_rolls_back_leads_nowhere_else()
     {
-        await using var app = await StartAsync();
+        var app = await KeptAsync();
         await using var acme = await app.Shop.CreateDbContextAsync("acme", Ct);
         await acme.Database.OpenConnectionAsync(Ct);
         await acme.Database.ExecuteSqlRawAsync("SET search_path = tenant_globex", Ct);
@@ -300,6 +303,9 @@ public sealed class SessionResetTests(TestServers servers)
         await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
         await use(shop);
     }
+
+    private Task<TestApp> KeptAsync(string door = "") =>
+        apps.GetAsync(door == HandedOut ? HandedOut : "", () => StartAsync());
 
     private async Task<TestApp> StartAsync(
         SessionReset reset = SessionReset.WhenUsed,

@@ -10,7 +10,7 @@ namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 /// <see cref="ConnectionOptions.TenantRoles"/>: with names and paths that lead to another tenant on purpose, PostgreSQL
 /// refuses; and what is a tenant's own works as without it.
 /// </summary>
-public sealed class TenantRoleTests(TestServers servers)
+public sealed class TenantRoleTests(TestServers servers, KeptApps apps) : IClassFixture<KeptApps>
 {
     private const string Another = "tenant_globex";
 
@@ -73,7 +73,7 @@ public sealed class TenantRoleTests(TestServers servers)
         SessionReset reset
     )
     {
-        await using var app = await StartAsync(binding, pooled, reset);
+        var app = await KeptAsync(binding, pooled, reset);
         var acme = await AcmeAsync(app);
         foreach (var statement in Statements)
         {
@@ -115,7 +115,7 @@ public sealed class TenantRoleTests(TestServers servers)
         SessionReset reset
     )
     {
-        await using var app = await StartAsync(binding, pooled, reset);
+        var app = await KeptAsync(binding, pooled, reset);
         var acme = await AcmeAsync(app);
         const string Theirs = $"SELECT * FROM {Another}.\"Products\"";
         await using var shop = await app.Shop.CreateDbContextAsync(acme, Ct);
@@ -180,7 +180,7 @@ public sealed class TenantRoleTests(TestServers servers)
         SessionReset reset
     )
     {
-        await using var app = await StartAsync(binding, pooled, reset);
+        var app = await KeptAsync(binding, pooled, reset);
         var acme = await AcmeAsync(app);
         for (var lease = 0; lease < 2; lease++)
         {
@@ -321,6 +321,9 @@ public sealed class TenantRoleTests(TestServers servers)
         var refused = (thrown as PostgresException) ?? thrown?.InnerException as PostgresException;
         Assert.True(refused?.SqlState == expected, $"{what}: {thrown?.Message ?? "nothing was thrown"}");
     }
+
+    private Task<TestApp> KeptAsync(SchemaBinding binding, bool pooled, SessionReset reset) =>
+        apps.GetAsync($"{binding} {pooled} {reset}", () => StartAsync(binding, pooled, reset));
 
     private async Task<TestApp> StartAsync(
         SchemaBinding binding,

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using NeoCommons.EfCore.Admin.Tests.Shop;
+using NeoCommons.EfCore.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.ServerLeases;
@@ -129,6 +130,46 @@ public sealed class ServerSharingTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_process_whose_network_is_lost_while_it_agrees_keeps_nobody_from_agreeing()
+    {
+        await using var first = await StartAsync();
+        await using var proxy = TcpFaultProxy.Start(first.Server.Host, first.Server.Port);
+        using var second = await JoinAsync(first, admin: proxy.GetConnectionString(first.AdminConnectionString));
+        await using var ofFirst = new Connections();
+        await using var ofSecond = new Connections();
+        await ofFirst.OpenAsync(first.Services, 1);
+        await ofSecond.OpenAsync(second.Services, 1);
+        await Eventually.EqualAsync(Total / 2, () => Task.FromResult(PartOf(first.Services)));
+
+        // From its lock on, to agree takes the second a second.
+        proxy.Latency = TimeSpan.FromMilliseconds(150);
+        int? lost = null;
+        await Eventually.TrueAsync(async () =>
+        {
+            if (await HolderAsync(first) is not { } holder)
+            {
+                return false;
+            }
+
+            // What it has said before still arrives, and that may be the end of it.
+            proxy.Blackhole();
+            await Task.Delay(proxy.Latency * 2, Ct);
+            if (await HolderAsync(first) == holder)
+            {
+                lost = holder;
+                return true;
+            }
+
+            proxy.Restore();
+            return false;
+        });
+
+        await Eventually.TrueAsync(async () => await HolderAsync(first) != lost);
+        await Eventually.EqualAsync(Total, () => Task.FromResult(PartOf(first.Services)));
+        proxy.Restore();
+    }
+
+    [Fact]
     public async Task Less_is_obeyed_before_it_is_noted()
     {
         await using var first = await StartAsync();
@@ -236,6 +277,14 @@ public sealed class ServerSharingTests(TestServers servers)
     private static async Task<long> LeasesAsync(TestApp app) =>
         (long)(await app.AdminAsync("SELECT count(*) FROM admin.server_leases WHERE connections > 0"))!;
 
+    /// <summary>The session of who agrees at the moment and does nothing.</summary>
+    private static async Task<int?> HolderAsync(TestApp app) =>
+        (int?)
+            await app.AdminAsync(
+                "SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.granted AND l.mode = 'ShareRowExclusiveLock' "
+                    + "AND l.relation = 'admin.server_leases'::regclass AND a.state = 'idle in transaction'"
+            );
+
     private static int PartOf(IServiceProvider process) =>
         process.GetRequiredService<ServerBudgets>().All.Single().Gate.Permits;
 
@@ -256,12 +305,14 @@ public sealed class ServerSharingTests(TestServers servers)
             ["NeoCommons:AdminDatabase:ServerLease"] = lease,
         };
 
-    private static async Task<IHost> JoinAsync(TestApp app, string? lease = "00:00:03")
+    private static async Task<IHost> JoinAsync(TestApp app, string? lease = "00:00:03", string? admin = null)
     {
+        var settings = Settings(lease);
+        settings["ADMIN_DATABASE_URL"] = admin ?? app.AdminConnectionString;
         var host = TestApp.BuildHost(
             app.Server,
             new NpgsqlConnectionStringBuilder(app.AdminConnectionString).Database!,
-            Settings(lease),
+            settings,
             b => b.AddTenantDbContext<ShopDbContext>()
         );
         await host.StartAsync(Ct);

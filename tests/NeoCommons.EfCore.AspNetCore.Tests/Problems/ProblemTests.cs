@@ -32,6 +32,17 @@ public sealed class ProblemTests
         ["lost connection in a query"] = (new InvalidOperationException(Host, Lost()), 503, "database-unavailable"),
         ["lost connection while saving"] = (new DbUpdateException(Host, Lost()), 503, "database-unavailable"),
         ["server shut down"] = (Sql("57P01"), 503, "database-unavailable"),
+        ["out of order"] = (
+            new ConnectionUnavailableException(Host, ConnectionUnavailableReason.CircuitOpen, Host, Lost()),
+            503,
+            "database-unavailable"
+        ),
+        ["statement too slow"] = (Sql(PostgresErrorCodes.QueryCanceled), 504, "statement-timeout"),
+        ["statement too slow while saving"] = (
+            new DbUpdateException(Host, Sql(PostgresErrorCodes.QueryCanceled)),
+            504,
+            "statement-timeout"
+        ),
     };
 
     public static TheoryData<string> Names => [.. Cases.Keys];
@@ -98,6 +109,7 @@ public sealed class ProblemTests
 
     [Theory]
     [InlineData("no server", LogLevel.Warning)]
+    [InlineData("statement too slow", LogLevel.Warning)]
     [InlineData("isolation", LogLevel.Error)]
     [InlineData("unknown tenant", LogLevel.Debug)]
     public async Task The_log_is_as_loud_as_the_fault_is_ours(string name, LogLevel level)
@@ -109,10 +121,13 @@ public sealed class ProblemTests
         Assert.Equal(level, Assert.Single(app.Log.All, l => l.Event.Id is >= 8001 and <= 8003).Level);
     }
 
-    [Fact]
-    public async Task A_tenant_that_is_not_available_is_one_line_in_the_log()
+    [Theory]
+    [InlineData("suspended")]
+    [InlineData("too much")]
+    [InlineData("out of order")]
+    public async Task What_each_request_says_again_is_one_line_in_the_log(string name)
     {
-        await using var app = await StartAsync(Cases["suspended"].Exception);
+        await using var app = await StartAsync(Cases[name].Exception);
 
         await app.GetAsync("http://shop.example/throw");
 
@@ -130,6 +145,7 @@ public sealed class ProblemTests
                 new DbUpdateException(Host, Sql(PostgresErrorCodes.UniqueViolation)),
                 new InvalidOperationException(Host, new TenantNotFoundException(Host)),
                 Sql(PostgresErrorCodes.UndefinedTable),
+                new OperationCanceledException(Host, Sql(PostgresErrorCodes.QueryCanceled)),
             }
         )
         {

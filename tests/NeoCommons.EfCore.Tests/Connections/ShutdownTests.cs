@@ -1,5 +1,7 @@
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using NeoCommons.EfCore.Tests.Hosts;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Connections;
@@ -65,6 +67,51 @@ public sealed class ShutdownTests(TestServers servers)
         var ended = await Assert.ThrowsAsync<PostgresException>(() => working);
         Assert.Equal(PostgresErrorCodes.AdminShutdown, ended.SqlState);
         await Eventually.EqualAsync(0, () => app.CountBackendsAsync(row));
+    }
+
+    [Fact]
+    public async Task What_does_not_end_in_time_is_ended_at_each_host()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp(
+            new Dictionary<string, string?> { ["NeoCommons:Connections:DrainTimeout"] = "00:00:01" }
+        );
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await pair.CatchUpAsync();
+        await ReadOnlyContextTests.OnStandbyAsync(app, tenant);
+        await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct);
+        await reader.Database.OpenConnectionAsync(Ct);
+        Assert.True(await ReadOnlyContextTests.IsStandbyAsync(reader));
+        await using var writer = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+        var working = new[] { writer, (NpgsqlConnection)reader.Database.GetDbConnection() }
+            .Select(async connection =>
+            {
+                await using var command = new NpgsqlCommand("SELECT pg_sleep(3600)", connection) { CommandTimeout = 0 };
+                await command.ExecuteNonQueryAsync(Ct);
+            })
+            .ToList();
+
+        await StopAsync(app, Ct);
+
+        foreach (var work in working)
+        {
+            var ended = await Assert.ThrowsAsync<PostgresException>(() => work);
+            Assert.Equal(PostgresErrorCodes.AdminShutdown, ended.SqlState);
+        }
+
+        foreach (var server in new[] { pair.Primary, pair.Standby })
+        {
+            await Eventually.EqualAsync<object?>(
+                0L,
+                () =>
+                    Pair.ScalarAsync(
+                        server,
+                        "postgres",
+                        $"SELECT count(*) FROM pg_stat_activity WHERE datname = '{row.Database}' AND application_name <> '{RuntimeApp.Direct}'"
+                    )
+            );
+        }
     }
 
     [Fact]

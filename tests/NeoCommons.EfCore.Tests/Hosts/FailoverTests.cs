@@ -159,6 +159,29 @@ public sealed class FailoverTests
     }
 
     [Fact]
+    public async Task Who_has_written_just_before_the_primary_is_lost_reads_at_the_standby_when_there_is_none_for_long()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp(
+            new Dictionary<string, string?> { ["NeoCommons:Connections:MaxStandbyLag"] = "00:00:05" }
+        );
+        var tenant = await app.AddTenantAsync(await pair.AddAsync(app), "acme");
+        await pair.CatchUpAsync();
+        await ReadOnlyContextTests.OnStandbyAsync(app, tenant);
+
+        await Pair.ScalarAsync(pair.Standby, "postgres", "SELECT pg_wal_replay_pause()");
+        await WriteAsync(app, tenant, 2);
+        await pair.Primary.StopAsync(immediate: true, Ct);
+
+        // The primary may come back in a moment, and only it has what the tenant has written.
+        Assert.True(IsNoHost(await Record.ExceptionAsync(() => ReadOnlyContextTests.IsOnStandbyAsync(app, tenant))));
+        await Eventually.TrueAsync(async () =>
+            await Record.ExceptionAsync(() => ReadOnlyContextTests.IsOnStandbyAsync(app, tenant)) is null
+        );
+        Assert.True(await ReadOnlyContextTests.IsOnStandbyAsync(app, tenant));
+    }
+
+    [Fact]
     public async Task A_changed_list_of_hosts_is_followed()
     {
         await using var pair = await Pair.StartAsync();

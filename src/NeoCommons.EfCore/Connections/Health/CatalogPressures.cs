@@ -8,9 +8,15 @@ namespace NeoCommons.EfCore;
 /// <summary>What is known of the catalogs of the databases in use: looked at now and then, since counting takes a while.</summary>
 internal sealed class CatalogPressures
 {
-    private const string Count = """
+    /// <summary>What counts as a relation, here and where tenants are placed: TOAST tables and PostgreSQL's own do not.</summary>
+    public const string CountRelations = """
+        SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        """;
+
+    private const string Count = $"""
         SELECT (SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
-            (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384),
+            ({CountRelations}),
             pg_catalog.pg_total_relation_size('pg_catalog.pg_class') + pg_catalog.pg_total_relation_size('pg_catalog.pg_attribute')
         """;
 

@@ -25,11 +25,18 @@ internal sealed class ConnectionMonitor(
 
     private readonly ConcurrentDictionary<string, Seen> _seen = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _hasLooked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _isRunning;
 
     /// <summary>How a connection is, or all are: from memory while the monitor runs, else by a look now.</summary>
     public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> ReadAsync(CancellationToken ct)
     {
+        if (_started.Task.IsCompleted)
+        {
+            // Two looks at once would be two connections.
+            await _hasLooked.Task.WaitAsync(ct).ConfigureAwait(false);
+        }
+
         if (!_isRunning)
         {
             return await LookAsync(await registry.ListAsync(ct).ConfigureAwait(false), ct).ConfigureAwait(false);
@@ -101,20 +108,15 @@ internal sealed class ConnectionMonitor(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await _started.Task.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (stoppingToken.IsCancellationRequested)
-        {
-            return;
-        }
-
-        // What is asked first has an answer of the first look.
-        using var timer = new PeriodicTimer(options.Value.Interval, time);
         try
         {
+            await _started.Task.WaitAsync(stoppingToken).ConfigureAwait(false);
+            using var timer = new PeriodicTimer(options.Value.Interval, time);
             do
             {
                 await LookAtUsedAsync(stoppingToken).ConfigureAwait(false);
                 _isRunning = true;
+                _hasLooked.TrySetResult();
             } while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -124,6 +126,7 @@ internal sealed class ConnectionMonitor(
         finally
         {
             _isRunning = false;
+            _hasLooked.TrySetResult();
         }
     }
 

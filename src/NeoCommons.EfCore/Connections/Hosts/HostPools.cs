@@ -91,7 +91,9 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
             return Writers;
         }
 
-        var mustSeeWrites = _options.ReadYourWrites && Writes.IsUnsettled(tenant, Guard.States.SettledAt);
+        var states = Guard.States;
+        var mustSeeWrites =
+            _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt);
         return _readers.Value.WithTargetSession(
             mustSeeWrites ? TargetSessionAttributes.Primary : TargetSessionAttributes.PreferStandby
         );

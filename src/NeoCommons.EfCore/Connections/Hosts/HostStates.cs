@@ -29,6 +29,11 @@ internal sealed class HostStates
         SettledAt = settledAt;
     }
 
+    private long PrimaryAt { get; init; } = long.MinValue;
+
+    /// <summary>Whether no primary has been found for longer than a standby may lag: nobody waits for what it has any more.</summary>
+    public bool IsPrimaryLost { get; private init; }
+
     public HostState this[int host] => _hosts[host];
 
     /// <summary>What the servers that replicate each other have in common; null where none has told.</summary>
@@ -66,7 +71,12 @@ internal sealed class HostStates
             written is null ? SettledAt
             : serving.Count == 0 ? Math.Max(SettledAt, Outdated())
             : Math.Max(SettledAt, serving.Min(h => h.CaughtUpAt));
-        return new HostStates(hosts, history, system, settled);
+        var hasPrimary = answers.Any(a => a is { IsPrimary: true } && RefusalOf(a, system, newest) is null);
+        return new HostStates(hosts, history, system, settled)
+        {
+            PrimaryAt = hasPrimary ? begun : PrimaryAt,
+            IsPrimaryLost = !hasPrimary && PrimaryAt != long.MinValue && isTooLong(PrimaryAt, begun),
+        };
 
         // Whoever comes to serve has at least this.
         long Outdated() =>
