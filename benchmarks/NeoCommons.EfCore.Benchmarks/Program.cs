@@ -1,3 +1,4 @@
+using NeoCommons.EfCore.Benchmarks;
 using NeoCommons.EfCore.Benchmarks.Acquire;
 using NeoCommons.EfCore.Benchmarks.Blast;
 using NeoCommons.EfCore.Benchmarks.Create;
@@ -25,6 +26,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["overhead"] = OverheadBenchmark.RunAsync,
     ["scale"] = ScaleBenchmark.RunAsync,
 };
+var goals = new List<string>();
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
 {
     if (!benchmarks.TryGetValue(name, out var run))
@@ -44,8 +46,15 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
     await report.WriteLineAsync();
     await run(quick, report);
     Console.WriteLine(report);
+    goals.AddRange(Goals.Of(name, report.ToString()));
     Directory.CreateDirectory("benchmarks/results");
     await File.WriteAllTextAsync($"benchmarks/results/{name}{(quick ? "-quick" : "")}.md", report.ToString());
+}
+
+Console.WriteLine(string.Join(Environment.NewLine, goals));
+if (names.Count == 0)
+{
+    await File.WriteAllLinesAsync($"benchmarks/results/goals{(quick ? "-quick" : "")}.md", goals);
 }
 
 return 0;

@@ -3,19 +3,26 @@ namespace NeoCommons.EfCore.Benchmarks;
 /// <summary>Measurements of several ways, one after the other in each round, so that what slows the machine slows them all.</summary>
 internal static class Rounds
 {
-    /// <summary>Measures each way in each round; one more round before them, which opens connections and compiles, is not kept.</summary>
+    /// <summary>
+    /// Measures each way in each round, each round beginning with another one; one more round before them, which opens connections and
+    /// compiles, is not kept.
+    /// </summary>
+    /// <param name="rounds">How many rounds are kept.</param>
+    /// <param name="ways">The ways.</param>
+    /// <param name="measure">Measures a way in a round, whose number is its seed.</param>
     public static async Task<IReadOnlyList<(TWay Way, IReadOnlyList<TMeasured> Measured)>> InTurnAsync<TWay, TMeasured>(
         int rounds,
         IReadOnlyCollection<TWay> ways,
-        Func<TWay, Task<TMeasured>> measure
+        Func<TWay, int, Task<TMeasured>> measure
     )
     {
         var all = ways.Select(way => (Way: way, Measured: new List<TMeasured>())).ToList();
         for (var round = 0; round <= rounds; round++)
         {
-            foreach (var (way, measured) in all)
+            for (var turn = 0; turn < all.Count; turn++)
             {
-                var one = await measure(way);
+                var (way, measured) = all[(round + turn) % all.Count];
+                var one = await measure(way, round);
                 if (round > 0)
                 {
                     measured.Add(one);

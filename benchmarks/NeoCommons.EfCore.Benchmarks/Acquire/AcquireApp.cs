@@ -59,9 +59,15 @@ internal sealed class AcquireApp : IAsyncDisposable
             connection
         );
         await command.ExecuteNonQueryAsync();
-        foreach (var service in _services.GetServices<IHostedService>())
+        var services = _services.GetServices<IHostedService>().ToList();
+        foreach (var service in services)
         {
             await service.StartAsync(CancellationToken.None);
+        }
+
+        foreach (var service in services.OfType<IHostedLifecycleService>())
+        {
+            await service.StartedAsync(CancellationToken.None);
         }
     }
 

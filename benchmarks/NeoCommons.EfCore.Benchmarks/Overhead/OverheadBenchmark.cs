@@ -27,7 +27,7 @@ internal static class OverheadBenchmark
             var measured = await Rounds.InTurnAsync(
                 rounds,
                 [.. Ways.Select(way => all.Single(peer => peer.Name == way))],
-                peer => Measured.OfAsync(peer, workload, operations, workers: 1, tenants: 1)
+                (peer, round) => Measured.OfAsync(peer, workload, operations, workers: 1, tenants: 1, round)
             );
             await WriteAsync(report, workload, measured);
         }

@@ -23,6 +23,7 @@ internal sealed class Peers : IAsyncDisposable
     public const string SearchPath = "ours: SearchPath, pooled contexts";
     public const string Names = "ours: QualifiedNames, pooled contexts";
     public const string Fastest = "ours: QualifiedNames, pooled contexts, WhenUsed, auto-prepare";
+    public const string FastestOfMany = Fastest + " 2,000";
 
     private const int PoolSize = 32;
 
@@ -69,9 +70,17 @@ internal sealed class Peers : IAsyncDisposable
         return
         [
             new ContextPeer(Limit, async _ => await qualified.CreateDbContextAsync()),
+            new NpgsqlPeer(
+                NpgsqlAll,
+                Source(s => s.NoResetOnClose = true),
+                tenant => $"{_tenants[tenant].Schema.Value}.products"
+            ),
             Our<QualifiedContext>(Names, App([])),
         ];
     }
+
+    /// <summary>The names of <see cref="Few"/>.</summary>
+    public static IReadOnlyList<string> NamesOfFew => [Limit, Set, DataSources, Models, OwnModels, SearchPath, Names];
 
     /// <summary>Those whose costs may grow with the number of tenants, each made when it is asked for.</summary>
     public IReadOnlyDictionary<string, Func<ContextPeer>> Few() =>
@@ -112,6 +121,15 @@ internal sealed class Peers : IAsyncDisposable
             })
         );
         yield return new NpgsqlPeer(Npgsql, plain, _ => "products");
+        yield return new NpgsqlPeer(
+            Npgsql + ", no reset, auto-prepare",
+            Source(s =>
+            {
+                SearchPathOfFirst(s);
+                (s.NoResetOnClose, s.MaxAutoPrepare) = (true, 20);
+            }),
+            _ => "products"
+        );
         yield return new NpgsqlPeer(NpgsqlAll, Source(_ => { }), tenant => $"{_tenants[tenant].Schema.Value}.products");
     }
 
@@ -145,6 +163,7 @@ internal sealed class Peers : IAsyncDisposable
     {
         yield return Our<SearchPathContext>("ours: SearchPath", app);
         yield return Our<PooledSearchPathContext>(SearchPath, app);
+        yield return Our<NewQualifiedContext>("ours: QualifiedNames", app);
         yield return Our<QualifiedContext>(Names, app);
     }
 
@@ -163,15 +182,19 @@ internal sealed class Peers : IAsyncDisposable
 
     private IEnumerable<Peer> WithoutReset()
     {
-        var app = App(
-            new()
-            {
-                ["NeoCommons:Connections:SessionReset"] = "WhenUsed",
-                ["NeoCommons:Connections:MaxPreparedStatements"] = "20",
-            }
-        );
+        var app = AppOf("20");
         yield return Our<PooledSearchPathContext>(SearchPath + ", WhenUsed", app);
         yield return Our<QualifiedContext>(Fastest, app);
+        yield return Our<QualifiedContext>(FastestOfMany, AppOf("2000"));
+
+        ServiceProvider AppOf(string statements) =>
+            App(
+                new()
+                {
+                    ["NeoCommons:Connections:SessionReset"] = "WhenUsed",
+                    ["NeoCommons:Connections:MaxPreparedStatements"] = statements,
+                }
+            );
     }
 
     private string SchemaOf(int tenant) => _tenants[tenant].Schema.Value;
@@ -261,6 +284,7 @@ internal sealed class Peers : IAsyncDisposable
             .AddNeoCommons(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())
             .AddTenantDbContext<SearchPathContext>()
             .AddPooledTenantDbContext<PooledSearchPathContext>()
+            .AddTenantDbContext<NewQualifiedContext>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames))
             .AddPooledTenantDbContext<QualifiedContext>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames));
         var app = services.BuildServiceProvider();
         _owned.Add(app);

@@ -46,6 +46,8 @@ internal sealed class SearchPathContext(DbContextOptions<SearchPathContext> opti
 
 internal sealed class PooledSearchPathContext(DbContextOptions<PooledSearchPathContext> options) : ShopContext(options);
 
+internal sealed class NewQualifiedContext(DbContextOptions<NewQualifiedContext> options) : ShopContext(options);
+
 internal sealed class QualifiedContext(DbContextOptions<QualifiedContext> options) : ShopContext(options);
 
 /// <summary>A model for each schema.</summary>

@@ -56,7 +56,11 @@ internal static class OpenFailure
                 row.Name,
                 f.Reason,
                 $"Connection '{row.Name}' is unavailable: {EndOf(f.Text)}",
-                e
+                e,
+                // What is known of the hosts changes at the next look, or never.
+                f.Reason == ConnectionUnavailableReason.NoHost
+                    ? HostWatch.Interval
+                    : null
             )
             : null;
     }
@@ -72,7 +76,8 @@ internal static class OpenFailure
             row.Name,
             ConnectionUnavailableReason.NoHost,
             $"Connection '{row.Name}' is unavailable: {EndOf(why)} Ask again in a moment: its hosts are looked at every "
-                + $"{HostWatch.Interval.TotalSeconds:0.###} s."
+                + $"{HostWatch.Interval.TotalSeconds:0.###} s.",
+            retryAfter: HostWatch.Interval
         );
 
     /// <summary>The server does not take the row's password, and is not asked again for a while.</summary>
