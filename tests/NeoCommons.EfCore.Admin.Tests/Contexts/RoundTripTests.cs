@@ -193,7 +193,7 @@ public sealed class RoundTripTests(TestServers servers, KeptApps apps) : IClassF
             () => RoundTripApp.StartAsync(servers.Postgres, binding, settings)
         );
         return (
-            await CountAsync(() => new ValueTask<ShopDbContext>(new ShopDbContext(app.Plain))),
+            await CountAsync(() => new(app.Plain())),
             await CountAsync(() => app.Tenant.CreateDbContextAsync("acme", Ct))
         );
 

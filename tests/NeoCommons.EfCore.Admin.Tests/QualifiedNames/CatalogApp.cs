@@ -84,16 +84,16 @@ internal sealed class CatalogApp(TestApp app, PgBouncerServer? pooler) : IAsyncD
     }
 
     /// <summary>What the library asks for where a pooler hides the start-up parameters.</summary>
-    public static async Task LetPathsLeadNowhereAsync(TestApp app)
+    public static async Task LetPathsLeadNowhereAsync(TestApp app, string connection = "db1")
     {
         var database = (string)
             (
                 await app.AdminAsync(
-                    "SELECT database_name FROM admin.database_connections WHERE connection_name = 'db1'"
+                    $"SELECT database_name FROM admin.database_connections WHERE connection_name = '{connection}'"
                 )
             )!;
         await app.DirectAsync(
-            "db1",
+            connection,
             $"ALTER ROLE \"{app.Server.Username}\" IN DATABASE \"{database}\" SET search_path = neocommons_no_tenant"
         );
     }
