@@ -12,13 +12,18 @@ public sealed class ModelPerSchemaTests(TestServers servers)
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData(SchemaBinding.SearchPath)]
-    [InlineData(SchemaBinding.QualifiedNames)]
-    public async Task Without_it_a_thousand_tenants_have_one_model(SchemaBinding binding)
+    [InlineData(SchemaBinding.SearchPath, false)]
+    [InlineData(SchemaBinding.SearchPath, true)]
+    [InlineData(SchemaBinding.QualifiedNames, false)]
+    [InlineData(SchemaBinding.QualifiedNames, true)]
+    public async Task Without_it_a_thousand_tenants_have_one_model(SchemaBinding binding, bool isPooled)
     {
         await using var app = await TestApp.StartAsync(
             servers.Postgres,
-            configure: b => b.AddTenantDbContext<OneModelContext>(o => o.UseSchemaBinding(binding))
+            configure: b =>
+                _ = isPooled
+                    ? b.AddPooledTenantDbContext<OneModelContext>(o => o.UseSchemaBinding(binding))
+                    : b.AddTenantDbContext<OneModelContext>(o => o.UseSchemaBinding(binding))
         );
         await PartsApp.AddRowsAsync(app, 1_000);
         var tenants = await PartsApp.ListAsync(app);
@@ -33,7 +38,9 @@ public sealed class ModelPerSchemaTests(TestServers servers)
 
         Assert.Equal(1_000, tenants.Count);
         Assert.Single(models);
-        Assert.Equal(1, OneModelContext.ModelsBuilt - before);
+
+        // None where EF has it from an application before.
+        Assert.InRange(OneModelContext.ModelsBuilt - before, 0, 1);
     }
 
     [Fact]
