@@ -9,18 +9,25 @@ internal sealed class ProxiedFleet : IAsyncDisposable
 {
     private readonly IHost _host;
 
-    private ProxiedFleet(TestApp app, string key, TcpFaultProxy admin, TcpFaultProxy tenants)
+    private ProxiedFleet(
+        TestApp app,
+        string key,
+        TcpFaultProxy admin,
+        TcpFaultProxy tenants,
+        IReadOnlyDictionary<string, string?>? settings,
+        TimeProvider? time
+    )
     {
         (App, Admin, Tenants) = (app, admin, tenants);
         _host = TestApp.BuildHost(
             app.Server,
             app.Connections[0],
-            new Dictionary<string, string?>
+            new Dictionary<string, string?>(settings ?? new Dictionary<string, string?>())
             {
                 ["ADMIN_DATABASE_URL"] = admin.GetConnectionString(app.AdminConnectionString),
                 ["DB_ENCRYPTION_KEY"] = key,
             },
-            b => b.AddTenantDbContext<LedgerContext>()
+            b => b.AddTenantDbContext<LedgerContext>().Services.AddSingleton(time ?? TimeProvider.System)
         );
     }
 
@@ -29,8 +36,13 @@ internal sealed class ProxiedFleet : IAsyncDisposable
     public TcpFaultProxy Tenants { get; }
     public ITenantMigrator Migrator => _host.Services.GetRequiredService<ITenantMigrator>();
     public ITenantProvisioner Provisioner => _host.Services.GetRequiredService<ITenantProvisioner>();
+    public WarmSchemaStock Stock => _host.Services.GetRequiredService<WarmSchemaStock>();
 
-    public static async Task<ProxiedFleet> StartAsync(TestServers servers)
+    public static async Task<ProxiedFleet> StartAsync(
+        TestServers servers,
+        IReadOnlyDictionary<string, string?>? settings = null,
+        TimeProvider? time = null
+    )
     {
         var key = TestApp.NewKey();
         var app = await TestApp.StartAsync(
@@ -42,7 +54,9 @@ internal sealed class ProxiedFleet : IAsyncDisposable
             app,
             key,
             TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port),
-            TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port)
+            TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port),
+            settings,
+            time
         );
 
         // The driver waits as long for a silent server to hear of a cancellation.
