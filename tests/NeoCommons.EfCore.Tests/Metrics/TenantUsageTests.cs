@@ -122,55 +122,6 @@ public sealed class TenantUsageTests(TestServers servers)
         Assert.Equal(("acme", sent, 1L, 0), (usage.Slug, usage.Commands, usage.Refusals, usage.Waiting));
     }
 
-    /// <summary>All that a pool keeps of it, used in each slice of the window, and the growth of the tables that hold it.</summary>
-    [Fact]
-    public void A_tenant_in_use_takes_less_than_one_and_a_half_kilobytes()
-    {
-        const int Tenants = 10_000;
-        var time = new FakeTimeProvider();
-        var options = new ConnectionOptions { MetricsWindow = TimeSpan.FromMinutes(1) };
-        var row = new DatabaseConnection
-        {
-            Name = "db",
-            Host = "localhost",
-            Database = "db",
-            Username = "app",
-            Password = Secret.FromText("not used"),
-        };
-        var tenants = Enumerable
-            .Range(0, Tenants)
-            .Select(i => new Tenant
-            {
-                Id = new TenantId(Guid.NewGuid()),
-                Slug = $"tenant-{i}",
-                Name = "A tenant",
-                Schema = SchemaName.Parse($"tenant_{i}"),
-                ConnectionName = row.Name,
-            })
-            .ToList();
-        var paths = new SearchPath(options, new SchemaNaming());
-        using var quotas = new TenantQuotas(options, time);
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var slice = 0; slice < SlidingWindowSlice.Count; slice++)
-        {
-            foreach (var tenant in tenants)
-            {
-                var limiter = quotas.Enter(tenant, row);
-                Assert.True(limiter.Connections.TryTake());
-                limiter.CountCommand();
-                limiter.Activity.Returned(limiter.Activity.Acquired());
-                limiter.Connections.Release();
-                limiter.Leave();
-                _ = paths.To(tenant).Statement(inTransaction: false)!.Message;
-            }
-
-            time.Advance(TimeSpan.FromSeconds(9));
-        }
-
-        Assert.Equal(Tenants, quotas.Count);
-        Assert.InRange((GC.GetAllocatedBytesForCurrentThread() - before) / Tenants, 1, 1_536);
-    }
-
     private static async Task<ItemsContext> OpenAsync(RuntimeApp app, Tenant tenant)
     {
         var items = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
