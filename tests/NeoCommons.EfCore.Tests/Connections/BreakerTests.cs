@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Microsoft.EntityFrameworkCore;
 using NeoCommons.EfCore.Testing;
@@ -34,6 +35,48 @@ public sealed class BreakerTests(TestServers servers)
 
         // None of theirs: one of those that look for the server.
         Assert.InRange(proxied.Proxy.Counters.Connections, 0, 2);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task While_the_server_is_away_no_caller_is_let_through_to_see_whether_it_is_back(bool isSilent)
+    {
+        // The session that looks for a silent server hears nothing until the test is over, so all others are callers'.
+        await using var proxied = await ProxiedAsync(
+            row => row with { PoolTimeout = TimeSpan.FromSeconds(1000) },
+            new() { ["NeoCommons:Connections:Breaker:ProbeTimeout"] = "01:00:00" }
+        );
+        if (isSilent)
+        {
+            proxied.Proxy.Blackhole();
+            proxied.Proxy.Cut();
+            proxied.Proxy.ResetCounters();
+            while (!proxied.Breaker.IsOpen)
+            {
+                proxied.Breaker.Failed(new(proxied.Row.Name, ConnectionUnavailableReason.Unreachable, "It is silent."));
+            }
+
+            await Eventually.TrueAsync(() => proxied.Proxy.Counters.Connections == 1);
+        }
+        else
+        {
+            proxied.Stop();
+            await proxied.FailUntilOpenAsync();
+        }
+
+        proxied.Proxy.ResetCounters();
+        var refusals = new List<ConnectionUnavailableReason>();
+        var going = Stopwatch.StartNew();
+        while (going.Elapsed < new ConnectionBreakerOptions().BreakDuration * 3)
+        {
+            refusals.Add((await proxied.RefusalAsync().WaitAsync(TimeSpan.FromMinutes(1), Ct)).Reason);
+            await Task.Delay(50, Ct);
+        }
+
+        Assert.All(refusals, reason => Assert.Equal(ConnectionUnavailableReason.CircuitOpen, reason));
+        Assert.Equal(0, proxied.Proxy.Counters.Connections);
+        Assert.True(proxied.Breaker.IsOpen);
     }
 
     [Theory]
@@ -107,6 +150,46 @@ public sealed class BreakerTests(TestServers servers)
         await using var connection = await proxied.App.Connections.OpenConnectionAsync(other.Name, Ct);
 
         Assert.True(await RuntimeApp.PidAsync(connection) > 0);
+    }
+
+    [Fact]
+    public async Task Work_on_another_connection_goes_on_without_an_error_while_one_goes_down_and_comes_back()
+    {
+        await using var proxied = await ProxiedAsync();
+        var other = await proxied.App.AddDatabaseAsync();
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var done = 0;
+        var work = Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(WorkAsync, Ct)));
+        await SomeMoreAsync();
+
+        proxied.Stop();
+        await SomeMoreAsync();
+        await proxied.FailUntilOpenAsync();
+        await SomeMoreAsync();
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+        await SomeMoreAsync();
+        await over.CancelAsync();
+
+        // The first error of any of them ends it.
+        await work;
+        Assert.False((await proxied.App.AcquireAsync(other.Name)).Breaker.IsOpen);
+
+        async Task WorkAsync()
+        {
+            while (!over.IsCancellationRequested)
+            {
+                await using var connection = await proxied.App.Connections.OpenConnectionAsync(other.Name, Ct);
+                await RuntimeApp.PidAsync(connection);
+                Interlocked.Increment(ref done);
+            }
+        }
+
+        async Task SomeMoreAsync()
+        {
+            var before = Volatile.Read(ref done);
+            await Eventually.TrueAsync(() => work.IsFaulted || Volatile.Read(ref done) >= before + 50);
+        }
     }
 
     [Fact]
@@ -259,6 +342,43 @@ public sealed class BreakerTests(TestServers servers)
                 await app.Connections.OpenConnectionAsync(row.Name, Ct)
             );
             Assert.NotEqual(ConnectionUnavailableReason.CircuitOpen, refusal.Reason);
+        }
+    }
+
+    [Fact]
+    public async Task A_hundred_statements_that_fail_are_no_outage_and_nobody_looks_at_the_server_for_them()
+    {
+        await using var proxied = await ProxiedAsync(row => row with { MaxPoolSize = 1 });
+        var tenant = await proxied.App.AddTenantAsync(proxied.Direct, "acme", proxied.Row.Name);
+        proxied.Proxy.ResetCounters();
+
+        for (var i = 0; i < 50; i++)
+        {
+            await FailAsync("SELECT * FROM no_such_table", PostgresErrorCodes.UndefinedTable, withContext: i % 2 == 0);
+            await FailAsync("INSERT INTO items VALUES (1, 'acme')", PostgresErrorCodes.UniqueViolation, i % 2 == 0);
+        }
+
+        Assert.Equal(0, proxied.Proxy.Counters.Connections);
+
+        async Task FailAsync(string sql, string state, bool withContext)
+        {
+            PostgresException failure;
+            if (withContext)
+            {
+                await using var context = await proxied.App.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+                failure = await Assert.ThrowsAsync<PostgresException>(() =>
+                    context.Database.ExecuteSqlRawAsync(sql, Ct)
+                );
+            }
+            else
+            {
+                await using var connection = await proxied.App.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+                await using var command = new NpgsqlCommand(sql, connection);
+                failure = await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteNonQueryAsync(Ct));
+            }
+
+            Assert.Equal(state, failure.SqlState);
+            Assert.Equal((false, false), (proxied.Breaker.IsOpen, proxied.Breaker.IsWatching));
         }
     }
 
