@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using NeoCommons.EfCore.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
@@ -84,6 +85,91 @@ public sealed class ServerBudgetTests(TestServers servers)
         Assert.Equal(ConnectionUnavailableReason.InvalidConfiguration, refused.Reason);
         Assert.Contains("pool_max_size is 9, and the server has 8", refused.Message, StringComparison.Ordinal);
         await using (await app.Connections.OpenConnectionAsync(fits.Name, Ct)) { }
+    }
+
+    [Fact]
+    public async Task Tenants_of_all_rows_take_turns_at_the_server_and_who_shares_a_hungry_ones_pool_waits_for_that_too()
+    {
+        const int Slots = 2;
+        const int Hungry = 300;
+        const int Small = 19;
+        const int Each = 5;
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:ServerBudget"] = $"{Slots}" }
+        );
+        var first = await app.AddDatabaseAsync(row =>
+            row with
+            {
+                MaxPoolSize = 20,
+                Type = ConnectionType.Dedicated,
+                PoolTimeout = TimeSpan.FromMinutes(10),
+            }
+        );
+        var others = Enumerable.Range(0, 3).Select(_ => first with { Name = RuntimeApp.NewName() }).ToList();
+        others.ForEach(app.Registry.Set);
+        PooledDataSource[] pools =
+        [
+            await app.AcquireAsync(first.Name),
+            .. await Task.WhenAll(others.Select(row => app.AcquireAsync(row.Name))),
+        ];
+        var hungry = await app.AddTenantAsync(first, "hungry");
+        var beside = await app.AddTenantAsync(first, "beside");
+        var small = new List<Tenant>();
+        for (var i = 0; i < Small; i++)
+        {
+            small.Add(await app.AddTenantAsync(first, $"small{i}", others[i % others.Count].Name));
+        }
+
+        // Nobody is served before all stand in line, and then one after the other.
+        var held = await OpenAsync(app, others[0], Slots);
+        var open = Channel.CreateUnbounded<(Tenant Tenant, NpgsqlConnection Connection)>();
+        var callers = Enumerable.Range(0, Hungry).Select(_ => CallAsync(hungry)).ToList();
+        callers.AddRange(Enumerable.Range(0, Each).SelectMany(_ => small).Select(CallAsync));
+        await AllStandAsync(served: 0, open: 0);
+        await CloseAsync(held);
+        var served = new List<string>();
+        while (served.LastOrDefault() != hungry.Slug)
+        {
+            await ServeAsync();
+        }
+
+        // When the hungry one has just had its turn everywhere.
+        var came = served.Count;
+        callers.Add(CallAsync(beside));
+        await AllStandAsync(served.Count, Slots);
+        while (served.Count < callers.Count)
+        {
+            await ServeAsync();
+        }
+
+        await Task.WhenAll(callers);
+
+        // One of each other tenant, and what the slots serve at once.
+        Assert.All(small, tenant => Assert.InRange(served.IndexOf(tenant.Slug), 0, Small + Slots));
+
+        // Of its pool one comes back in each round of the server, as long as the hungry one has all of them: the first one
+        // goes to that, the second one to this tenant, which then stands in the server's round.
+        Assert.InRange(served.IndexOf(beside.Slug) - came, 0, (3 * (Small + 1)) + (2 * Slots));
+        Assert.Equal(0, await Held.LookAsync(app, first, source => source.Server.Gate.Taken));
+
+        async Task CallAsync(Tenant tenant) =>
+            await open.Writer.WriteAsync((tenant, await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct)), Ct);
+
+        async Task ServeAsync()
+        {
+            var (tenant, connection) = await open.Reader.ReadAsync(Ct);
+            served.Add(tenant.Slug);
+            await connection.DisposeAsync();
+            await AllStandAsync(served.Count, Math.Min(Slots, callers.Count - served.Count));
+        }
+
+        // Who has passed one gate and not yet come to the next stands in no line, and his turn might pass.
+        Task AllStandAsync(int served, int open) =>
+            Eventually.EqualAsync(
+                callers.Count - served - open,
+                () => Task.FromResult(pools.Sum(pool => pool.Gate.Waiting) + pools[0].Server.Gate.Waiting)
+            );
     }
 
     private static Task<DatabaseConnection> AddAsync(RuntimeApp app, int pool) =>
