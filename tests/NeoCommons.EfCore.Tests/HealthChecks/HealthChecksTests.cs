@@ -119,6 +119,30 @@ public sealed class HealthChecksTests(TestServers servers)
     }
 
     [Fact]
+    public async Task While_all_servers_are_down_the_process_is_not_ready_and_lives()
+    {
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await using var app = App();
+        await UsedAsync(app, proxy);
+        proxy.RefuseConnections();
+        proxy.Cut();
+
+        var live = await CheckAsync("live");
+        var ready = await CheckAsync("ready");
+
+        Assert.Equal(HealthStatus.Healthy, live.Status);
+        Assert.Equal(["neocommons-live"], live.Entries.Keys);
+        Assert.Equal(HealthStatus.Unhealthy, ready.Status);
+        Assert.Equal([Connections, Pools], ready.Entries.Keys.Order());
+
+        // As MapHealthChecks with such a predicate does.
+        Task<HealthReport> CheckAsync(string tag) =>
+            app
+                .Services.GetRequiredService<HealthCheckService>()
+                .CheckHealthAsync(check => check.Tags.Contains(tag), Ct);
+    }
+
+    [Fact]
     public async Task A_server_that_comes_back_is_healthy_again()
     {
         await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);

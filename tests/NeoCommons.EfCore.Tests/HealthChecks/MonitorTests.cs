@@ -1,3 +1,5 @@
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
@@ -115,6 +117,9 @@ public sealed class MonitorTests(TestServers servers)
     public async Task Where_all_connections_are_in_use_a_look_is_made_beside_the_pool()
     {
         await using var watched = await WatchAsync(null, row => row with { MaxPoolSize = 10 });
+
+        // Before it ran, the first questions were looks too, and two at the same time may have found the same one idle.
+        (await watched.App.AcquireAsync(watched.Row.Name)).Clear();
         await using var used = await watched.App.Connections.OpenConnectionAsync(watched.Row.Name, Ct);
 
         for (var i = 0; i < 5; i++)
@@ -142,6 +147,120 @@ public sealed class MonitorTests(TestServers servers)
         Assert.Equal(1_001, report.Entries["neocommons-connections"].Data.Count);
         Assert.StartsWith("1 of 1", report.Entries["neocommons-connections"].Description, StringComparison.Ordinal);
         Assert.Single(watched.App.Services.GetRequiredService<TenantDataSources>().Current);
+    }
+
+    [Fact]
+    public async Task A_report_of_a_thousand_connections_reads_the_drivers_meter_once_for_each_check_and_asks_no_server()
+    {
+        const int Used = 20;
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await using var watched = await WatchAsync(proxy);
+        for (var i = 1; i < 1_000; i++)
+        {
+            var row = watched.Row with { Name = $"{watched.Row.Name}-{i}" };
+            watched.App.Registry.Set(row);
+            if (i < Used)
+            {
+                await using (await watched.App.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+            }
+        }
+
+        await watched.LookAsync();
+        await Eventually.EqualAsync(Used, async () => Seen(await watched.ReportAsync()).Count());
+        proxy.ResetCounters();
+
+        // An instrument of the driver's kind: whoever reads those reads this one, here and in other tests.
+        var reads = new AsyncLocal<StrongBox<int>?>();
+        using var meter = new Meter("Npgsql");
+        meter.CreateObservableUpDownCounter(
+            "db.client.connection.count",
+            () =>
+            {
+                if (reads.Value is { } ours)
+                {
+                    Interlocked.Increment(ref ours.Value);
+                }
+
+                return Array.Empty<Measurement<int>>();
+            }
+        );
+        var counted = reads.Value = new();
+        var report = await watched.ReportAsync();
+        reads.Value = null;
+
+        Assert.Equal(Used, Seen(report).Count());
+        Assert.Equal(1_000, report.Entries["neocommons-pools"].Data.Count);
+        Assert.InRange(counted.Value, 1, report.Entries.Count);
+        Assert.Equal((0, 0), (proxy.Counters.RoundTrips, proxy.Counters.Connections));
+
+        static IEnumerable<ConnectionHealth> Seen(HealthReport report) =>
+            report
+                .Entries["neocommons-connections"]
+                .Data.Values.Cast<ConnectionHealth>()
+                .Where(health => health is { Status: ConnectionHealthStatus.Healthy, AgeSeconds: 0 });
+    }
+
+    [Fact]
+    public async Task No_more_connections_are_looked_at_at_a_time_than_the_options_say_and_all_of_them_are()
+    {
+        const int Rows = 10;
+        const int AtATime = 2;
+        var counting = new Lock();
+        var (now, most, all) = (0, 0, 0);
+        var full = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            configure: services =>
+                services
+                    .AddHealthChecks()
+                    .AddNeoCommons(options =>
+                    {
+                        options.Parallelism = AtATime;
+                        options.Timeout = TimeSpan.FromSeconds(30);
+                        options.AddCheck("slow", CheckAsync);
+                    })
+        );
+        var first = await app.AddDatabaseAsync();
+        for (var i = 0; i < Rows; i++)
+        {
+            var row = first with { Name = i == 0 ? first.Name : RuntimeApp.NewName() };
+            app.Registry.Set(row);
+            await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        }
+
+        var found = await app.Connections.CheckAsync(ct: Ct);
+
+        Assert.Equal((AtATime, Rows), (most, all));
+        Assert.Equal(Rows, found.Count);
+        Assert.All(found.Values, health => Assert.Null(health.Reason));
+
+        async ValueTask<ConnectionHealthStatus> CheckAsync(NpgsqlConnection connection, CancellationToken ct)
+        {
+            lock (counting)
+            {
+                all++;
+                most = Math.Max(most, ++now);
+                if (now == AtATime)
+                {
+                    full.TrySetResult();
+                }
+            }
+
+            try
+            {
+                // And then for others to come, if they may.
+                await full.Task.WaitAsync(ct);
+                await Task.Delay(100, ct);
+                return ConnectionHealthStatus.Healthy;
+            }
+            finally
+            {
+                lock (counting)
+                {
+                    now--;
+                }
+            }
+        }
     }
 
     [Fact]
@@ -221,6 +340,30 @@ public sealed class MonitorTests(TestServers servers)
         // public, and the two; in each a table and its index; TOAST is PostgreSQL's own.
         Assert.Equal((3, 4), (health.Catalog!.Schemas, health.Catalog.Relations));
         Assert.True(health.Catalog.CatalogBytes > 0);
+    }
+
+    [Theory]
+    [InlineData(4, ConnectionHealthStatus.Degraded)]
+    [InlineData(5, ConnectionHealthStatus.Healthy)]
+    public async Task A_database_with_too_many_relations_is_degraded(int most, ConnectionHealthStatus expected)
+    {
+        await using var watched = await WatchAsync(
+            null,
+            configure: options =>
+            {
+                options.MaxRelations = most;
+                options.CatalogInterval = TimeSpan.Zero;
+            }
+        );
+        await watched.App.AddTenantAsync(watched.Row, "a1");
+
+        var health = (await watched.App.Connections.CheckAsync(watched.Row.Name, Ct))[watched.Row.Name];
+
+        Assert.Equal(4, health.Catalog!.Relations);
+        Assert.Equal(
+            (expected, expected == ConnectionHealthStatus.Degraded ? "catalog pressure" : null),
+            (health.Status, health.Reason)
+        );
     }
 
     private async Task<Watched> WatchAsync(
