@@ -112,6 +112,47 @@ public sealed class ShutdownTests(TestServers servers)
                     )
             );
         }
+    public async Task Who_waits_for_a_connection_when_the_time_is_over_is_told_so()
+    {
+        await using var app = App("00:00:01");
+        var row = await app.AddDatabaseAsync(row =>
+            row with
+            {
+                MaxPoolSize = 1,
+                PoolTimeout = TimeSpan.FromSeconds(1000),
+            }
+        );
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await using var held = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        await using var one = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        await using var other = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        Task[] waiting =
+        [
+            app.Connections.OpenConnectionAsync(row.Name, Ct).AsTask(),
+            one.Items.ToListAsync(Ct),
+            Task.Factory.StartNew(
+                () => other.Items.ToList(),
+                Ct,
+                TaskCreationOptions.LongRunning,
+                TaskScheduler.Default
+            ),
+        ];
+        await Eventually.EqualAsync(
+            waiting.Length,
+            () => Task.FromResult(app.Connections.GetPoolMetrics(row.Name).Pending)
+        );
+
+        // The one that is held is never given back.
+        await StopAsync(app, Ct).WaitAsync(TimeSpan.FromMinutes(1), Ct);
+
+        foreach (var waiter in waiting)
+        {
+            await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>
+                waiter.WaitAsync(TimeSpan.FromMinutes(1), Ct)
+            );
+        }
+
+        Assert.Equal(0, app.Connections.GetPoolMetrics(row.Name).Pending);
     }
 
     [Fact]

@@ -29,6 +29,41 @@ public sealed class DurationSummaryTests
     }
 
     [Fact]
+    public void Percentiles_of_parts_that_have_nothing_in_common_are_not_an_average_of_theirs()
+    {
+        // A slice that was busy and fast, and two in which hardly anything went through.
+        DurationHistogram[] parts = [new(), new(), new()];
+        var all = new List<double>();
+        Record(0, 10_000, from: 0.001, to: 0.010);
+        Record(1, 300, from: 1, to: 2);
+        Record(2, 100, from: 4, to: 8);
+        all.Sort();
+
+        var summary = DurationSummary.Of(parts).Summary!;
+
+        var exact = all[(int)(all.Count * 0.95) - 1];
+        AssertNear(exact, summary.P95Milliseconds);
+        AssertNear(all[(int)(all.Count * 0.99) - 1], summary.P99Milliseconds);
+        var each = parts.Select(part => DurationSummary.Of([part])).ToList();
+        var average = each.Average(part => part.Summary!.P95Milliseconds);
+        var weighted = each.Sum(part => part.Count * part.Summary!.P95Milliseconds) / all.Count;
+        Assert.All(
+            [average, weighted],
+            wrong => Assert.True(Math.Abs(wrong - exact) > exact * 0.1, $"{wrong}, {exact}")
+        );
+
+        void Record(int part, int count, double from, double to)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                var seconds = from + ((to - from) * i / count);
+                parts[part].Record(seconds);
+                all.Add(seconds * 1_000);
+            }
+        }
+    }
+
+    [Fact]
     public void What_takes_longer_than_an_hour_counts_as_an_hour()
     {
         var durations = new DurationHistogram();

@@ -1,10 +1,14 @@
 using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Resilience;
 
 /// <summary>A server that answers late, and one whose network has gone silent (T25).</summary>
 public sealed class SlowServerTests(TestServers servers)
 {
+    // Many times what each of them may take; nobody is waited for without an end.
+    private static readonly TimeSpan EndOfPatience = TimeSpan.FromMinutes(2);
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -31,6 +35,36 @@ public sealed class SlowServerTests(TestServers servers)
     }
 
     [Fact]
+    public async Task One_that_answers_some_in_no_time_and_others_after_seconds_leaves_nobody_waiting()
+    {
+        await using var proxied = await BehindProxy.StartAsync(
+            servers.Postgres,
+            row => row with { MaxPoolSize = 4, PoolTimeout = TimeSpan.FromSeconds(3) }
+        );
+        proxied.Proxy.Jitter = TimeSpan.FromSeconds(5);
+
+        var callers = Enumerable.Range(0, 60).Select(_ => UseAsync()).ToList();
+
+        // A connection or a refusal after the pool's timeout, and a statement that is waited for or given up.
+        Assert.All(
+            await Task.WhenAll(callers).WaitAsync(EndOfPatience, Ct),
+            e => Assert.True(e is null or ConnectionUnavailableException or NpgsqlException, $"{e}")
+        );
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(async () => await UseAsync() is null);
+        Assert.Equal(0, await Quotas.Held.OfPoolAsync(proxied.App, proxied.Row));
+        Assert.Equal(0, proxied.App.Connections.GetPoolMetrics(proxied.Row.Name).Pending);
+
+        async Task<Exception?> UseAsync() =>
+            await Record.ExceptionAsync(async () =>
+            {
+                await using var connection = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
+                await using var command = new NpgsqlCommand("SELECT 1", connection) { CommandTimeout = 10 };
+                await command.ExecuteNonQueryAsync(Ct);
+            });
+    }
+
+    [Fact]
     public async Task One_that_has_gone_silent_holds_no_thread_and_every_caller_gets_an_answer()
     {
         await using var proxied = await BehindProxy.StartAsync(
@@ -52,7 +86,7 @@ public sealed class SlowServerTests(TestServers servers)
 
         Assert.DoesNotContain(callers, caller => caller.IsCompleted);
         Assert.All(
-            await Task.WhenAll(callers),
+            await Task.WhenAll(callers).WaitAsync(EndOfPatience, Ct),
             e =>
                 Assert.Contains(
                     Assert.IsType<ConnectionUnavailableException>(e).Reason,
