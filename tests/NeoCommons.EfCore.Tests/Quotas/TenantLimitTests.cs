@@ -258,6 +258,70 @@ public sealed class TenantLimitTests(TestServers servers)
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_command_that_is_refused_has_not_been_sent(bool async)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var acme = await AddAsync(app, row, "acme", new TenantLimits { CommandsPerSecond = 2 });
+
+        // A sequence counts what came to the server, whatever became of it.
+        var sent = $"{acme.Schema.Quoted}.sent";
+        await app.DirectAsync(
+            row,
+            $"CREATE SEQUENCE {sent}; ALTER TABLE {acme.Schema.Quoted}.items ADD call bigint; "
+                + $"ALTER TABLE {acme.Schema.Quoted}.items ALTER call SET DEFAULT nextval('{sent}')"
+        );
+        var done = 0;
+        var refused = new int[3];
+        for (var i = 0; i < 1_000 && refused.Min() < 2; i++)
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(acme.Id, Ct);
+            if (await Record.ExceptionAsync(() => SendAsync(context, i)) is not { } e)
+            {
+                done++;
+                continue;
+            }
+
+            // EF wraps what ends a save.
+            Assert.IsType<TenantQuotaExceededException>(e is DbUpdateException ? e.InnerException : e);
+            refused[i % 3]++;
+        }
+
+        Assert.True(refused.Min() >= 2, string.Join(", ", refused));
+        Assert.NotEqual(0, done);
+        Assert.Equal(
+            (long)done,
+            await app.DirectAsync(row, $"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sent}")
+        );
+
+        async Task SendAsync(ItemsContext context, int i)
+        {
+            const string Next = "SELECT nextval('sent') AS \"Value\"";
+            switch (i % 3)
+            {
+                case 0 when async:
+                    await context.Database.SqlQueryRaw<long>(Next).ToListAsync(Ct);
+                    break;
+                case 0:
+                    context.Database.SqlQueryRaw<long>(Next).ToList();
+                    break;
+                case 1 when async:
+                    await context.Database.ExecuteSqlRawAsync(Next, Ct);
+                    break;
+                case 1:
+                    context.Database.ExecuteSqlRaw(Next);
+                    break;
+                default:
+                    context.Add(new Item { Id = 100 + i, Owner = "acme" });
+                    _ = async ? await context.SaveChangesAsync(Ct) : context.SaveChanges();
+                    break;
+            }
+        }
+    }
+
     [Fact]
     public async Task A_tenant_that_nobody_uses_any_more_costs_no_memory()
     {
