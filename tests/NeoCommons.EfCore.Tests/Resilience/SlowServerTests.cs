@@ -43,7 +43,7 @@ public sealed class SlowServerTests(TestServers servers)
         );
         proxied.Proxy.Jitter = TimeSpan.FromSeconds(5);
 
-        var callers = Enumerable.Range(0, 60).Select(_ => UseAsync()).ToList();
+        var callers = Enumerable.Range(0, 200).Select(_ => UseAsync()).ToList();
 
         // A connection or a refusal after the pool's timeout, and a statement that is waited for or given up.
         Assert.All(
