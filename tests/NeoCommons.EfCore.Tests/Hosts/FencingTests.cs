@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Time.Testing;
 using NeoCommons.EfCore.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
@@ -83,6 +84,56 @@ public sealed class FencingTests
     }
 
     [Fact]
+    public async Task Sessions_that_were_opened_before_an_old_primary_was_replaced_alive_write_nothing_there_afterwards()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app, r => r with { PrePing = false });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await pair.CatchUpAsync();
+        var sessions = await OpenAsync(app, row, 6);
+        await CloseAsync(sessions[..3]);
+
+        await pair.Standby.PromoteAsync(Ct);
+        var guard = (await app.AcquireAsync(row.Name)).Hosts!.Guard;
+        await Eventually.TrueAsync(() => guard.States[0].Refusal is not null);
+
+        // Some lay in the pool while it was noticed, and others come back to it now.
+        await CloseAsync(sessions[3..]);
+        await WriteBothWaysAsync(app, tenant);
+
+        Assert.Equal(0, await CountAsync(pair.Primary, row));
+        Assert.Equal(Writes, await CountAsync(pair.Standby, row));
+    }
+
+    [Fact]
+    public async Task A_pooled_session_is_refused_before_its_own_pool_has_looked_again()
+    {
+        await using var pair = await Pair.StartAsync();
+
+        // No pool looks twice.
+        await using var app = pair.NewApp(time: new FakeTimeProvider());
+        var row = await pair.AddAsync(app, r => r with { PrePing = false });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await pair.CatchUpAsync();
+        await CloseAsync(await OpenAsync(app, row, 4));
+        await pair.Standby.PromoteAsync(Ct);
+
+        // The process learns of it by another row.
+        var other = row with
+        {
+            Name = RuntimeApp.NewName(),
+        };
+        app.Registry.Set(other);
+        await CloseAsync(await OpenAsync(app, other, 1, pair.Standby));
+        Assert.Null((await app.AcquireAsync(row.Name)).Hosts!.Guard.States[0].Refusal);
+        await WriteBothWaysAsync(app, tenant);
+
+        Assert.Equal(0, await CountAsync(pair.Primary, row));
+        Assert.Equal(Writes, await CountAsync(pair.Standby, row));
+    }
+
+    [Fact]
     public async Task The_driver_alone_would_go_back_to_the_old_one()
     {
         await using var pair = await Pair.StartAsync();
@@ -122,6 +173,43 @@ public sealed class FencingTests
         {
             await WriteAsync(app, tenant, id);
             await Task.Delay(75, Ct);
+        }
+    }
+
+    private static async Task<NpgsqlConnection[]> OpenAsync(
+        RuntimeApp app,
+        DatabaseConnection row,
+        int count,
+        PostgresServer? server = null
+    )
+    {
+        var opened = new List<NpgsqlConnection>();
+        for (var i = 0; i < count; i++)
+        {
+            opened.Add(await app.Connections.OpenConnectionAsync(row.Name, Ct));
+        }
+
+        Assert.All(opened, c => Assert.Equal(server?.Port ?? row.Port, c.Port));
+        return [.. opened];
+    }
+
+    private static async Task CloseAsync(IEnumerable<NpgsqlConnection> sessions)
+    {
+        foreach (var session in sessions)
+        {
+            await session.DisposeAsync();
+        }
+    }
+
+    // By contexts and by raw connections.
+    private static async Task WriteBothWaysAsync(RuntimeApp app, Tenant tenant)
+    {
+        for (var id = 1000; id < 1000 + Writes; id += 2)
+        {
+            await WriteAsync(app, tenant, id);
+            await using var raw = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+            await using var command = new NpgsqlCommand($"INSERT INTO items VALUES ({id + 1}, 'acme')", raw);
+            await command.ExecuteNonQueryAsync(Ct);
         }
     }
 

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Tests.Connections;
 
@@ -10,7 +9,7 @@ namespace NeoCommons.EfCore.Tests.Hosts;
 public sealed class HostIsolationTests(Pair pair) : IClassFixture<Pair>
 {
     private const int Workers = 6;
-    private const int Rounds = 150;
+    private const int Rounds = 75;
 
     private readonly ConcurrentQueue<string> _wrong = [];
     private int _atStandby;
@@ -20,13 +19,14 @@ public sealed class HostIsolationTests(Pair pair) : IClassFixture<Pair>
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task Contexts_from_a_pool_and_new_ones_meet_their_tenant_on_both_hosts()
+    [Theory]
+    [InlineData(SchemaBinding.SearchPath)]
+    [InlineData(SchemaBinding.QualifiedNames)]
+    public async Task Contexts_from_a_pool_and_new_ones_meet_their_tenant_on_both_hosts(SchemaBinding binding)
     {
-        await using var app = pair.NewApp(configure: services =>
-            services
-                .AddNeoCommons(new ConfigurationBuilder().Build())
-                .AddPooledTenantDbContext<PooledItemsContext>(poolSize: 2)
+        await using var app = pair.NewApp(contexts: b =>
+            b.AddTenantDbContext<ItemsContext>(o => o.UseSchemaBinding(binding))
+                .AddPooledTenantDbContext<PooledItemsContext>(o => o.UseSchemaBinding(binding), poolSize: 2)
         );
         var row = await pair.AddAsync(app, r => r with { MaxPoolSize = 4 });
         var tenants = new List<Tenant>();

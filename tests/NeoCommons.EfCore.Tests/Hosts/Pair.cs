@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
@@ -38,8 +39,8 @@ public sealed class Pair : IAsyncLifetime
     internal RuntimeApp NewApp(
         IReadOnlyDictionary<string, string?>? settings = null,
         TimeProvider? time = null,
-        Action<Microsoft.Extensions.DependencyInjection.IServiceCollection>? configure = null
-    ) => new(Primary, settings, time, configure);
+        Action<NeoCommonsBuilder>? contexts = null
+    ) => new(Primary, settings, time, contexts: contexts);
 
     /// <summary>Registers a new database of both servers.</summary>
     internal Task<DatabaseConnection> AddAsync(
@@ -52,12 +53,13 @@ public sealed class Pair : IAsyncLifetime
             return change is null ? row : change(row);
         });
 
-    /// <summary>Waits until the standby has what the primary has now.</summary>
-    internal async Task CatchUpAsync()
+    /// <summary>Waits until the standby, or another one of the primary's, has what the primary has now.</summary>
+    internal async Task CatchUpAsync(PostgresServer? standby = null)
     {
         var written = await ScalarAsync(Primary, "postgres", "SELECT pg_current_wal_insert_lsn()::text");
         await Eventually.TrueAsync(async () =>
-            (bool)(await ScalarAsync(Standby, "postgres", $"SELECT pg_last_wal_replay_lsn() >= '{written}'"))!
+            (bool)
+                (await ScalarAsync(standby ?? Standby, "postgres", $"SELECT pg_last_wal_replay_lsn() >= '{written}'"))!
         );
     }
 

@@ -85,6 +85,37 @@ public sealed class ReadOnlyContextTests(Pair pair) : IClassFixture<Pair>
         }
     }
 
+    [Fact]
+    public async Task Two_standbys_share_the_reads_and_the_primary_has_none_of_them()
+    {
+        await using var second = await pair.Primary.StartStandbyAsync(Ct);
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(
+            app,
+            r => r with { ReplicaHosts = ReplicaHosts.Parse($"{r.ReplicaHosts},{second.Host}:{second.Port}") }
+        );
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await pair.CatchUpAsync();
+        await pair.CatchUpAsync(second);
+        await OnStandbyAsync(app, tenant);
+        var guard = (await app.AcquireAsync(row.Name)).Hosts!.Guard;
+        await Eventually.TrueAsync(() => guard.States[1].Refusal is null && guard.States[2].Refusal is null);
+
+        // The driver may remember for a second that one of them was refused.
+        await Task.Delay(HostWatch.Interval * 1.5, Ct);
+        var ports = new List<int>();
+        for (var i = 0; i < 40; i++)
+        {
+            await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct);
+            ports.Add(await reader.Database.SqlQueryRaw<int>("SELECT inet_server_port() AS \"Value\"").SingleAsync(Ct));
+        }
+
+        // In turn over all hosts: what would be the primary's falls to whoever is next in the row.
+        var reads = ports.CountBy(port => port).ToDictionary();
+        Assert.DoesNotContain(pair.Primary.Port, reads);
+        Assert.All(new[] { pair.Standby, second }, s => Assert.InRange(reads.GetValueOrDefault(s.Port), 10, 30));
+    }
+
     internal static async Task AssertReadsOnlyAsync(RuntimeApp app, Tenant tenant, bool isStandby, int rows = 1)
     {
         await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct);

@@ -97,6 +97,33 @@ public sealed class StandbyLagTests(Pair pair) : IClassFixture<Pair>, IAsyncLife
     }
 
     [Fact]
+    public async Task With_the_option_off_a_tenant_that_has_written_still_reads_at_the_standby()
+    {
+        // A minute: however slow the machine is, the standby is not too far behind.
+        await using var app = pair.NewApp(
+            new Dictionary<string, string?>
+            {
+                ["NeoCommons:Connections:MaxStandbyLag"] = "00:01:00",
+                ["NeoCommons:Connections:ReadYourWrites"] = "false",
+            }
+        );
+        var tenant = await app.AddTenantAsync(await pair.AddAsync(app), "acme");
+        await pair.CatchUpAsync();
+        await ReadOnlyContextTests.OnStandbyAsync(app, tenant);
+
+        await OnStandbyAsync("SELECT pg_wal_replay_pause()");
+        await WriteAsync(app, tenant, 2);
+
+        for (var i = 0; i < 20; i++)
+        {
+            await using var reader = await app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct);
+            Assert.True(await ReadOnlyContextTests.IsStandbyAsync(reader));
+            Assert.Equal(1, (await reader.Items.SingleAsync(Ct)).Id);
+            await Task.Delay(75, Ct);
+        }
+    }
+
+    [Fact]
     public async Task Reads_alone_send_nobody_to_the_primary()
     {
         await using var app = pair.NewApp();
