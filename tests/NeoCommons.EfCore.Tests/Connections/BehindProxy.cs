@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Testing;
 using Npgsql;
 
@@ -22,11 +23,12 @@ internal sealed record BehindProxy(
     public static async Task<BehindProxy> StartAsync(
         PostgresServer server,
         Func<DatabaseConnection, DatabaseConnection>? change = null,
-        Dictionary<string, string?>? settings = null
+        Dictionary<string, string?>? settings = null,
+        Action<IServiceCollection>? configure = null
     )
     {
         var proxy = TcpFaultProxy.Start(server.Host, server.Port);
-        var app = new RuntimeApp(server, settings);
+        var app = new RuntimeApp(server, settings, configure: configure);
         var direct = await app.NewDatabaseAsync();
         var row = direct with { Host = proxy.Host, Port = proxy.Port };
         row = change is null ? row : change(row);

@@ -1,4 +1,7 @@
+using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Connections;
@@ -56,6 +59,66 @@ public sealed class FailoverTests(TestServers servers)
         {
             Assert.Equal(0, (await proxied.App.AcquireAsync(name)).Life.Leases);
         }
+    }
+
+    [Fact]
+    public async Task What_is_saved_meanwhile_is_there_and_not_at_home()
+    {
+        await using var proxied = await StartAsync(writes: true);
+        var tenant = await AddTenantAsync(proxied, Standby);
+        await SaveAsync(proxied.App, tenant, 2);
+        proxied.Stop();
+        await proxied.FailUntilOpenAsync();
+
+        await SaveAsync(proxied.App, tenant, 3);
+
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+        await SaveAsync(proxied.App, tenant, 4);
+        Assert.Equal([1, 2, 4], await IdsAsync(proxied.App, proxied.Direct));
+        Assert.Equal([1, 3], await IdsAsync(proxied.App, proxied.App.Registry[Standby]));
+    }
+
+    [Fact]
+    public async Task It_is_logged_once_for_each_outage_however_many_callers_there_are()
+    {
+        var log = new FailoverLog();
+        await using var proxied = await BehindProxy.StartAsync(
+            servers.Postgres,
+            row => row with { FailoverConnection = Standby, FailoverWrites = true },
+            // However slow the machine is, the pool and its breaker stay the same.
+            new() { ["NeoCommons:Connections:Breaker:RebuildAfter"] = "1.00:00:00" },
+            configure: services => services.AddSingleton<ILoggerProvider>(log)
+        );
+        var tenant = await AddTenantAsync(proxied, Standby);
+
+        for (var outage = 1; outage <= 2; outage++)
+        {
+            proxied.Stop();
+            await proxied.FailUntilOpenAsync();
+            var owners = await Task.WhenAll(
+                Enumerable
+                    .Range(0, 30)
+                    .Select(i =>
+                        i % 3 == 2 ? RawOwnerAsync(proxied, tenant) : OwnerAsync(proxied, tenant, readOnly: i % 3 == 1)
+                    )
+            );
+            Assert.All(owners, owner => Assert.Equal("standby", owner));
+            Assert.Equal(outage, log.Lines.Count);
+
+            proxied.Proxy.Restore();
+            await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+            Assert.Equal("home", await OwnerAsync(proxied, tenant, readOnly: true));
+        }
+
+        Assert.All(
+            log.Lines,
+            line =>
+            {
+                Assert.Contains(proxied.Row.Name, line, StringComparison.Ordinal);
+                Assert.Contains(Standby, line, StringComparison.Ordinal);
+            }
+        );
     }
 
     [Fact]
@@ -190,5 +253,44 @@ public sealed class FailoverTests(TestServers servers)
         await using var connection = await proxied.App.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
         await using var command = new NpgsqlCommand("SELECT owner FROM items", connection);
         return (string)(await command.ExecuteScalarAsync(Ct))!;
+    }
+
+    private static async Task SaveAsync(RuntimeApp app, Tenant tenant, int id)
+    {
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        context.Items.Add(new Item { Id = id, Owner = tenant.Slug });
+        Assert.Equal(1, await context.SaveChangesAsync(Ct));
+    }
+
+    private static async Task<IEnumerable<int>> IdsAsync(RuntimeApp app, DatabaseConnection row) =>
+        (int[])(await app.DirectAsync(row, "SELECT array_agg(id ORDER BY id) FROM tenant_acme.items"))!;
+
+    /// <summary>Keeps what is logged of a connection that is used in another's place.</summary>
+    private sealed class FailoverLog : ILoggerProvider, ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = [];
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
+        {
+            if (eventId.Name == nameof(LogMessages.FailedOver))
+            {
+                Lines.Enqueue(formatter(state, exception));
+            }
+        }
+
+        public void Dispose() { }
     }
 }
