@@ -27,7 +27,8 @@ public sealed class CreationRoundTripTests(TestServers servers)
                 ["NeoCommons:WarmPool:Size"] = from == "warm pool" ? $"{Created + 1}" : "0",
             },
             // No clock runs: nothing is tried again, or seen to now and then.
-            new FakeTimeProvider(DateTimeOffset.UtcNow)
+            new FakeTimeProvider(DateTimeOffset.UtcNow),
+            poolTimeout: 60
         );
         await fleet.Stock.RefillAsync("db1", Ct);
         if (from == "template")

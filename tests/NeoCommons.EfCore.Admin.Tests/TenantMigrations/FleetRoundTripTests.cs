@@ -43,7 +43,7 @@ public sealed class FleetRoundTripTests(TestServers servers)
     }
 
     private Task<ProxiedFleet> StartAsync() =>
-        ProxiedFleet.StartAsync(servers, time: new FakeTimeProvider(DateTimeOffset.UtcNow));
+        ProxiedFleet.StartAsync(servers, time: new FakeTimeProvider(DateTimeOffset.UtcNow), poolTimeout: 60);
 
     private static async Task<(long Tenants, long Admin)> MigrateAsync(ProxiedFleet fleet, string name, int tenants)
     {

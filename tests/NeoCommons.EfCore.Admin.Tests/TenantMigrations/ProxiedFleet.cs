@@ -41,7 +41,8 @@ internal sealed class ProxiedFleet : IAsyncDisposable
     public static async Task<ProxiedFleet> StartAsync(
         TestServers servers,
         IReadOnlyDictionary<string, string?>? settings = null,
-        TimeProvider? time = null
+        TimeProvider? time = null,
+        int poolTimeout = 2
     )
     {
         var key = TestApp.NewKey();
@@ -61,7 +62,7 @@ internal sealed class ProxiedFleet : IAsyncDisposable
 
         // The driver waits as long for a silent server to hear of a cancellation.
         await app.AdminAsync(
-            $"UPDATE admin.database_connections SET port = {fleet.Tenants.Port}, pool_timeout_seconds = 2"
+            $"UPDATE admin.database_connections SET port = {fleet.Tenants.Port}, pool_timeout_seconds = {poolTimeout}"
         );
         return fleet;
     }
