@@ -34,8 +34,10 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     private SessionStatement? Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
     private SessionStatement Nobody => _searchPath!.Nobody.Statement(inTransaction: true)!;
-
     public bool IsReadOnly => _binding is { IsReadOnly: true };
+
+    /// <summary>Told once when the lease has ended.</summary>
+    public Action? Ended { get; set; }
 
     /// <summary>Whether anything but a query has been sent since this was set to false.</summary>
     public bool MayHaveWritten { get; set; }
@@ -72,7 +74,11 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public void Touch()
     {
         _isTouched = true;
-        MarkPhysical();
+        if (_physical is { } physical && _source is { OwnsReset: true })
+        {
+            physical.NeedsReset = true;
+        }
+
         NoteWrite();
     }
 
@@ -244,6 +250,8 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _binding = null;
         _isTouched = false;
         Tenant = null;
+        (Ended, var ended) = (null, Ended);
+        ended?.Invoke();
     }
 
     public Task ResetStateAsync(CancellationToken cancellationToken = default)
@@ -289,12 +297,4 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     }
 
     private void NoteWrite() => _writes.Begin(IsReadOnly ? null : _source, Tenant?.Id);
-
-    private void MarkPhysical()
-    {
-        if (_physical is { } physical && _source is { OwnsReset: true })
-        {
-            physical.NeedsReset = true;
-        }
-    }
 }

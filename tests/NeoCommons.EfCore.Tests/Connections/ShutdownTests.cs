@@ -112,6 +112,9 @@ public sealed class ShutdownTests(TestServers servers)
                     )
             );
         }
+    }
+
+    [Fact]
     public async Task Who_waits_for_a_connection_when_the_time_is_over_is_told_so()
     {
         await using var app = App("00:00:01");

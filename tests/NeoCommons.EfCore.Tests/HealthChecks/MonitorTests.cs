@@ -343,8 +343,8 @@ public sealed class MonitorTests(TestServers servers)
     }
 
     [Theory]
-    [InlineData(4, ConnectionHealthStatus.Degraded)]
-    [InlineData(5, ConnectionHealthStatus.Healthy)]
+    [InlineData(2, ConnectionHealthStatus.Degraded)]
+    [InlineData(3, ConnectionHealthStatus.Healthy)]
     public async Task A_database_with_too_many_relations_is_degraded(int most, ConnectionHealthStatus expected)
     {
         await using var watched = await WatchAsync(
@@ -359,7 +359,7 @@ public sealed class MonitorTests(TestServers servers)
 
         var health = (await watched.App.Connections.CheckAsync(watched.Row.Name, Ct))[watched.Row.Name];
 
-        Assert.Equal(4, health.Catalog!.Relations);
+        Assert.Equal(2, health.Catalog!.Relations);
         Assert.Equal(
             (expected, expected == ConnectionHealthStatus.Degraded ? "catalog pressure" : null),
             (health.Status, health.Reason)

@@ -1,0 +1,92 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Tests.Connections;
+using NeoCommons.EfCore.Tests.Hosts;
+
+namespace NeoCommons.EfCore.Tests.Contexts;
+
+/// <summary>More contexts at a time than their pool keeps: each ends its lease, and is its tenant's.</summary>
+public sealed class FullContextPoolTests(TestServers servers)
+{
+    private const int Kept = 2;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Each_of_more_contexts_than_are_kept_gives_its_lease_back(bool async)
+    {
+        await using var app = Start();
+        var row = await app.AddDatabaseAsync();
+        Tenant[] tenants = [await app.AddTenantAsync(row, "acme"), await app.AddTenantAsync(row, "bolt")];
+        var source = await app.AcquireAsync(row.Name);
+        var before = source.Life.Leases;
+        var contexts = app.Services.GetRequiredService<ITenantDbContextFactory<PooledItemsContext>>();
+        var first = new HashSet<object>(ReferenceEqualityComparer.Instance);
+        for (var round = 0; round < 3; round++)
+        {
+            var open = new List<PooledItemsContext>();
+            for (var i = 0; i < Kept + 3; i++)
+            {
+                var tenant = tenants[(i + round) % 2];
+                open.Add(await contexts.CreateDbContextAsync(tenant.Id, Ct));
+                Assert.Equal(tenant.Slug, (await open[^1].Items.AsNoTracking().SingleAsync(Ct)).Owner);
+            }
+
+            Assert.Equal(before + open.Count, source.Life.Leases);
+            Assert.Equal(round == 0 ? 0 : Kept, open.Count(first.Contains));
+            foreach (var context in open)
+            {
+                first.Add(context);
+                if (async)
+                {
+                    await context.DisposeAsync();
+                }
+                else
+                {
+                    context.Dispose();
+                }
+            }
+
+            Assert.Equal(before, source.Life.Leases);
+        }
+    }
+
+    [Fact]
+    public async Task Many_callers_of_few_contexts_leave_no_lease()
+    {
+        await using var app = Start();
+        var row = await app.AddDatabaseAsync(r => r with { MaxPoolSize = 4 });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var source = await app.AcquireAsync(row.Name);
+        var before = source.Life.Leases;
+        var contexts = app.Services.GetRequiredService<ITenantDbContextFactory<PooledItemsContext>>();
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, 8)
+                .Select(_ =>
+                    Task.Run(
+                        async () =>
+                        {
+                            for (var i = 0; i < 50; i++)
+                            {
+                                await using var context = await contexts.CreateDbContextAsync(tenant.Id, Ct);
+                                Assert.Equal(1, await context.Items.CountAsync(Ct));
+                            }
+                        },
+                        Ct
+                    )
+                )
+        );
+
+        Assert.Equal(before, source.Life.Leases);
+    }
+
+    private RuntimeApp Start() =>
+        new(
+            servers.Postgres,
+            contexts: b =>
+                b.AddTenantDbContext<ItemsContext>().AddPooledTenantDbContext<PooledItemsContext>(poolSize: Kept)
+        );
+}
