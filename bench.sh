@@ -4,6 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-. eng/temp-folder.sh
-eng/setup.sh postgres pgbouncer
-dotnet run --project benchmarks/NeoCommons.EfCore.Benchmarks -c Release -- "$@"
+. eng/jobs.sh
+run eng/setup.sh postgres pgbouncer
+run dotnet run --project benchmarks/NeoCommons.EfCore.Benchmarks -c Release -- "$@"

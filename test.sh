@@ -11,41 +11,8 @@ results=$PWD/artifacts/test-results
 # A test that stands still must not take the whole run with it.
 longest=${NEO_TEST_TIMEOUT:-45m}
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
-# Build nodes that stay would keep the output of this script open.
-export MSBUILDDISABLENODEREUSE=1
 
-. eng/temp-folder.sh
-
-job=
-stop() {
-  trap - INT TERM
-  if [[ -n $job ]]; then
-    # Asked politely, tests dispose their servers. Whatever is left after that dies with its parent.
-    kill -INT -- "-$job" 2> /dev/null || true
-    for ((i = 0; i < 50; i++)); do
-      kill -0 -- "-$job" 2> /dev/null || break
-      sleep 0.2
-    done
-    kill -KILL -- "-$job" 2> /dev/null || true
-  fi
-  exit 130
-}
-trap stop INT TERM
-
-# Runs a command in a process group of its own, so that an interrupt ends all of it.
-run() {
-  echo "> $*"
-  set -m
-  "$@" < /dev/null &
-  job=$!
-  set +m
-  local code=0
-  wait "$job" || code=$?
-  # What it has left behind, if it was killed.
-  ((code != 137)) || kill -KILL -- "-$job" 2> /dev/null || true
-  job=
-  return "$code"
-}
+. eng/jobs.sh
 
 fail() {
   echo "$1"

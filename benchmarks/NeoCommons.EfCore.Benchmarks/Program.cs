@@ -26,6 +26,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["overhead"] = OverheadBenchmark.RunAsync,
     ["scale"] = ScaleBenchmark.RunAsync,
 };
+var place = Path.GetTempPath().StartsWith("/dev/shm", StringComparison.Ordinal) ? "in memory" : "on a disk";
 var goals = new List<string>();
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
 {
@@ -41,7 +42,7 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
     await report.WriteLineAsync($"# {name}");
     await report.WriteLineAsync();
     await report.WriteLineAsync(
-        $"`./bench.sh {name}{(quick ? " --quick" : "")}`, {Environment.ProcessorCount} processors, .NET {Environment.Version}"
+        $"`./bench.sh {name}{(quick ? " --quick" : "")}`, {Environment.ProcessorCount} processors, .NET {Environment.Version}, data of the servers {place}"
     );
     await report.WriteLineAsync();
     await run(quick, report);

@@ -19,8 +19,9 @@ public static class NeoCommonsProblemDetailsServiceCollectionExtensions
     /// <c>Retry-After</c>, for <see cref="TenantQuotaExceededException"/>; 503, with
     /// <c>Retry-After</c> where known, for <see cref="TenantUnavailableException"/>; 503 for
     /// <see cref="ConnectionUnavailableException"/>, <see cref="ConnectionNotFoundException"/>,
-    /// <see cref="SecretDecryptionException"/> and a connection that broke under a command; 504 for a statement that ran into
-    /// its timeout; 500 for <see cref="TenantIsolationException"/>. Other exceptions are left to other handlers.
+    /// <see cref="SecretDecryptionException"/> and a connection that broke under a command; 504 for a statement that the server
+    /// has cancelled (57014, 55P03), as <c>statement_timeout</c> and <c>lock_timeout</c> do; 500 for
+    /// <see cref="TenantIsolationException"/>. Other exceptions are left to other handlers.
     /// </para>
     /// <para>
     /// Responses are safe to show to anybody; the exception itself is in the log: as an error for 500, a warning for

@@ -83,7 +83,10 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
             _ => DriversOf(exception) switch
             {
                 // A caller that gives up gets OperationCanceledException, which is none of ours.
-                PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => TimedOut,
+                PostgresException
+                {
+                    SqlState: PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.LockNotAvailable
+                } => TimedOut,
                 { } e when e.IsTransient || EndedSession.Is(e) => Unavailable,
                 _ => null,
             },
@@ -104,8 +107,8 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
             StatusCodes.Status504GatewayTimeout,
             TypePrefix + "statement-timeout",
             "The request took too long",
-            "A statement of this request ran for longer than it may, and was cancelled. Ask for less at once; if that does not "
-                + "help, tell who runs this service."
+            "The database has cancelled a statement of this request, most likely since it ran, or waited for a lock, for longer than it "
+                + "may. Try again, or ask for less at once; if that does not help, tell who runs this service."
         );
 
     // What a command throws arrives as it is, or as EF wraps it.

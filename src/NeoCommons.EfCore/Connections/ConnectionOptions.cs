@@ -71,8 +71,8 @@ public sealed class ConnectionOptions
 
     /// <summary>
     /// Whether a tenant's read-only contexts see what this process has written for the tenant, where a row names replica hosts.
-    /// <value>Default: true</value>: after a write they read from the primary until the standbys have it, or until no primary has been
-    /// there for <see cref="MaxStandbyLag"/>. It costs no round trip.
+    /// <value>Default: true</value>: after a write they read from the primary until the standbys have it, or until no primary has
+    /// answered a look (2 s) for <see cref="MaxStandbyLag"/>, even if it still takes writes. It costs no round trip.
     /// </summary>
     public bool ReadYourWrites { get; set; } = true;
 

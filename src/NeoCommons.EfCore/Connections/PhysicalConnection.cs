@@ -42,15 +42,16 @@ internal sealed class PhysicalConnection
     /// <summary>The physical connection under an open connection.</summary>
     public static PhysicalConnection Of(NpgsqlConnection open) => Known.GetOrCreateValue(open.PostgresParameters);
 
-    /// <summary>
-    /// The server processes that the connections of a pool have, by server (null where the row names one only): all that are open
-    /// now, and a few that were.
-    /// </summary>
-    public static ILookup<RowHost?, int> ProcessesOf(PooledDataSource pool) =>
-        Known
-            .Select(known => known.Value)
-            .Where(c => ReferenceEquals(c._pool, pool))
-            .ToLookup(c => c.Session?.Host, c => c._processId);
+    /// <summary>The server processes that the connections of a pool have: all that are open now, and a few that were.</summary>
+    /// <param name="pool">The pool.</param>
+    /// <param name="server">At which server: of several, one's number is another's process. Null where the row names one only.</param>
+    public static int[] ProcessesOf(PooledDataSource pool, RowHost? server) =>
+        [
+            .. Known
+                .Select(known => known.Value)
+                .Where(c => ReferenceEquals(c._pool, pool) && ReferenceEquals(c.Session?.Host, server))
+                .Select(c => c._processId),
+        ];
 
     /// <summary>Notes whose connection it is, when it is new.</summary>
     public void Begin(PooledDataSource pool, NpgsqlConnection open, TimeProvider time)

@@ -20,11 +20,11 @@ internal static class SessionEnd
 
     /// <summary>Ends them; a server that does not answer in time is left alone.</summary>
     public static Task OfAsync(PooledDataSource source, TimeProvider time) =>
-        Task.WhenAll(
-            PhysicalConnection.ProcessesOf(source).Select(server => EndAsync(source, server.Key, [.. server], time))
-        );
+        source.Hosts is { } pools
+            ? Task.WhenAll(pools.Hosts.Select(host => EndAsync(source, host, time)))
+            : EndAsync(source, null, time);
 
-    private static async Task EndAsync(PooledDataSource source, RowHost? server, int[] processes, TimeProvider time)
+    private static async Task EndAsync(PooledDataSource source, RowHost? server, TimeProvider time)
     {
         using var timeout = new CancellationTokenSource(Patience, time);
         try
@@ -33,7 +33,9 @@ internal static class SessionEnd
             await using var _ = session.ConfigureAwait(false);
             var command = new NpgsqlCommand(Terminate, session);
             await using var __ = command.ConfigureAwait(false);
-            command.Parameters.Add(new() { Value = processes });
+
+            // Not before the session is open: until then others may have opened theirs.
+            command.Parameters.Add(new() { Value = PhysicalConnection.ProcessesOf(source, server) });
             await command.ExecuteNonQueryAsync(timeout.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or ConnectionUnavailableException)

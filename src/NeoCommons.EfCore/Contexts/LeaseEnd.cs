@@ -13,6 +13,7 @@ internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposab
 {
     private readonly TenantLease _lease;
     private readonly IRelationalConnection _connection;
+    private Action? _ended;
 
     public LeaseEnd(TenantLease lease, IRelationalConnection connection, IDbContextTransactionManager transactions)
     {
@@ -24,13 +25,35 @@ internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposab
     /// <summary>Makes EF's connection like new: it forgets neither its connection nor how often it was opened by itself.</summary>
     public void Begin() => _connection.ResetState();
 
-    // Not async: the task has completed.
-    public void ResetState() => _lease.CloseAsync(async: false).GetAwaiter().GetResult();
+    /// <summary>Has somebody told, once, when this lease ends.</summary>
+    public void Tell(Action ended) => Volatile.Write(ref _ended, ended);
 
-    public Task ResetStateAsync(CancellationToken cancellationToken = default) =>
-        _lease.CloseAsync(async: true).AsTask();
+    public void ResetState()
+    {
+        try
+        {
+            // Not async: the task has completed.
+            _lease.CloseAsync(async: false).GetAwaiter().GetResult();
+        }
+        finally
+        {
+            Interlocked.Exchange(ref _ended, null)?.Invoke();
+        }
+    }
+
+    public async Task ResetStateAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await _lease.CloseAsync(async: true).ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Exchange(ref _ended, null)?.Invoke();
+        }
+    }
 
     public void Dispose() => ResetState();
 
-    public ValueTask DisposeAsync() => _lease.CloseAsync(async: true);
+    public ValueTask DisposeAsync() => new(ResetStateAsync());
 }

@@ -31,6 +31,9 @@ internal sealed class PooledContexts<TContext> : IUnboundContexts<TContext>
         }
 
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
+
+        // A context that changes its options is refused by EF's pool, and so is one of the others.
+        options.Freeze();
         _pool = new PooledDbContextFactory<TContext>(options, int.MaxValue);
         _more = new NewContexts<TContext>(options);
         _size = size;
@@ -46,14 +49,16 @@ internal sealed class PooledContexts<TContext> : IUnboundContexts<TContext>
             return _more.Create(provider, tenant);
         }
 
+        TContext? context = null;
         try
         {
-            var context = _pool.CreateDbContext();
-            context.GetService<TenantLease>().Ended = _giveBack;
+            context = _pool.CreateDbContext();
+            context.GetService<LeaseEnd>().Tell(_giveBack);
             return context;
         }
         catch
         {
+            context?.Dispose();
             _giveBack();
             throw;
         }

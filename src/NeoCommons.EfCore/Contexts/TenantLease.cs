@@ -34,10 +34,8 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     private SessionStatement? Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
     private SessionStatement Nobody => _searchPath!.Nobody.Statement(inTransaction: true)!;
-    public bool IsReadOnly => _binding is { IsReadOnly: true };
 
-    /// <summary>Told once when the lease has ended.</summary>
-    public Action? Ended { get; set; }
+    public bool IsReadOnly => _binding is { IsReadOnly: true };
 
     /// <summary>Whether anything but a query has been sent since this was set to false.</summary>
     public bool MayHaveWritten { get; set; }
@@ -74,11 +72,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public void Touch()
     {
         _isTouched = true;
-        if (_physical is { } physical && _source is { OwnsReset: true })
-        {
-            physical.NeedsReset = true;
-        }
-
+        MarkPhysical();
         NoteWrite();
     }
 
@@ -250,8 +244,6 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _binding = null;
         _isTouched = false;
         Tenant = null;
-        (Ended, var ended) = (null, Ended);
-        ended?.Invoke();
     }
 
     public Task ResetStateAsync(CancellationToken cancellationToken = default)
@@ -297,4 +289,12 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     }
 
     private void NoteWrite() => _writes.Begin(IsReadOnly ? null : _source, Tenant?.Id);
+
+    private void MarkPhysical()
+    {
+        if (_physical is { } physical && _source is { OwnsReset: true })
+        {
+            physical.NeedsReset = true;
+        }
+    }
 }

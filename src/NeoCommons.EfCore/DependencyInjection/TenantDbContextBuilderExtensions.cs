@@ -46,7 +46,8 @@ public static class TenantDbContextBuilderExtensions
     /// <param name="builder">The builder.</param>
     /// <param name="configure">Further options, as for <c>AddTenantDbContext</c>.</param>
     /// <param name="poolSize">
-    /// How many disposed contexts are kept, over all tenants; more are made and thrown away where more are in use.
+    /// About how many disposed contexts are kept, over all tenants; more are made and thrown away where more are in use. A context that
+    /// is never disposed takes its place for ever.
     /// <value>Default: 1,024, as in EF.</value>
     /// </param>
     /// <exception cref="InvalidOperationException">

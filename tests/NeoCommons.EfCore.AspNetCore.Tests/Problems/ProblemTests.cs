@@ -38,6 +38,7 @@ public sealed class ProblemTests
             "database-unavailable"
         ),
         ["statement too slow"] = (Sql(PostgresErrorCodes.QueryCanceled), 504, "statement-timeout"),
+        ["lock not to be had"] = (Sql(PostgresErrorCodes.LockNotAvailable), 504, "statement-timeout"),
         ["statement too slow while saving"] = (
             new DbUpdateException(Host, Sql(PostgresErrorCodes.QueryCanceled)),
             504,

@@ -81,6 +81,49 @@ public sealed class FullContextPoolTests(TestServers servers)
         );
 
         Assert.Equal(before, source.Life.Leases);
+        await AssertKeptAsync(contexts, tenant);
+    }
+
+    [Fact]
+    public async Task A_context_that_cannot_be_made_takes_no_place()
+    {
+        await using var app = Start();
+        var row = await app.AddDatabaseAsync();
+        var pooled = await app.AddDatabaseAsync(r => r with { Pooler = PoolerMode.Transaction });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var other = await app.AddTenantAsync(pooled, "bolt");
+        var contexts = app.Services.GetRequiredService<ITenantDbContextFactory<PooledItemsContext>>();
+        for (var i = 0; i < Kept + 1; i++)
+        {
+            // Nothing binds it behind such a pooler.
+            await Assert.ThrowsAsync<TenantIsolationException>(async () =>
+                await contexts.CreateDbContextAsync(other.Id, Ct)
+            );
+        }
+
+        await AssertKeptAsync(contexts, tenant);
+    }
+
+    private static async Task AssertKeptAsync(ITenantDbContextFactory<PooledItemsContext> contexts, Tenant tenant)
+    {
+        var kept = await TakeAsync();
+        Assert.True(kept.SetEquals(await TakeAsync()));
+
+        async Task<HashSet<object>> TakeAsync()
+        {
+            var open = new List<PooledItemsContext>();
+            for (var i = 0; i < Kept; i++)
+            {
+                open.Add(await contexts.CreateDbContextAsync(tenant.Id, Ct));
+            }
+
+            foreach (var context in open)
+            {
+                await context.DisposeAsync();
+            }
+
+            return new HashSet<object>(open, ReferenceEqualityComparer.Instance);
+        }
     }
 
     private RuntimeApp Start() =>

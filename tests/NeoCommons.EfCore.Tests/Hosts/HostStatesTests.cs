@@ -29,8 +29,9 @@ public sealed class HostStatesTests
     public void A_primary_is_lost_when_none_was_there_for_as_long_as_a_standby_may_lag_and_until_there_is_one()
     {
         var states = Look(new(2), 1, null, Standby(100));
-        states = Look(states, 100, null, Standby(100));
         Assert.False(states.IsPrimaryLost);
+        states = Look(states, 2 + MostLag, null, Standby(100));
+        Assert.True(states.IsPrimaryLost);
 
         states = Look(states, 101, Primary(100), Standby(100));
         states = Look(states, 101 + MostLag, null, Standby(100));

@@ -27,7 +27,9 @@ internal static class TransientFault
     public static TimeSpan? RetryAfter(Exception? e) =>
         e switch
         {
-            ConnectionUnavailableException unavailable => unavailable.RetryAfter,
+            // Of hosts more may be known at any moment: who waits for the same second comes back with all others.
+            ConnectionUnavailableException { Reason: not ConnectionUnavailableReason.NoHost } unavailable =>
+                unavailable.RetryAfter,
             TenantUnavailableException tenant => tenant.RetryAfter,
             TenantQuotaExceededException quota => quota.RetryAfter,
             _ => null,

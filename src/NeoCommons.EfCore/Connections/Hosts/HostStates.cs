@@ -58,10 +58,8 @@ internal sealed class HostStates
     )
     {
         var system = System ?? SystemOf(answers);
-        var written = answers
-            .Where(a => a is { IsPrimary: true, Lsn: not null } && RefusalOf(a, system, newest) is null)
-            .Select(a => a!.Lsn)
-            .Max();
+        var primaries = answers.Where(a => a is { IsPrimary: true } && RefusalOf(a, system, newest) is null).ToList();
+        var written = primaries.Max(a => a!.Lsn);
         var history = written is { } lsn ? [.. Recent(begun, isTooLong), (begun, lsn)] : _history;
         var hosts = answers.Select((answer, host) => Judge(_hosts[host], answer)).ToImmutableArray();
         var serving = hosts.Where(h => h is { Answer.IsPrimary: false, Refusal: null }).ToList();
@@ -71,11 +69,13 @@ internal sealed class HostStates
             written is null ? SettledAt
             : serving.Count == 0 ? Math.Max(SettledAt, Outdated())
             : Math.Max(SettledAt, serving.Min(h => h.CaughtUpAt));
-        var hasPrimary = answers.Any(a => a is { IsPrimary: true } && RefusalOf(a, system, newest) is null);
+
+        // A pool that is made while there is none counts from its first look.
+        var primaryAt = primaries.Count > 0 || PrimaryAt == long.MinValue ? begun : PrimaryAt;
         return new HostStates(hosts, history, system, settled)
         {
-            PrimaryAt = hasPrimary ? begun : PrimaryAt,
-            IsPrimaryLost = !hasPrimary && PrimaryAt != long.MinValue && isTooLong(PrimaryAt, begun),
+            PrimaryAt = primaryAt,
+            IsPrimaryLost = primaries.Count == 0 && isTooLong(primaryAt, begun),
         };
 
         // Whoever comes to serve has at least this.

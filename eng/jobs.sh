@@ -1,5 +1,7 @@
-#!/usr/bin/env bash
-# To be sourced: a temp folder for the servers that this script starts, which goes when it ends.
+# To be sourced: 'run' starts a command that ends with this script, and TMPDIR is a folder for its servers that goes with it.
+
+# Build nodes that stay would keep the output of this script open.
+export MSBUILDDISABLENODEREUSE=1
 
 # Servers make and drop databases of three hundred files for each test: in memory, where there is plenty of it, that is quicker.
 memory_folder() {
@@ -23,6 +25,38 @@ memory_folder() {
 }
 
 # The SDK leaves folders in the temp folder, so it gets one of ours. Servers run as another user and must get through.
-export TMPDIR=$(mktemp -d "${TMPDIR:-$(memory_folder || echo /tmp)}/neocommons-test-$$-XXXXXX")
+TMPDIR=$(mktemp -d "${TMPDIR:-$(memory_folder || echo /tmp)}/neocommons-test-$$-XXXXXX")
+export TMPDIR
 chmod 755 "$TMPDIR"
 trap 'rm -rf "$TMPDIR"' EXIT
+
+job=
+stop() {
+  trap - INT TERM
+  if [[ -n $job ]]; then
+    # Asked politely, tests dispose their servers. Whatever is left after that dies with its parent.
+    kill -INT -- "-$job" 2> /dev/null || true
+    for ((i = 0; i < 50; i++)); do
+      kill -0 -- "-$job" 2> /dev/null || break
+      sleep 0.2
+    done
+    kill -KILL -- "-$job" 2> /dev/null || true
+  fi
+  exit 130
+}
+trap stop INT TERM
+
+# Runs a command in a process group of its own, so that an interrupt ends all of it.
+run() {
+  echo "> $*"
+  set -m
+  "$@" < /dev/null &
+  job=$!
+  set +m
+  local code=0
+  wait "$job" || code=$?
+  # What it has left behind, if it was killed.
+  ((code != 137)) || kill -KILL -- "-$job" 2> /dev/null || true
+  job=
+  return "$code"
+}
