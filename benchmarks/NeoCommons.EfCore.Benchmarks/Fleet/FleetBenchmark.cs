@@ -23,7 +23,7 @@ internal static class FleetBenchmark
         await report.WriteLineAsync("|---|---|---|---|---|---|---|");
         await using (var first = await NewServerAsync())
         {
-            var few = quick ? 30 : 100;
+            var few = quick ? 20 : 100;
             var rounds = quick ? 1 : Rounds;
             await CompareAsync([first], few, rounds, looped: few / 5, report);
             if (!quick)
@@ -189,7 +189,7 @@ internal static class FleetBenchmark
     private static async Task MemoryAsync(PostgresServer server, bool quick, TextWriter report)
     {
         await report.WriteLineAsync();
-        foreach (var tenants in quick ? new[] { 10, 50 } : [100, 1_000])
+        foreach (var tenants in quick ? new[] { 10, 30 } : [100, 1_000])
         {
             await using var app = await FleetApp.StartAsync(server, tenants);
             await app.Migrator.PlanAsync();
