@@ -28,6 +28,7 @@ internal static class DriverOpening
         if (use != OpenUse.Look && source.Hosts is { } hosts)
         {
             await hosts.FirstLookAsync(async, ct).ConfigureAwait(false);
+            hosts.ThrowIfSilent();
         }
 
         var passwords = source.Passwords;

@@ -49,7 +49,7 @@ internal sealed class PooledDataSource : IDisposable
                 Gate.EndAll();
                 Tenants.EndAll();
             },
-            Closed = outage => (outage >= options.Breaker.RebuildAfter ? Outlived : null)?.Invoke(this),
+            Closed = outage => (outage >= options.Breaker.RebuildAfter ? Outdated : null)?.Invoke(this),
         };
         if (row.ReplicaHosts.Count > 0)
         {
@@ -82,8 +82,8 @@ internal sealed class PooledDataSource : IDisposable
     {
         // One scope, one session: what it has begun with goes on.
         permits.IsApart = Transaction.Current is null && permits.Limiter is { } limiter && Quarantine.Holds(limiter);
-        return permits.IsApart ? Quarantine.Source
-            : readOnly && Hosts is { } hosts ? hosts.ReadersFor(permits.Limiter!.Tenant.Id)
+        return Hosts is { } hosts ? hosts.SourceFor(permits, readOnly)
+            : permits.IsApart ? Quarantine.Source
             : Source;
     }
 
@@ -108,8 +108,8 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>Refuses callers while the server does not answer.</summary>
     public ConnectionBreaker Breaker { get; }
 
-    /// <summary>Told when the server answers again after so long that it may be another one.</summary>
-    public Action<PooledDataSource>? Outlived { get; init; }
+    /// <summary>Told when new leases are to have a new pool, of the same row.</summary>
+    public Action<PooledDataSource>? Outdated { get; init; }
 
     /// <summary>
     /// Reads the row again, and takes over its password; false where the pool does not serve what the row says now. Null

@@ -186,7 +186,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             var built = new PooledDataSource(row, _options, _loggers, _time, ownsReset, HasIdle, _hosts)
             {
                 Refresh = RefreshAsync,
-                Outlived = Rebuild,
+                Outdated = Rebuild,
                 Figures = Meter.Track(row.Name),
                 Server = _servers.Of(row),
             };

@@ -35,6 +35,13 @@ internal static partial class LogMessages
     [LoggerMessage(1101, LogLevel.Warning, "Host {Host} of connection {Connection} serves nobody: {Why}")]
     public static partial void HostServesNot(ILogger logger, string connection, string host, string why);
 
+    [LoggerMessage(
+        1103,
+        LogLevel.Warning,
+        "Nothing is opened at host {Host} of connection {Connection} until it answers: it says nothing"
+    )]
+    public static partial void HostLeftOut(ILogger logger, string connection, string host);
+
     [LoggerMessage(1102, LogLevel.Error, "The hosts of connection {Connection} could not be looked at")]
     public static partial void LookFailed(ILogger logger, Exception exception, string connection);
 
@@ -54,7 +61,7 @@ internal static partial class LogMessages
     [LoggerMessage(
         1008,
         LogLevel.Information,
-        "Connection {Connection} was out of order for long: new leases use a new pool, the old one drains"
+        "Connection {Connection} is built anew: new leases use the new pool, the old one drains"
     )]
     public static partial void PoolRebuilt(ILogger logger, string connection);
 

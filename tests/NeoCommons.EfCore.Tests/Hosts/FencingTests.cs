@@ -53,6 +53,24 @@ public sealed class FencingTests
     }
 
     [Fact]
+    public async Task A_tenant_that_is_kept_apart_from_the_pool_writes_to_the_new_one()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await ReplaceAsync(pair);
+        await pair.Primary.StartAgainAsync(Ct);
+        var source = await app.AcquireAsync(row.Name);
+        source.Tenants.Enter(tenant, source.Row).BrokeAt = TimeProvider.System.GetTimestamp();
+
+        await Eventually.TrueAsync(() => TryWriteAsync(app, tenant, 1000));
+
+        Assert.Equal(0, await CountAsync(pair.Primary, row));
+        Assert.Equal(1, await CountAsync(pair.Standby, row));
+    }
+
+    [Fact]
     public async Task A_pool_that_the_row_replaced_knows_what_the_one_before_has_seen()
     {
         await using var pair = await Pair.StartAsync();

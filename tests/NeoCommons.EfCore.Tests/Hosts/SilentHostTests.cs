@@ -13,8 +13,11 @@ public sealed class SilentHostTests
     // How long a host may take to take a connection.
     private static readonly TimeSpan PoolTimeout = TimeSpan.FromSeconds(2);
 
-    // The driver goes round its hosts, and asks a silent one each time: docs/replicas.md.
+    // The driver goes round its hosts, and asks a silent one each time, until it is left out.
     private static readonly TimeSpan Generous = TimeSpan.FromSeconds(60);
+
+    // Whoever met a silent host once would be found out.
+    private static readonly TimeSpan LongPoolTimeout = TimeSpan.FromSeconds(120);
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -57,10 +60,8 @@ public sealed class SilentHostTests
         );
     }
 
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task While_all_are_silent_each_caller_is_told_so(bool readOnly)
+    [Fact]
+    public async Task While_all_are_silent_each_caller_is_told_so()
     {
         await using var hosts = await BehindProxies.StartAsync();
         hosts.Primary.Blackhole();
@@ -72,7 +73,9 @@ public sealed class SilentHostTests
         var failures = await Task.WhenAll(
             Enumerable
                 .Range(0, 4)
-                .Select(_ => Task.Run(async () => await Record.ExceptionAsync(() => UseAsync(hosts, readOnly)), Ct))
+                .Select(_ =>
+                    Task.Run(async () => await Record.ExceptionAsync(() => UseAsync(hosts, readOnly: false)), Ct)
+                )
         );
 
         Assert.All(
@@ -86,7 +89,130 @@ public sealed class SilentHostTests
         Assert.InRange(waiting.Elapsed, TimeSpan.Zero, Generous);
         hosts.Primary.Restore();
         hosts.Standby.Restore();
+        await Eventually.TrueAsync(async () =>
+            await Record.ExceptionAsync(() => UseAsync(hosts, readOnly: false)) is null
+        );
+    }
+
+    [Fact]
+    public async Task A_silent_standby_is_left_out_and_taken_in_again()
+    {
+        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        hosts.Standby.Blackhole();
+        await hosts.LeftOutAsync([1]);
+        var waiting = Stopwatch.StartNew();
+
+        for (var id = 2; id < 12; id++)
+        {
+            Assert.False(await ReadOnlyContextTests.IsOnStandbyAsync(hosts.App, hosts.Tenant));
+            await WriteAsync(hosts, id);
+        }
+
+        Assert.InRange(waiting.Elapsed, TimeSpan.Zero, LongPoolTimeout / 2);
+        hosts.Standby.Restore();
+        await hosts.LeftOutAsync([]);
+        await ReadOnlyContextTests.OnStandbyAsync(hosts.App, hosts.Tenant);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_silent_primary_is_left_out_and_a_standby_that_is_promoted_serves(bool promotedBefore)
+    {
+        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        hosts.Primary.Blackhole();
+        if (promotedBefore)
+        {
+            await hosts.Pair.Standby.PromoteAsync(Ct);
+        }
+
+        await hosts.LeftOutAsync([0]);
+        var waiting = Stopwatch.StartNew();
+        if (!promotedBefore)
+        {
+            // Reads go on, and who writes is told at once, and again and again.
+            for (var i = 0; i < 5; i++)
+            {
+                Assert.True(await ReadOnlyContextTests.IsOnStandbyAsync(hosts.App, hosts.Tenant));
+                Assert.Equal(ConnectionUnavailableReason.NoHost, await ReasonAsync(hosts, readOnly: false));
+            }
+
+            await hosts.Pair.Standby.PromoteAsync(Ct);
+            await Eventually.TrueAsync(async () =>
+                await Record.ExceptionAsync(() => UseAsync(hosts, readOnly: false)) is null
+            );
+        }
+
+        for (var id = 2; id < 12; id++)
+        {
+            await WriteAsync(hosts, id);
+        }
+
+        // It was never told, and answers again: its lower timeline keeps it out.
+        Assert.InRange(waiting.Elapsed, TimeSpan.Zero, LongPoolTimeout / 2);
+        hosts.Primary.Restore();
+        await hosts.LeftOutAsync([]);
+        for (var id = 12; id < 22; id++)
+        {
+            await WriteAsync(hosts, id);
+        }
+
+        const string Count = "SELECT count(*) FROM tenant_acme.items";
+        Assert.Equal(21L, await Pair.ScalarAsync(hosts.Pair.Standby, hosts.Row.Database, Count));
+        Assert.Equal(1L, await Pair.ScalarAsync(hosts.Pair.Primary, hosts.Row.Database, Count));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Where_all_are_silent_each_caller_is_told_so_without_a_try(bool readOnly)
+    {
+        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        hosts.Primary.Blackhole();
+        hosts.Standby.Blackhole();
+        var pool = await hosts.App.AcquireAsync(hosts.Row.Name);
+        await Eventually.TrueAsync(() => Record.Exception(pool.Hosts!.ThrowIfSilent) is not null);
+        var waiting = Stopwatch.StartNew();
+
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Equal(ConnectionUnavailableReason.NoHost, await ReasonAsync(hosts, readOnly));
+        }
+
+        Assert.InRange(waiting.Elapsed, TimeSpan.Zero, LongPoolTimeout / 2);
+        hosts.Standby.Restore();
+        await hosts.LeftOutAsync([0]);
+        await ReadOnlyContextTests.OnStandbyAsync(hosts.App, hosts.Tenant);
+        hosts.Primary.Restore();
         await Eventually.TrueAsync(async () => await Record.ExceptionAsync(() => UseAsync(hosts, readOnly)) is null);
+    }
+
+    [Fact]
+    public async Task A_standby_that_was_too_far_behind_is_so_for_the_pool_that_leaves_out_its_silent_primary()
+    {
+        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        await Pair.ScalarAsync(hosts.Pair.Standby, "postgres", "SELECT pg_wal_replay_pause()");
+
+        // Somebody else writes: the tenant need not see its own writes.
+        await hosts.App.DirectAsync(hosts.Row, "INSERT INTO tenant_acme.items VALUES (2, 'acme')");
+        var before = await hosts.App.AcquireAsync(hosts.Row.Name);
+        await Eventually.TrueAsync(() => before.Hosts!.Guard.States[1] is { Answer: not null, Refusal: not null });
+
+        hosts.Primary.Blackhole();
+        await hosts.LeftOutAsync([0]);
+
+        Assert.Equal(ConnectionUnavailableReason.NoHost, await ReasonAsync(hosts, readOnly: true));
+    }
+
+    private static async Task<ConnectionUnavailableReason?> ReasonAsync(BehindProxies hosts, bool readOnly)
+    {
+        var failure = await Record.ExceptionAsync(() => UseAsync(hosts, readOnly));
+        while (failure is not null and not ConnectionUnavailableException)
+        {
+            failure = failure.InnerException;
+        }
+
+        return ((ConnectionUnavailableException?)failure)?.Reason;
     }
 
     private static async Task UseAsync(BehindProxies hosts, bool readOnly)
@@ -114,7 +240,7 @@ public sealed class SilentHostTests
         Tenant Tenant
     ) : IAsyncDisposable
     {
-        public static async Task<BehindProxies> StartAsync()
+        public static async Task<BehindProxies> StartAsync(TimeSpan? poolTimeout = null)
         {
             var pair = await Pair.StartAsync();
             var primary = TcpFaultProxy.Start(pair.Primary.Host, pair.Primary.Port);
@@ -128,7 +254,7 @@ public sealed class SilentHostTests
                         Host = primary.Host,
                         Port = primary.Port,
                         ReplicaHosts = ReplicaHosts.Parse($"{standby.Host}:{standby.Port}"),
-                        PoolTimeout = PoolTimeout,
+                        PoolTimeout = poolTimeout ?? SilentHostTests.PoolTimeout,
                         MaxPoolSize = 2 * Callers,
                     }
             );
@@ -145,6 +271,10 @@ public sealed class SilentHostTests
             var guard = (await App.AcquireAsync(Row.Name)).Hosts!.Guard;
             await Eventually.TrueAsync(() => guard.States[host].Refusal is not null);
         }
+
+        /// <summary>Waits until the row's pool has no connections to these hosts, and to all others.</summary>
+        public Task LeftOutAsync(HashSet<int> hosts) =>
+            Eventually.TrueAsync(async () => (await App.AcquireAsync(Row.Name)).Hosts!.LeftOut.SetEquals(hosts));
 
         public async ValueTask DisposeAsync()
         {

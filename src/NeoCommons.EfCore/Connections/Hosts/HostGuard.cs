@@ -10,11 +10,17 @@ namespace NeoCommons.EfCore;
 /// <param name="source">The pool.</param>
 /// <param name="hosts">Its servers.</param>
 /// <param name="memory">What the process remembers of them.</param>
-internal sealed class HostGuard(PooledDataSource source, IReadOnlyList<RowHost> hosts, HostMemory memory)
+/// <param name="found">How they were found before there was this pool; null where they were not looked at.</param>
+internal sealed class HostGuard(
+    PooledDataSource source,
+    IReadOnlyList<RowHost> hosts,
+    HostMemory memory,
+    HostStates? found
+)
 {
     private readonly Dictionary<HostAddress, RowHost> _byAddress = hosts.ToDictionary(h => h.Address);
     private readonly string _unknownSystem = "connection " + source.Row.Name;
-    private HostStates _states = new(hosts.Count);
+    private HostStates _states = found ?? new(hosts.Count);
     private Timeline _timeline = new();
 
     /// <summary>How the servers were found at the last look.</summary>

@@ -9,10 +9,19 @@ internal sealed class HostMemory
 
     private readonly ConcurrentDictionary<string, TenantWrites> _writes = new(StringComparer.Ordinal);
 
+    private readonly ConcurrentDictionary<string, HostHandover> _handovers = new(StringComparer.Ordinal);
+
     /// <summary>The timeline of servers that replicate each other.</summary>
     /// <param name="system">What they have in common; not the row, which may come to name others.</param>
     public Timeline TimelineOf(string system) => _timelines.GetOrAdd(system, _ => new Timeline());
 
     /// <summary>The writes of a connection's tenants.</summary>
     public TenantWrites WritesOf(string connection) => _writes.GetOrAdd(connection, _ => new TenantWrites());
+
+    /// <summary>What a connection's last pool has left to one of the same servers; null where it has left nothing.</summary>
+    public HostHandover? HandoverOf(string connection, IEnumerable<HostAddress> hosts) =>
+        _handovers.TryGetValue(connection, out var left) && left.Hosts.SequenceEqual(hosts) ? left : null;
+
+    /// <summary>Leaves something to a connection's next pool.</summary>
+    public void Leave(string connection, HostHandover handover) => _handovers[connection] = handover;
 }

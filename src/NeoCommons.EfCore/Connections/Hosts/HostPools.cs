@@ -6,18 +6,21 @@ namespace NeoCommons.EfCore;
 
 /// <summary>The data sources of a row that names several servers, and what keeps them right.</summary>
 /// <remarks>
-/// Writers and readers have sources of their own. The driver learns from a session's <c>default_transaction_read_only</c> whether a
-/// server takes writes, and sessions that only read set it: among the writers', they would hide the primary.
+/// A server that takes connections and says nothing is left out of them. The driver does not do that (Npgsql 10.0.3: an open that
+/// times out does not count its host as offline), and whoever met it first would wait for the pool's timeout, again and again. A
+/// data source's servers cannot be changed, so the pool is replaced, as for a changed row.
 /// </remarks>
 internal sealed class HostPools : IDisposable, IAsyncDisposable
 {
     private readonly PooledDataSource _source;
     private readonly ConnectionOptions _options;
     private readonly TimeProvider _time;
-    private readonly NpgsqlMultiHostDataSource _writers;
-    private readonly Lazy<NpgsqlMultiHostDataSource> _readers;
-    private readonly Lazy<NpgsqlMultiHostDataSource> _unpooled;
+    private readonly HostMemory _memory;
+    private readonly HostSources _pooled;
+    private readonly HostSources _apart;
+    private readonly HostSources _unpooled;
     private readonly HostWatch _watch;
+    private volatile bool _areAllSilent;
     private long _clearedFor;
     private long _forgotAt;
 
@@ -33,6 +36,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         _source = source;
         _options = options;
         _time = time;
+        _memory = memory;
         var row = source.Row;
         DataSourceBuilding.ThrowIfFaulty(row, options);
         Hosts =
@@ -48,17 +52,19 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
                         )
                 ),
         ];
-        Guard = new HostGuard(source, Hosts, memory);
+        var before = memory.HandoverOf(row.Name, Addresses);
+        LeftOut = before?.Silent ?? new HashSet<int>();
+        Guard = new HostGuard(source, Hosts, memory, before?.States);
         Writes = memory.WritesOf(row.Name);
-        _writers = Build(DataSourceUse.Pool, forReads: false);
-        _readers = new(() => Build(DataSourceUse.Pool, forReads: true));
-        _unpooled = new(() => Build(DataSourceUse.Beside, forReads: false));
+        _pooled = new(forReads => Build(DataSourceUse.Pool, forReads));
+        _apart = new(forReads => Build(DataSourceUse.Apart, forReads));
+        _unpooled = new(forReads => Build(DataSourceUse.Beside, forReads));
         _watch = new HostWatch(source, this, loggers.CreateLogger<HostWatch>(), time);
 
         NpgsqlMultiHostDataSource Build(DataSourceUse use, bool forReads) =>
             DataSourceBuilding.BuildMultiHost(
                 source.Row,
-                new HostSettings(Hosts, Guard, forReads),
+                new HostSettings([.. Hosts.Where(host => !LeftOut.Contains(host.Number))], Guard, forReads),
                 password,
                 options,
                 loggers,
@@ -76,26 +82,34 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <summary>Whose writes may not have reached the standbys.</summary>
     public TenantWrites Writes { get; }
 
+    /// <summary>The servers, by number, that no connection is opened to: they say nothing.</summary>
+    public IReadOnlySet<int> LeftOut { get; }
+
     /// <summary>Connections to the primary.</summary>
-    public NpgsqlDataSource Writers => _writers.WithTargetSession(TargetSessionAttributes.ReadWrite);
+    public NpgsqlDataSource Writers => _pooled.Writers;
 
-    /// <summary>The same beside the pool.</summary>
-    public NpgsqlDataSource Unpooled => _unpooled.Value.WithTargetSession(TargetSessionAttributes.ReadWrite);
+    /// <summary>The same beside the pool, for our own work.</summary>
+    public NpgsqlDataSource Unpooled => _unpooled.Writers;
 
-    /// <summary>Where a tenant's read-only context reads: at a standby, or at the primary where that is needed or all there is.</summary>
-    public NpgsqlDataSource ReadersFor(TenantId tenant)
+    /// <summary>
+    /// What a tenant's connection comes from. A read-only context's leads to a standby, or to the primary where that is needed or all
+    /// there is.
+    /// </summary>
+    public NpgsqlDataSource SourceFor(ConnectionPermits permits, bool readOnly)
     {
+        var sources = permits.IsApart ? _apart : _pooled;
+
         // A scope is one transaction, which is one session.
-        if (Transaction.Current is not null)
+        if (!readOnly || Transaction.Current is not null)
         {
-            return Writers;
+            return sources.Writers;
         }
 
         var states = Guard.States;
-        var mustSeeWrites =
-            _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt);
-        return _readers.Value.WithTargetSession(
-            mustSeeWrites ? TargetSessionAttributes.Primary : TargetSessionAttributes.PreferStandby
+        return sources.Readers(
+            atPrimary: _options.ReadYourWrites
+                && !states.IsPrimaryLost
+                && Writes.IsUnsettled(permits.Limiter!.Tenant.Id, states.SettledAt)
         );
     }
 
@@ -127,12 +141,40 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
         // Not before the states are in force: what is opened until then is closed when it comes back.
         ClearIfReplaced();
-        if (isRefused && _readers.IsValueCreated)
+        if (isRefused)
         {
-            _readers.Value.Clear();
+            _pooled.ClearReaders();
         }
 
         Writes.Settle(Guard.States.SettledAt);
+    }
+
+    /// <summary>Takes over which servers say nothing; where others are left, new leases are of a pool without them.</summary>
+    /// <returns>Whether this pool is to be replaced.</returns>
+    public bool LeaveOut(IReadOnlySet<int> silent)
+    {
+        _areAllSilent = silent.Count == Hosts.Count;
+        if (_areAllSilent || silent.SetEquals(LeftOut) || _source.Life.Retiring.IsCancellationRequested)
+        {
+            return false;
+        }
+
+        _memory.Leave(_source.Row.Name, new HostHandover([.. Addresses], Guard.States, silent));
+        _source.Outdated?.Invoke(_source);
+        return true;
+    }
+
+    /// <exception cref="ConnectionUnavailableException">None of the servers says anything: whoever asked would only wait.</exception>
+    public void ThrowIfSilent()
+    {
+        if (_areAllSilent)
+        {
+            throw OpenFailure.NoHost(
+                _source.Row,
+                $"none of its hosts {string.Join(',', Addresses)} has answered for some seconds. Check that one of them runs, and "
+                    + "that the network leads there"
+            );
+        }
     }
 
     /// <exception cref="ConnectionUnavailableException">The connection leads to a server that must not serve.</exception>
@@ -167,22 +209,14 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     }
 
     /// <summary>Closes what is idle, and what is in use when it comes back.</summary>
-    public void Clear()
-    {
-        _writers.Clear();
-        if (_readers.IsValueCreated)
-        {
-            _readers.Value.Clear();
-        }
-    }
+    public void Clear() => _pooled.Clear();
 
     public async ValueTask DisposeAsync()
     {
         await _watch.DisposeAsync().ConfigureAwait(false);
-        await _writers.DisposeAsync().ConfigureAwait(false);
-        foreach (var made in new[] { _readers, _unpooled }.Where(s => s.IsValueCreated))
+        foreach (var sources in AllSources)
         {
-            await made.Value.DisposeAsync().ConfigureAwait(false);
+            await sources.DisposeAsync().ConfigureAwait(false);
         }
 
         foreach (var host in Hosts)
@@ -192,7 +226,11 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     }
 
     /// <summary>Throws away what nobody has used.</summary>
-    public void Dispose() => _writers.Dispose();
+    public void Dispose() => _pooled.Dispose();
+
+    private IEnumerable<HostAddress> Addresses => Hosts.Select(host => host.Address);
+
+    private IEnumerable<HostSources> AllSources => [_pooled, _apart, _unpooled];
 
     private void ClearIfReplaced()
     {
@@ -208,15 +246,9 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     private void ForgetStates()
     {
-        _writers.ClearDatabaseStates();
-        if (_unpooled.IsValueCreated)
+        foreach (var sources in AllSources)
         {
-            _unpooled.Value.ClearDatabaseStates();
-        }
-
-        if (_readers.IsValueCreated)
-        {
-            _readers.Value.ClearDatabaseStates();
+            sources.ForgetStates();
         }
     }
 }

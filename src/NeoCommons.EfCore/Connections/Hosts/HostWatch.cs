@@ -14,9 +14,16 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
     /// <summary>How often; the driver tries a host again that failed as often.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    /// <summary>After so many looks in a row to which it has said nothing a server is left out.</summary>
+    private const int MostSilentLooks = 2;
+
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly NpgsqlConnection?[] _sessions = new NpgsqlConnection?[pools.Hosts.Count];
+    private readonly int[] _silentLooks =
+    [
+        .. pools.Hosts.Select(host => pools.LeftOut.Contains(host.Number) ? MostSilentLooks : 0),
+    ];
     private readonly Lock _starting = new();
     private Task? _looking;
 
@@ -99,7 +106,7 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
     private async Task LookAsync()
     {
         var begun = time.GetTimestamp();
-        var answers = await Task.WhenAll(pools.Hosts.Select(AskAsync)).ConfigureAwait(false);
+        var answers = await Task.WhenAll(pools.Hosts.Select(AskUnlessLeftOutAsync)).ConfigureAwait(false);
         var before = pools.Guard.States;
         pools.Look(begun, answers);
         var after = pools.Guard.States;
@@ -115,9 +122,24 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
                 LogMessages.HostServesNot(log, source.Row.Name, host.Address.ToString(), now);
             }
         }
+
+        var silent = pools.Hosts.Where(h => _silentLooks[h.Number] >= MostSilentLooks).ToList();
+        if (pools.LeaveOut(silent.Select(h => h.Number).ToHashSet()))
+        {
+            foreach (var host in silent.Where(h => !pools.LeftOut.Contains(h.Number)))
+            {
+                LogMessages.HostLeftOut(log, source.Row.Name, host.Address.ToString());
+            }
+        }
+
+        // All opens wait for the first look, and it need not wait for a server that none of them meets.
+        Task<HostAnswer?> AskUnlessLeftOutAsync(RowHost host) =>
+            !_first.Task.IsCompleted && pools.LeftOut.Contains(host.Number)
+                ? Task.FromResult<HostAnswer?>(null)
+                : AskAsync(host, begun);
     }
 
-    private async Task<HostAnswer?> AskAsync(RowHost host)
+    private async Task<HostAnswer?> AskAsync(RowHost host, long begun)
     {
         var session = _sessions[host.Number] ?? host.CreateConnection();
         _sessions[host.Number] = null;
@@ -126,15 +148,23 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
         {
             var answer = await asking.WaitAsync(HostQuestion.Patience, time, _stopping.Token).ConfigureAwait(false);
             _sessions[host.Number] = session;
+            _silentLooks[host.Number] = 0;
             return answer;
         }
-        catch (Exception)
+        catch (Exception e)
         {
             // Whatever it is, it is no answer. The driver takes its time to give up, and this loop has other hosts to look at.
             _ = CloseAfterAsync(asking, session);
+
+            // A process that comes to its turn too late itself cannot tell who is silent.
+            var isSilent = IsTimeout(e) && time.GetElapsedTime(begun) < 2 * HostQuestion.Patience;
+            _silentLooks[host.Number] = isSilent ? _silentLooks[host.Number] + 1 : 0;
             return null;
         }
     }
+
+    private static bool IsTimeout(Exception? e) =>
+        e is not null && (e is TimeoutException || IsTimeout(e.InnerException));
 
     private async Task<HostAnswer> AskAsync(NpgsqlConnection session)
     {

@@ -46,7 +46,7 @@ internal sealed class Quarantine(
     public bool Holds(TenantLimiter limiter) =>
         limiter.BrokeAt is var at and not 0 && time.GetElapsedTime(at) < Lasting;
 
-    /// <summary>Sessions of those that are kept apart.</summary>
+    /// <summary>Sessions of those that are kept apart; of a row with several servers, <see cref="HostPools"/> has them.</summary>
     public NpgsqlDataSource Source => _apart.Value;
 
     /// <summary>Notes that a connection of the tenant broke in use.</summary>
