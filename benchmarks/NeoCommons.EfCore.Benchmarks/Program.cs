@@ -8,6 +8,7 @@ using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
 using NeoCommons.EfCore.Benchmarks.Overhead;
 using NeoCommons.EfCore.Benchmarks.Queries;
+using NeoCommons.EfCore.Benchmarks.Recovery;
 using NeoCommons.EfCore.Benchmarks.Scale;
 
 // bench.sh [name] [--quick]: the names are those of the folders here.
@@ -20,6 +21,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["lookup"] = LookupBenchmark.RunAsync,
     ["acquire"] = AcquireBenchmark.RunAsync,
     ["blast"] = BlastBenchmark.RunAsync,
+    ["recovery"] = RecoveryBenchmark.RunAsync,
     ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
     ["queries"] = QueriesBenchmark.RunAsync,
