@@ -40,7 +40,7 @@ internal static class DriverOpening
         {
             if (source.Life.IsClosed)
             {
-                throw OpenFailure.Replaced(source.Row);
+                throw OpenFailure.Ended(source);
             }
 
             if (passwords.IsRefused(source.Row) && (use is OpenUse.Unpooled or OpenUse.Look || !source.MayHaveIdle))
@@ -132,7 +132,7 @@ internal static class DriverOpening
             // Woken by a connection that came back after the deadline. The pool that nobody empties any more must not keep it.
             source.Clear();
             connection.Close();
-            throw OpenFailure.Replaced(source.Row);
+            throw OpenFailure.Ended(source);
         }
     }
 
@@ -183,7 +183,7 @@ internal static class DriverOpening
             var refreshing = Task.Run(() => refresh(source, ct), CancellationToken.None);
             if (!(async ? await refreshing.ConfigureAwait(false) : refreshing.GetAwaiter().GetResult()))
             {
-                throw OpenFailure.Replaced(source.Row, e);
+                throw OpenFailure.Ended(source, e);
             }
         }
 
@@ -203,11 +203,11 @@ internal static class DriverOpening
             // The driver wraps what comes out of asking for the password.
             { InnerException: ConnectionUnavailableException refused } => refused,
             OperationCanceledException
-            or { InnerException: OperationCanceledException } when ct.IsCancellationRequested => OpenFailure.Replaced(
-                source.Row,
+            or { InnerException: OperationCanceledException } when ct.IsCancellationRequested => OpenFailure.Ended(
+                source,
                 e
             ),
-            ObjectDisposedException when source.Life.IsClosed => OpenFailure.Replaced(source.Row, e),
+            ObjectDisposedException when source.Life.IsClosed => OpenFailure.Ended(source, e),
             _ => OpenFailure.Explain(e, source.Row),
         };
 }

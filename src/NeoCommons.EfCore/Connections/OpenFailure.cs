@@ -183,14 +183,16 @@ internal static class OpenFailure
         );
 
     /// <summary>The lease is of a pool that is no more.</summary>
-    public static ConnectionUnavailableException Replaced(DatabaseConnection row, Exception? e = null) =>
-        new(
-            row.Name,
-            ConnectionUnavailableReason.Replaced,
-            $"Connection '{row.Name}' is unavailable here: its row has changed, and what was asked for before is not served any more. Ask "
-                + "for a new context or connection.",
-            e
-        );
+    public static ConnectionUnavailableException Ended(PooledDataSource source, Exception? e = null) =>
+        source.IsStopping?.Invoke() is true
+            ? ShuttingDown(source.Row.Name)
+            : new(
+                source.Row.Name,
+                ConnectionUnavailableReason.Replaced,
+                $"Connection '{source.Row.Name}' is unavailable here: its pool was replaced, as when its row has changed, and what was asked "
+                    + "for before is not served any more. Ask for a new context or connection.",
+                e
+            );
 
     private static string TextOfExhausted(DatabaseConnection row) =>
         $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "

@@ -117,6 +117,9 @@ internal sealed class PooledDataSource : IDisposable
     /// </summary>
     public Func<PooledDataSource, CancellationToken, Task<bool>>? Refresh { get; init; }
 
+    /// <summary>Whether the application stops: the sessions of leases that a drain does not see the end of are ended.</summary>
+    public Func<bool>? IsStopping { get; init; }
+
     /// <summary>Where is counted what its connections do; null where nobody asks.</summary>
     public PoolFigures? Figures { get; init; }
 
@@ -248,12 +251,9 @@ internal sealed class PooledDataSource : IDisposable
         }
     }
 
-    /// <summary>
-    /// Takes no more leases, waits for the last one to end or for the deadline, and disposes.
-    /// </summary>
+    /// <summary>Takes no more leases, waits for the last one to end or for the deadline, and disposes.</summary>
     /// <param name="deadline">How long it waits.</param>
-    /// <param name="endSessions">Whether to end, after that, the sessions of leases that have not ended.</param>
-    public async Task RetireAsync(TimeSpan deadline, Func<bool>? endSessions = null)
+    public async Task RetireAsync(TimeSpan deadline)
     {
         try
         {
@@ -261,7 +261,7 @@ internal sealed class PooledDataSource : IDisposable
 
             // Closes what is idle now, and each leased connection when it comes back.
             Clear();
-            if (!await Life.EndAsync(deadline).ConfigureAwait(false) && endSessions?.Invoke() is true)
+            if (!await Life.EndAsync(deadline).ConfigureAwait(false) && IsStopping?.Invoke() is true)
             {
                 await SessionEnd.OfAsync(this, _time).ConfigureAwait(false);
             }

@@ -49,7 +49,7 @@ internal sealed class RetiredPools(ConnectionOptions options, ILogger log, PoolM
     {
         try
         {
-            await source.RetireAsync(options.DrainTimeout, () => _endSessions).ConfigureAwait(false);
+            await source.RetireAsync(options.DrainTimeout).ConfigureAwait(false);
         }
         catch (Exception e)
         {

@@ -187,6 +187,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             {
                 Refresh = RefreshAsync,
                 Outdated = Rebuild,
+                IsStopping = () => _retired.EndSessions,
                 Figures = Meter.Track(row.Name),
                 Server = _servers.Of(row),
             };

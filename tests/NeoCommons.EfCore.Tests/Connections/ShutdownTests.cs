@@ -150,9 +150,10 @@ public sealed class ShutdownTests(TestServers servers)
 
         foreach (var waiter in waiting)
         {
-            await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>
+            var refusal = await Assert.ThrowsAsync<ConnectionUnavailableException>(() =>
                 waiter.WaitAsync(TimeSpan.FromMinutes(1), Ct)
             );
+            Assert.Equal(ConnectionUnavailableReason.ShuttingDown, refusal.Reason);
         }
 
         Assert.Equal(0, app.Connections.GetPoolMetrics(row.Name).Pending);

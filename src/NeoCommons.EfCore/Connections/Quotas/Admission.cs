@@ -216,7 +216,7 @@ internal sealed class Admission(TimeProvider time)
                 source.Breaker.ThrowIfFailed();
             }
 
-            throw OpenFailure.Replaced(source.Row);
+            throw OpenFailure.Ended(source);
         }
     }
 }
