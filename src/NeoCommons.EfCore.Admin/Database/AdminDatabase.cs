@@ -68,8 +68,10 @@ internal sealed class AdminDatabase : IAsyncDisposable, IDisposable
     public DatabaseConnection Row => _row.Value;
 
     /// <summary>Whether a registered row is this database, reached as the same role: one transaction can serve both.</summary>
+    /// <remarks>Not where the row has several hosts: who takes its writes may change, and this one is not asked.</remarks>
     public bool IsSame(DatabaseConnection row) =>
-        string.Equals(row.Host, Row.Host, StringComparison.OrdinalIgnoreCase)
+        row.ReplicaHosts.Count == 0
+        && string.Equals(row.Host, Row.Host, StringComparison.OrdinalIgnoreCase)
         && row.Port == Row.Port
         && row.Database == Row.Database
         && row.Username == Row.Username;

@@ -38,6 +38,7 @@ internal sealed class TenantDoctor(
         var registered = await ReadRegistryAsync(examination.ConnectionName, ct).ConfigureAwait(false);
         var plan = await planning.PlanAsync(examination.ConnectionName, ct).ConfigureAwait(false);
         var planned = plan.Tenants.ToDictionary(t => t.TenantId);
+        var standIns = all.Select(c => c.FailoverConnection).ToHashSet(StringComparer.Ordinal);
         foreach (var connection in all)
         {
             if ((examination.ConnectionName ?? connection.Name) != connection.Name)
@@ -57,7 +58,15 @@ internal sealed class TenantDoctor(
             }
 
             await foreach (
-                var finding in ExamineAsync(connection.Name, tenants, planned, examination, ct).ConfigureAwait(false)
+                var finding in ExamineAsync(
+                        connection.Name,
+                        standIns.Contains(connection.Name),
+                        tenants,
+                        planned,
+                        examination,
+                        ct
+                    )
+                    .ConfigureAwait(false)
             )
             {
                 yield return examination.Mend && finding.CanBeMended
@@ -69,6 +78,7 @@ internal sealed class TenantDoctor(
 
     private async IAsyncEnumerable<TenantFinding> ExamineAsync(
         string name,
+        bool standsIn,
         IEnumerable<RegisteredTenant> tenants,
         IReadOnlyDictionary<TenantId, PlannedTenant> planned,
         TenantExamination examination,
@@ -101,11 +111,11 @@ internal sealed class TenantDoctor(
             yield break;
         }
 
+        // What stands in for another connection has a copy of its tenants, and none of its own.
         foreach (
-            var orphan in faults.Orphans(
-                schemas,
-                tenants.Select(t => t.Tenant.SchemaName).ToHashSet(StringComparer.Ordinal)
-            )
+            var orphan in standsIn
+                ? []
+                : faults.Orphans(schemas, tenants.Select(t => t.Tenant.SchemaName).ToHashSet(StringComparer.Ordinal))
         )
         {
             var connection = await worker.OpenAsync(name, ct).ConfigureAwait(false);

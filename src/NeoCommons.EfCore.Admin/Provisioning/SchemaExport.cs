@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Admin;
 
@@ -10,8 +11,20 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
 {
     private const string Unfinished = ".partial";
 
+    /// <summary>Writes it.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="open">A connection to the server that has the schema: a row may name several, and only one takes writes.</param>
+    /// <param name="schema">The schema.</param>
+    /// <param name="file">The file, which must not exist.</param>
+    /// <param name="ct">Cancels.</param>
     /// <exception cref="InvalidOperationException">The file exists, there is no pg_dump, or it failed.</exception>
-    public async Task WriteAsync(DatabaseConnection database, SchemaName schema, string file, CancellationToken ct)
+    public async Task WriteAsync(
+        DatabaseConnection database,
+        NpgsqlConnection open,
+        SchemaName schema,
+        string file,
+        CancellationToken ct
+    )
     {
         ThrowIfRefused(database, schema, file);
         var partial = file + Unfinished;
@@ -19,7 +32,7 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
         {
             // All of a tenant's data: pg_dump writes into the file that is there, and leaves its mode as it is.
             await new FileStream(partial, OwnersOnly()).DisposeAsync().ConfigureAwait(false);
-            await DumpAsync(database, schema, partial, ct).ConfigureAwait(false);
+            await DumpAsync(database, open, schema, partial, ct).ConfigureAwait(false);
             File.Move(partial, file);
         }
         finally
@@ -67,9 +80,15 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
         return options;
     }
 
-    private async Task DumpAsync(DatabaseConnection database, SchemaName schema, string file, CancellationToken ct)
+    private async Task DumpAsync(
+        DatabaseConnection database,
+        NpgsqlConnection open,
+        SchemaName schema,
+        string file,
+        CancellationToken ct
+    )
     {
-        using var process = Start(database, schema, file);
+        using var process = Start(database, open, schema, file);
         var errors = process.StandardError.ReadToEndAsync(ct);
         try
         {
@@ -90,7 +109,7 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
         }
     }
 
-    private Process Start(DatabaseConnection database, SchemaName schema, string file)
+    private Process Start(DatabaseConnection database, NpgsqlConnection open, SchemaName schema, string file)
     {
         var start = new ProcessStartInfo(options.Value.PgDump)
         {
@@ -99,15 +118,15 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
             ArgumentList = { "--format=custom", "--no-password", "--schema=" + schema.Quoted, "--file=" + file },
             Environment =
             {
-                ["PGHOST"] = database.Host,
-                ["PGPORT"] = database.Port.ToString(CultureInfo.InvariantCulture),
+                ["PGHOST"] = open.Host!.Trim('[', ']'),
+                ["PGPORT"] = open.Port.ToString(CultureInfo.InvariantCulture),
                 ["PGDATABASE"] = database.Database,
                 ["PGUSER"] = database.Username,
                 ["PGPASSWORD"] = database.Password.Reveal(),
                 ["PGSSLMODE"] = ColumnText.LibpqSslMode(database.SslMode),
             },
         };
-        if (database.SslMode is not (Npgsql.SslMode.VerifyCA or Npgsql.SslMode.VerifyFull))
+        if (database.SslMode is not (SslMode.VerifyCA or SslMode.VerifyFull))
         {
             // As for our own connections. Programs before PostgreSQL 16 do not know it.
             start.Environment["PGREQUIREAUTH"] = ColumnText.LibpqRequireAuth(connections.Value.RequireAuth);

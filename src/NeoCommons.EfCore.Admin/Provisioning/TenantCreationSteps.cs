@@ -66,6 +66,8 @@ internal sealed class TenantCreationSteps(
             throw;
         }
 
+        order.Source.Hosts?.NoteWrite(new TenantId(row.Entity.Id));
+
         // The schema stands: from here on the row is finished by creating the tenant again, never taken back.
         return await reservation.ActivateAsync(context, row.Entity, plan.To, ct).ConfigureAwait(false);
     }

@@ -71,7 +71,7 @@ internal sealed class TenantRemoval(
         if (deletion.ExportTo is { } file)
         {
             await ThrowIfGoneAsync(place, found, schema, ct).ConfigureAwait(false);
-            await export.WriteAsync(place.Row!, schema!, file, ct).ConfigureAwait(false);
+            await export.WriteAsync(place.Row!, place.Schema, schema!, file, ct).ConfigureAwait(false);
         }
 
         var drop = DropOf(place, id, schema, deletion);

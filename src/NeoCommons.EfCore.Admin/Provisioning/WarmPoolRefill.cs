@@ -69,6 +69,7 @@ internal sealed class WarmPoolRefill(
         await using var _ = context.ConfigureAwait(false);
         return await context
             .DatabaseConnections.Where(c => c.IsActive && c.AcceptsTenants && c.ConnectionType == ConnectionType.Shared)
+            .Where(c => !context.DatabaseConnections.Any(o => o.FailoverConnection == c.ConnectionName))
             .OrderBy(c => c.ConnectionName)
             .Select(c => c.ConnectionName)
             .ToListAsync(ct)

@@ -86,7 +86,11 @@ internal sealed class TenantMigration(
                 {
                     try
                     {
-                        return await TryAsync(worker, tenant, options, beginning, token).ConfigureAwait(false);
+                        var done = await TryAsync(worker, tenant, options, beginning, token).ConfigureAwait(false);
+
+                        // Its read-only contexts read at the primary until the standbys have it.
+                        worker.Source.Hosts?.NoteWrite(tenant.Id);
+                        return done;
                     }
                     catch
                     {

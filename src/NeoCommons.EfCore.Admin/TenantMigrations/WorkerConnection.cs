@@ -28,6 +28,7 @@ internal sealed class WorkerConnection(TenantDataSources sources, ConnectionOpen
             _connection is { State: ConnectionState.Open } known
             && _source!.Row.Name == connectionName
             && _uses < Longest
+            && IsInForce(_source, known)
         )
         {
             await ResetAsync(ct).ConfigureAwait(false);
@@ -42,6 +43,11 @@ internal sealed class WorkerConnection(TenantDataSources sources, ConnectionOpen
         (_uses, _isUsed) = (1, true);
         return _connection;
     }
+
+    // The row may have changed since, or its server been replaced.
+    private static bool IsInForce(PooledDataSource source, NpgsqlConnection known) =>
+        !source.Life.Retiring.IsCancellationRequested
+        && source.Hosts?.Guard.RefusalOf(PhysicalConnection.Of(known)) is null;
 
     /// <summary>Makes the session new again, unless it is: its locks are nobody's then.</summary>
     public async Task ResetAsync(CancellationToken ct)

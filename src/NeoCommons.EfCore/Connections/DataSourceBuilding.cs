@@ -31,8 +31,8 @@ internal static class DataSourceBuilding
         var settings = Settings(row, options, DataSourceUse.Beside, ownsReset: false);
         (settings.Host, settings.Port) = (address.Host, address.Port);
 
-        // Its questions are given up after so long; the driver would hold a thread for the request that cancels one.
-        settings.Timeout = (int)HostQuestion.Patience.TotalSeconds;
+        // Who uses it gives up as soon; the driver would hold a thread for the request that cancels a question.
+        settings.Timeout = (int)SessionEnd.Patience.TotalSeconds;
         return Prepare(row, settings, password, DataSourceUse.Beside, options, loggers).Build();
     }
 

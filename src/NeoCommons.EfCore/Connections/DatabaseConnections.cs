@@ -31,6 +31,10 @@ internal sealed class DatabaseConnections(
                 source.Breaker.ThrowIfOpen();
                 if (!source.IsProbed)
                 {
+                    using var apart = new TransactionScope(
+                        TransactionScopeOption.Suppress,
+                        TransactionScopeAsyncFlowOption.Enabled
+                    );
                     await using var _ = (
                         await opening.OpenNewAsync(source, pooled: true, ct, OpenUse.Movable).ConfigureAwait(false)
                     ).ConfigureAwait(false);
@@ -98,8 +102,14 @@ internal sealed class DatabaseConnections(
     public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> CheckAsync(
         string? connectionName = null,
         CancellationToken ct = default
-    ) =>
-        await monitor
+    )
+    {
+        // Each look has a session of its own, and none of the caller's transaction.
+        using var apart = new TransactionScope(
+            TransactionScopeOption.Suppress,
+            TransactionScopeAsyncFlowOption.Enabled
+        );
+        return await monitor
             .LookAsync(
                 connectionName is null ? await registry.ListAsync(ct).ConfigureAwait(false)
                     : await registry.FindAsync(connectionName, ct).ConfigureAwait(false) is { } row ? [row]
@@ -107,6 +117,7 @@ internal sealed class DatabaseConnections(
                 ct
             )
             .ConfigureAwait(false);
+    }
 
     public Task CloseAsync(string connectionName)
     {

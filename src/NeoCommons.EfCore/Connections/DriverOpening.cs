@@ -16,13 +16,15 @@ internal static class DriverOpening
     /// <param name="use">What the connection is opened for.</param>
     /// <param name="async">Whether to wait without a thread.</param>
     /// <param name="ct">Cancels.</param>
+    /// <param name="at">The server, where the connection leads to this one of several.</param>
     /// <exception cref="ConnectionUnavailableException">It could not be opened.</exception>
     public static async ValueTask OpenAsync(
         NpgsqlConnection connection,
         PooledDataSource source,
         OpenUse use,
         bool async,
-        CancellationToken ct
+        CancellationToken ct,
+        RowHost? at = null
     )
     {
         if (use != OpenUse.Look && source.Hosts is { } hosts)
@@ -31,7 +33,7 @@ internal static class DriverOpening
             hosts.ThrowIfSilent();
         }
 
-        var passwords = source.Passwords;
+        var passwords = at?.Passwords ?? source.Passwords;
 
         // Of several servers one may serve while another fails; the driver remembers which did, and refuses as fast.
         var breaker = source.Hosts is null ? source.Breaker : null;
@@ -80,14 +82,18 @@ internal static class DriverOpening
                 var refused = passwords.Given(async, token) ?? source.Row.Password;
                 try
                 {
-                    await FindOtherAsync(source, refused, isFirst, e, async, ct).ConfigureAwait(false);
+                    await FindOtherAsync(source, passwords, refused, isFirst, e, async, ct).ConfigureAwait(false);
                 }
                 finally
                 {
                     // Not before the row was read again: it may have served those who come meanwhile.
                     if (source.Row.Password.Equals(refused))
                     {
-                        passwords.Refuse(refused, e);
+                        source.Hosts?.Refuse(passwords.Told(async, token), refused, e);
+                        if (HostFailure.HaveAllRefused(all))
+                        {
+                            passwords.Refuse(refused, e);
+                        }
                     }
 
                     passwords.Ended(async, token);
@@ -99,6 +105,7 @@ internal static class DriverOpening
             catch (NpgsqlException e) when (source.Hosts is { } pools && pools.ForgetsStates(e))
             {
                 // One killed session has hidden its host, and nobody has tried whether it is there.
+                passwords.Ended(async, token);
                 continue;
             }
             catch (Exception e)
@@ -170,6 +177,7 @@ internal static class DriverOpening
     /// <summary>Returns where there is another password to try.</summary>
     private static async ValueTask FindOtherAsync(
         PooledDataSource source,
+        PasswordGate passwords,
         Secret refused,
         bool isFirst,
         PostgresException e,
@@ -189,7 +197,7 @@ internal static class DriverOpening
 
         if (!isFirst || source.Row.Password.Equals(refused))
         {
-            throw source.Passwords.Explain(e, source.Row);
+            throw passwords.Explain(e, source.Row);
         }
     }
 

@@ -75,9 +75,9 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
     /// <exception cref="ConnectionUnavailableException">The server has refused the row's password, not long ago.</exception>
     public void ThrowIfRefused(DatabaseConnection row)
     {
-        if (Volatile.Read(ref _refusal) is { } refusal && IsOf(refusal, row))
+        if (RefusalOf(row) is { } cause)
         {
-            throw Explain(refusal.Cause, row);
+            throw Explain(cause, row);
         }
     }
 
@@ -86,7 +86,11 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
         OpenFailure.PasswordRefused(e, row, backOff);
 
     /// <summary>Whether the server has refused the row's password, not long ago.</summary>
-    public bool IsRefused(DatabaseConnection row) => Volatile.Read(ref _refusal) is { } refusal && IsOf(refusal, row);
+    public bool IsRefused(DatabaseConnection row) => RefusalOf(row) is not null;
+
+    /// <summary>With what the server has refused the row's password, not long ago; null where it has not.</summary>
+    public PostgresException? RefusalOf(DatabaseConnection row) =>
+        Volatile.Read(ref _refusal) is { } refusal && IsOf(refusal, row) ? refusal.Cause : null;
 
     /// <summary>Notes that a connection was opened: where it is a new one, its password is good.</summary>
     public void Accepted(NpgsqlConnection open)
@@ -101,6 +105,9 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
     /// <summary>The password that an open was given, which has not ended yet.</summary>
     /// <returns>Null where none was asked for, since the server refuses the user unseen.</returns>
     public Secret? Given(bool async, CancellationToken ct) => Find(async, ct)?.Password;
+
+    /// <summary>The servers that an open was told the password for, which has not ended yet.</summary>
+    public IReadOnlyCollection<HostAddress> Told(bool async, CancellationToken ct) => Find(async, ct)?.Told ?? [];
 
     /// <summary>Notes that the server has refused a password.</summary>
     public void Refuse(Secret password, PostgresException cause) =>
@@ -148,6 +155,8 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
     {
         private readonly HashSet<HostAddress> _told = [];
 
+        public IReadOnlyCollection<HostAddress> Told => _told;
+
         public Secret Password => password;
 
         public CancellationToken Token => token;
@@ -156,11 +165,7 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
 
         /// <summary>The password, once for each server: the driver tries each several times in one open.</summary>
         public string TellTo(HostAddress host) =>
-            _told.Add(host)
-                ? password.Reveal()
-                : throw new NpgsqlException(
-                    $"{host} was told the password a moment ago, and did not let this user in."
-                );
+            _told.Add(host) ? password.Reveal() : throw new RefusedBeforeException(host);
     }
 
     private sealed record Refusal(Secret Password, PostgresException Cause, long At);

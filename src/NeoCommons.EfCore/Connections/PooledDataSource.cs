@@ -81,9 +81,10 @@ internal sealed class PooledDataSource : IDisposable
     public NpgsqlDataSource SourceFor(ConnectionPermits permits, bool readOnly = false)
     {
         // One scope, one session: what it has begun with goes on.
-        permits.IsApart = Transaction.Current is null && permits.Limiter is { } limiter && Quarantine.Holds(limiter);
-        return Hosts is { } hosts ? hosts.SourceFor(permits, readOnly)
-            : permits.IsApart ? Quarantine.Source
+        permits.IsApart =
+            Hosts is null && Transaction.Current is null && permits.Limiter is { } limiter && Quarantine.Holds(limiter);
+        return permits.IsApart ? Quarantine.Source
+            : readOnly && Hosts is { } hosts ? hosts.ReadersFor(permits.Limiter!.Tenant.Id)
             : Source;
     }
 
@@ -108,8 +109,8 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>Refuses callers while the server does not answer.</summary>
     public ConnectionBreaker Breaker { get; }
 
-    /// <summary>Told when new leases are to have a new pool, of the same row.</summary>
-    public Action<PooledDataSource>? Outdated { get; init; }
+    /// <summary>Has new leases use a new pool of the same row; false where they do already.</summary>
+    public Func<PooledDataSource, bool>? Outdated { get; init; }
 
     /// <summary>
     /// Reads the row again, and takes over its password; false where the pool does not serve what the row says now. Null
@@ -195,10 +196,7 @@ internal sealed class PooledDataSource : IDisposable
         return Source;
     }
 
-    /// <summary>
-    /// Closes each connection when it comes back, where someone may open it whom we do not see: he would find it as it was
-    /// left.
-    /// </summary>
+    /// <summary>Closes each connection when it comes back, where someone may open it as it was left whom we do not see.</summary>
     public void ClearIfHandedOut()
     {
         if (Life.IsHandedOut)
@@ -295,5 +293,7 @@ internal sealed class PooledDataSource : IDisposable
 
     // Who has the source itself does not tell how his opens end.
     private ValueTask<string> AskPasswordAsync(HostAddress host, bool async, CancellationToken ct) =>
-        Passwords.AskAsync(() => Row, Hosts is null ? null : host, isWatched: !Life.IsHandedOut, async, ct);
+        Hosts?.RefusalAt(host) is { } cause
+            ? throw new RefusedBeforeException(host, cause)
+            : Passwords.AskAsync(() => Row, Hosts is null ? null : host, isWatched: !Life.IsHandedOut, async, ct);
 }

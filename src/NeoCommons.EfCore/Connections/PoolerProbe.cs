@@ -85,7 +85,12 @@ internal static class PoolerProbe
         }
         else
         {
-            source.Server.Learn(connections);
+            // A standby's is another server's number.
+            if (PhysicalConnection.Of(open).Session is null or { IsPrimary: true })
+            {
+                source.Server.Learn(connections);
+            }
+
             if (row.MaxPoolSize > connections)
             {
                 throw Refusal(

@@ -30,20 +30,25 @@ internal static class SessionBeside
         using var own = source.Hosts is null ? null : CancellationTokenSource.CreateLinkedTokenSource(ct);
         var token = own?.Token ?? ct;
         var connection = host is null ? source.Unpooled.CreateConnection() : host.CreateConnection();
+        var passwords = host?.Passwords ?? source.Passwords;
         try
         {
             await connection.OpenAsync(token).ConfigureAwait(false);
-            source.Passwords.Accepted(connection);
+            passwords.Accepted(connection);
             return connection;
         }
         catch (Exception e)
         {
-            if (HostFailure.RefusalIn(e) is { } refusal)
+            if (
+                e is NpgsqlException all
+                && HostFailure.RefusalIn(all) is { } refusal
+                && HostFailure.HaveAllRefused(all)
+            )
             {
-                source.Passwords.Refuse(source.Passwords.Given(async: true, token) ?? source.Row.Password, refusal);
+                passwords.Refuse(passwords.Given(async: true, token) ?? source.Row.Password, refusal);
             }
 
-            source.Passwords.Ended(async: true, token);
+            passwords.Ended(async: true, token);
             await connection.DisposeAsync().ConfigureAwait(false);
             throw;
         }

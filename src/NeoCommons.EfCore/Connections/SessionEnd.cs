@@ -16,7 +16,8 @@ internal static class SessionEnd
             AND usename = current_user AND application_name = pg_catalog.current_setting('application_name')
         """;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    /// <summary>How long a server may take.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <summary>Ends them; a server that does not answer in time is left alone.</summary>
     public static Task OfAsync(PooledDataSource source, TimeProvider time) =>

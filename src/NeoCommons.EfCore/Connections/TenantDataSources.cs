@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Transactions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -12,13 +11,11 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 {
-    /// <summary>Others wait meanwhile to log in, and not for longer than this.</summary>
-    private static readonly TimeSpan RefreshTimeout = PasswordGate.Patience * 0.8;
-
     private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
     private readonly RetiredPools _retired;
     private readonly SemaphoreSlim _changing = new(1);
     private readonly HostMemory _hosts = new();
+    private readonly RowRefresh _refresh;
     private readonly IConnectionRegistry _registry;
     private readonly ConnectionOptions _options;
     private readonly ServerBudgets _servers;
@@ -43,6 +40,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _loggers = loggers;
         _log = loggers.CreateLogger<TenantDataSources>();
         _time = time;
+        _refresh = new(registry, _changing, _log, time);
         _retired = new(_options, _log, meter);
         Meter = meter;
         Meter.IsCircuitOpen = name => _current.TryGetValue(name, out var source) && source.Breaker.IsOpen;
@@ -185,7 +183,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 
             var built = new PooledDataSource(row, _options, _loggers, _time, ownsReset, HasIdle, _hosts)
             {
-                Refresh = RefreshAsync,
+                Refresh = _refresh.RunAsync,
                 Outdated = Rebuild,
                 IsStopping = () => _retired.EndSessions,
                 Figures = Meter.Track(row.Name),
@@ -213,39 +211,6 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         }
     }
 
-    /// <summary>Reads the row again, of which the server does not take the password.</summary>
-    /// <returns>False where the row is now another pool's, or nobody's.</returns>
-    private async Task<bool> RefreshAsync(PooledDataSource source, CancellationToken ct)
-    {
-        var name = source.Row.Name;
-        using var timeout = new CancellationTokenSource(RefreshTimeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
-        using var apart = new TransactionScope(
-            TransactionScopeOption.Suppress,
-            TransactionScopeAsyncFlowOption.Enabled
-        );
-        try
-        {
-            await _registry.RefreshAsync(name, either.Token).ConfigureAwait(false);
-            await _changing.WaitAsync(either.Token).ConfigureAwait(false);
-            try
-            {
-                var row = await _registry.FindAsync(name, either.Token).ConfigureAwait(false);
-                return TakesOver(source, row);
-            }
-            finally
-            {
-                _changing.Release();
-            }
-        }
-        catch (Exception e) when (!ct.IsCancellationRequested)
-        {
-            // What is known stays in force.
-            LogMessages.RowNotRefreshed(_log, e, name);
-            return true;
-        }
-    }
-
     private async Task FollowAsync(string name)
     {
         if (!IsInUse(name))
@@ -257,7 +222,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         try
         {
             var row = await _registry.FindAsync(name).ConfigureAwait(false);
-            if (_current.TryGetValue(name, out var source) && !TakesOver(source, row))
+            if (_current.TryGetValue(name, out var source) && !RowRefresh.TakesOver(source, row))
             {
                 LogMessages.DataSourceReplaced(_log, name);
                 source.Figures?.Replaced();
@@ -274,19 +239,39 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         }
     }
 
-    // One whose password cannot be read has none to take over, and no new lease.
-    private static bool TakesOver(PooledDataSource source, DatabaseConnection? row) =>
-        row is { IsActive: true } && (row.Password.Fault is not null || source.Serves(row));
-
     // Of a replaced pool too, which has the same name: then the driver is asked, and asks for the password.
     private bool HasIdle(DatabaseConnection row) => Meter.Count(row.Name) is { Max: 0 } or { Idle: > 0 };
 
-    private void Rebuild(PooledDataSource source)
+    private bool Rebuild(PooledDataSource source)
     {
-        if (_current.TryRemove(KeyValuePair.Create(source.Row.Name, source)))
+        if (!_current.TryRemove(KeyValuePair.Create(source.Row.Name, source)))
         {
-            LogMessages.PoolRebuilt(_log, source.Row.Name);
-            _ = _retired.AddAsync(source);
+            return false;
+        }
+
+        LogMessages.PoolRebuilt(_log, source.Row.Name);
+        source.Figures?.Replaced();
+        _ = _retired.AddAsync(source);
+        if (source.Hosts is not null)
+        {
+            _ = LookOnAsync(source.Row.Name);
+        }
+
+        return true;
+    }
+
+    // The servers are looked at as long as there is a pool, and nobody may ask for one for hours.
+    private async Task LookOnAsync(string name)
+    {
+        try
+        {
+            var next = await AcquireAsync(name, CancellationToken.None).ConfigureAwait(false);
+            next.Hosts?.Start();
+            next.Release();
+        }
+        catch (Exception e)
+        {
+            LogMessages.ChangeNotFollowed(_log, e, name);
         }
     }
 

@@ -42,6 +42,11 @@ internal static class UseEnd
             physical.HasBeenReset(isBound: false);
         }
 
+        if (physical.Session is { } session && connection.FullState == ConnectionState.Open)
+        {
+            session.Host.HeardAt = time.GetTimestamp();
+        }
+
         source.Figures?.Returned(physical.SinceUse(time));
         physical.MarkUsed(time);
     }

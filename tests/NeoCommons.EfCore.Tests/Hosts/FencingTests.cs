@@ -53,7 +53,7 @@ public sealed class FencingTests
     }
 
     [Fact]
-    public async Task A_tenant_that_is_kept_apart_from_the_pool_writes_to_the_new_one()
+    public async Task A_tenant_that_would_be_kept_apart_from_a_pool_of_one_host_writes_to_the_new_one()
     {
         await using var pair = await Pair.StartAsync();
         await using var app = pair.NewApp();

@@ -15,6 +15,52 @@ public sealed class HostStatesTests
     }
 
     [Fact]
+    public void What_another_host_has_told_of_the_system_counts_until_the_rows_own_host_tells()
+    {
+        var stranger = Primary(100) with { System = "other" };
+        var states = Look(new(2), 1, null, stranger);
+        Assert.Null(states[1].Refusal);
+
+        states = Look(states, 2, Primary(7) with { System = "own" }, stranger);
+        Assert.Null(states[0].Refusal);
+        Assert.NotNull(states[1].Refusal);
+        Assert.Equal("own", states.System);
+
+        // From now on it is known.
+        states = Look(states, 3, stranger, null);
+        Assert.NotNull(states[0].Refusal);
+    }
+
+    [Fact]
+    public void Servers_that_were_all_replaced_by_others_serve_after_half_a_minute()
+    {
+        var states = Look(new(2), 1, Primary(100) with { System = "old" }, Standby(100) with { System = "old" });
+        var (primary, standby) = (Primary(5) with { System = "new" }, Standby(5) with { System = "new" });
+        for (var look = 2; look < 31; look++)
+        {
+            states = Look(states, look, primary, standby);
+            Assert.NotNull(states[0].Refusal);
+        }
+
+        states = Look(states, 31, primary, standby);
+        Assert.Null(states[0].Refusal);
+        Assert.Null(Look(states, 32, primary, standby)[1].Refusal);
+        Assert.Equal("new", states.System);
+    }
+
+    [Fact]
+    public void A_host_that_was_made_anew_serves_nobody_while_one_of_the_others_is_there()
+    {
+        var states = Look(new(2), 1, Primary(100) with { System = "old" }, Standby(100) with { System = "old" });
+        for (var look = 2; look < 100; look++)
+        {
+            states = Look(states, look, Primary(5) with { System = "new" }, Standby(100) with { System = "old" });
+            Assert.NotNull(states[0].Refusal);
+            Assert.Null(states[1].Refusal);
+        }
+    }
+
+    [Fact]
     public void A_standby_is_level_where_nothing_is_written()
     {
         var states = Look(new(2), 1, Primary(100), Standby(100));

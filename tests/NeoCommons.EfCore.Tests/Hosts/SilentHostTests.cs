@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 
@@ -16,8 +17,8 @@ public sealed class SilentHostTests
     // The driver goes round its hosts, and asks a silent one each time, until it is left out.
     private static readonly TimeSpan Generous = TimeSpan.FromSeconds(60);
 
-    // Whoever met a silent host once would be found out.
-    private static readonly TimeSpan LongPoolTimeout = TimeSpan.FromSeconds(120);
+    // Whoever met a silent host would be found out.
+    private static readonly TimeSpan LongPoolTimeout = TimeSpan.FromSeconds(40);
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -170,8 +171,9 @@ public sealed class SilentHostTests
         await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
         hosts.Primary.Blackhole();
         hosts.Standby.Blackhole();
-        var pool = await hosts.App.AcquireAsync(hosts.Row.Name);
-        await Eventually.TrueAsync(() => Record.Exception(pool.Hosts!.ThrowIfSilent) is not null);
+        await Eventually.TrueAsync(async () =>
+            Record.Exception((await hosts.App.AcquireAsync(hosts.Row.Name)).Hosts!.ThrowIfSilent) is not null
+        );
         var waiting = Stopwatch.StartNew();
 
         for (var i = 0; i < 10; i++)
@@ -202,6 +204,42 @@ public sealed class SilentHostTests
         await hosts.LeftOutAsync([0]);
 
         Assert.Equal(ConnectionUnavailableReason.NoHost, await ReasonAsync(hosts, readOnly: true));
+    }
+
+    [Fact]
+    public async Task Who_waits_for_a_turn_is_told_so_when_all_are_silent()
+    {
+        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout, poolSize: 1);
+        await using var held = await hosts.App.Connections.OpenTenantConnectionAsync(hosts.Tenant.Id, Ct);
+        var waiting = Task.WhenAll(
+            Enumerable.Range(0, 3).Select(i => Task.Run(() => ReasonAsync(hosts, readOnly: i == 0), Ct))
+        );
+        await Eventually.TrueAsync(() => hosts.App.Connections.GetPoolMetrics(hosts.Row.Name).Pending == 3);
+
+        hosts.Primary.Blackhole();
+        hosts.Standby.Blackhole();
+
+        Assert.All(
+            await waiting.WaitAsync(LongPoolTimeout / 2, Ct),
+            reason => Assert.Equal(ConnectionUnavailableReason.NoHost, reason)
+        );
+        hosts.Primary.Restore();
+        hosts.Standby.Restore();
+    }
+
+    [Fact]
+    public async Task A_pool_that_nobody_asks_for_any_more_is_watched_all_the_same()
+    {
+        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        var sources = hosts.App.Services.GetRequiredService<TenantDataSources>();
+        hosts.Primary.Blackhole();
+        await Eventually.TrueAsync(() => sources.Current.Any(s => s.Hosts!.LeftOut.Contains(0)));
+
+        hosts.Primary.Restore();
+
+        // Left out and taken in again: both are a new pool, and no lease has made it.
+        await Eventually.TrueAsync(() => sources.Current.Any(s => s.Hosts!.LeftOut.Count == 0));
+        await WriteAsync(hosts, 2);
     }
 
     private static async Task<ConnectionUnavailableReason?> ReasonAsync(BehindProxies hosts, bool readOnly)
@@ -240,7 +278,7 @@ public sealed class SilentHostTests
         Tenant Tenant
     ) : IAsyncDisposable
     {
-        public static async Task<BehindProxies> StartAsync(TimeSpan? poolTimeout = null)
+        public static async Task<BehindProxies> StartAsync(TimeSpan? poolTimeout = null, int poolSize = 2 * Callers)
         {
             var pair = await Pair.StartAsync();
             var primary = TcpFaultProxy.Start(pair.Primary.Host, pair.Primary.Port);
@@ -255,7 +293,7 @@ public sealed class SilentHostTests
                         Port = primary.Port,
                         ReplicaHosts = ReplicaHosts.Parse($"{standby.Host}:{standby.Port}"),
                         PoolTimeout = poolTimeout ?? SilentHostTests.PoolTimeout,
-                        MaxPoolSize = 2 * Callers,
+                        MaxPoolSize = poolSize,
                     }
             );
             var hosts = new BehindProxies(pair, primary, standby, app, row, await app.AddTenantAsync(row, "acme"));

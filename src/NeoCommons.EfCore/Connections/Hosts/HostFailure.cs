@@ -11,11 +11,25 @@ internal static class HostFailure
         e switch
         {
             PostgresException { SqlState: ['2', '8', ..] } refusal => refusal,
+            RefusedBeforeException { Cause: { } cause } => cause,
+            NpgsqlException { InnerException: RefusedBeforeException { Cause: { } cause } } => cause,
             NpgsqlException { InnerException: AggregateException all } => all
                 .InnerExceptions.Select(RefusalIn)
                 .FirstOrDefault(r => r is not null),
             _ => null,
         };
+
+    /// <summary>Whether each host that was tried has refused the user or the password, one of them just now.</summary>
+    public static bool HaveAllRefused(NpgsqlException e) =>
+        e is PostgresException
+        || (
+            e.InnerException is AggregateException all
+            && all.InnerExceptions.Any(one => one is PostgresException)
+            && all.InnerExceptions.All(one =>
+                RefusalIn(one) is not null
+                || one is RefusedBeforeException or { InnerException: RefusedBeforeException }
+            )
+        );
 
     /// <summary>
     /// One host's failure in the place of all hosts', where it is what the caller must know: a refused password, a full pool.

@@ -11,11 +11,13 @@ namespace NeoCommons.EfCore;
 /// <param name="hosts">Its servers.</param>
 /// <param name="memory">What the process remembers of them.</param>
 /// <param name="found">How they were found before there was this pool; null where they were not looked at.</param>
+/// <param name="time">The clock.</param>
 internal sealed class HostGuard(
     PooledDataSource source,
     IReadOnlyList<RowHost> hosts,
     HostMemory memory,
-    HostStates? found
+    HostStates? found,
+    TimeProvider time
 )
 {
     private readonly Dictionary<HostAddress, RowHost> _byAddress = hosts.ToDictionary(h => h.Address);
@@ -34,7 +36,7 @@ internal sealed class HostGuard(
     public bool Look(long begun, IReadOnlyList<HostAnswer?> answers, Func<long, long, bool> isTooLong)
     {
         var before = States;
-        var system = before.System ?? answers.FirstOrDefault(a => a?.System is not null)?.System;
+        var system = before.SystemAfter(answers);
         var timeline = memory.TimelineOf(system ?? _unknownSystem);
         Volatile.Write(ref _timeline, timeline);
         foreach (var answer in answers)
@@ -61,6 +63,11 @@ internal sealed class HostGuard(
         if (physical.Session is not { } session)
         {
             return null;
+        }
+
+        if (session.System is { } system && States.System is { } ours && system != ours)
+        {
+            return $"{session.Host.Address}: it is not a replica of the connection's other hosts";
         }
 
         if (session.IsPrimary)
@@ -91,7 +98,13 @@ internal sealed class HostGuard(
             throw new NpgsqlException(text, new IOException(text));
         }
 
-        PhysicalConnection.Of(opened).Session = new HostSession(host, answer.IsPrimary, answer.Timeline ?? 0);
+        host.HeardAt = time.GetTimestamp();
+        PhysicalConnection.Of(opened).Session = new HostSession(
+            host,
+            answer.IsPrimary,
+            answer.Timeline ?? 0,
+            answer.System
+        );
     }
 
     private string? Judge(HostAnswer answer, HostStates states, HostState state) =>

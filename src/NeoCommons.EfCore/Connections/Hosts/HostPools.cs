@@ -16,12 +16,13 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     private readonly ConnectionOptions _options;
     private readonly TimeProvider _time;
     private readonly HostMemory _memory;
+    private readonly HostCalls _calls;
+    private readonly Lock _clearing = new();
     private readonly HostSources _pooled;
-    private readonly HostSources _apart;
     private readonly HostSources _unpooled;
     private readonly HostWatch _watch;
     private volatile bool _areAllSilent;
-    private long _clearedFor;
+    private (string? System, long Newest) _clearedFor;
     private long _forgotAt;
 
     public HostPools(
@@ -39,33 +40,41 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         _memory = memory;
         var row = source.Row;
         DataSourceBuilding.ThrowIfFaulty(row, options);
-        Hosts =
-        [
-            .. HostAddress
-                .AllOf(row)
-                .Select(
-                    (address, number) =>
-                        new RowHost(
-                            number,
-                            address,
-                            DataSourceBuilding.BuildAt(address, row, password, options, loggers)
-                        )
-                ),
-        ];
-        var before = memory.HandoverOf(row.Name, Addresses);
+        Hosts = [.. HostAddress.AllOf(row).Select((address, number) => NewHost(number, address))];
+        var before =
+            memory.HandoverOf(row.Name, Addresses) is { } left && time.GetElapsedTime(left.At) < HostHandover.Lasting
+                ? left
+                : null;
         LeftOut = before?.Silent ?? new HashSet<int>();
-        Guard = new HostGuard(source, Hosts, memory, before?.States);
+        Guard = new HostGuard(source, Hosts, memory, before?.States, time);
+        _calls = new HostCalls(password, Guard);
         Writes = memory.WritesOf(row.Name);
         _pooled = new(forReads => Build(DataSourceUse.Pool, forReads));
-        _apart = new(forReads => Build(DataSourceUse.Apart, forReads));
         _unpooled = new(forReads => Build(DataSourceUse.Beside, forReads));
         _watch = new HostWatch(source, this, loggers.CreateLogger<HostWatch>(), time);
+
+        RowHost NewHost(int number, HostAddress address)
+        {
+            var passwords = new PasswordGate(options.RefusedPasswordBackOff, time);
+            return new RowHost(
+                number,
+                address,
+                passwords,
+                DataSourceBuilding.BuildAt(
+                    address,
+                    row,
+                    (_, async, ct) => passwords.AskAsync(() => source.Row, null, isWatched: true, async, ct),
+                    options,
+                    loggers
+                )
+            );
+        }
 
         NpgsqlMultiHostDataSource Build(DataSourceUse use, bool forReads) =>
             DataSourceBuilding.BuildMultiHost(
                 source.Row,
-                new HostSettings([.. Hosts.Where(host => !LeftOut.Contains(host.Number))], Guard, forReads),
-                password,
+                new HostSettings([.. Hosts.Where(host => !LeftOut.Contains(host.Number))], _calls, forReads),
+                _calls.AskPasswordAsync,
                 options,
                 loggers,
                 use,
@@ -91,25 +100,18 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <summary>The same beside the pool, for our own work.</summary>
     public NpgsqlDataSource Unpooled => _unpooled.Writers;
 
-    /// <summary>
-    /// What a tenant's connection comes from. A read-only context's leads to a standby, or to the primary where that is needed or all
-    /// there is.
-    /// </summary>
-    public NpgsqlDataSource SourceFor(ConnectionPermits permits, bool readOnly)
+    /// <summary>Where a tenant's read-only context reads: at a standby, or at the primary where that is needed or all there is.</summary>
+    public NpgsqlDataSource ReadersFor(TenantId tenant)
     {
-        var sources = permits.IsApart ? _apart : _pooled;
-
         // A scope is one transaction, which is one session.
-        if (!readOnly || Transaction.Current is not null)
+        if (Transaction.Current is not null)
         {
-            return sources.Writers;
+            return Writers;
         }
 
         var states = Guard.States;
-        return sources.Readers(
-            atPrimary: _options.ReadYourWrites
-                && !states.IsPrimaryLost
-                && Writes.IsUnsettled(permits.Limiter!.Tenant.Id, states.SettledAt)
+        return _pooled.Readers(
+            atPrimary: _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt)
         );
     }
 
@@ -126,6 +128,28 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
             Writes.End(tenant, _time.GetTimestamp());
         }
     }
+
+    /// <summary>Notes that something was committed for the tenant, not by a lease.</summary>
+    public void NoteWrite(TenantId tenant)
+    {
+        Writes.Begin(tenant);
+        EndWrite(tenant);
+    }
+
+    /// <summary>Not long ago one of the servers has refused the row's password with this; null where it has not.</summary>
+    public PostgresException? RefusalAt(HostAddress host) => Find(host)?.Passwords.RefusalOf(_source.Row);
+
+    /// <summary>Notes that servers were told a password and none let the user in.</summary>
+    public void Refuse(IEnumerable<HostAddress> told, Secret password, PostgresException cause)
+    {
+        foreach (var host in told.Select(Find))
+        {
+            host?.Passwords.Refuse(password, cause);
+        }
+    }
+
+    /// <summary>Begins to look at the servers.</summary>
+    public void Start() => _watch.Start();
 
     /// <summary>Waits until the servers have been looked at once.</summary>
     public ValueTask FirstLookAsync(bool async, CancellationToken ct) => _watch.FirstLookAsync(async, ct);
@@ -153,15 +177,27 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <returns>Whether this pool is to be replaced.</returns>
     public bool LeaveOut(IReadOnlySet<int> silent)
     {
+        var wereAllSilent = _areAllSilent;
         _areAllSilent = silent.Count == Hosts.Count;
-        if (_areAllSilent || silent.SetEquals(LeftOut) || _source.Life.Retiring.IsCancellationRequested)
+        if (_areAllSilent)
+        {
+            if (!wereAllSilent)
+            {
+                // Who waits for a turn waits for nothing.
+                _source.Gate.EndAll();
+                _source.Tenants.EndAll();
+            }
+
+            return false;
+        }
+
+        if (silent.SetEquals(LeftOut) || _source.Life.Retiring.IsCancellationRequested)
         {
             return false;
         }
 
-        _memory.Leave(_source.Row.Name, new HostHandover([.. Addresses], Guard.States, silent));
-        _source.Outdated?.Invoke(_source);
-        return true;
+        _memory.Leave(_source.Row.Name, new HostHandover([.. Addresses], Guard.States, silent, _time.GetTimestamp()));
+        return _source.Outdated?.Invoke(_source) is true;
     }
 
     /// <exception cref="ConnectionUnavailableException">None of the servers says anything: whoever asked would only wait.</exception>
@@ -187,10 +223,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// Lets the driver try hosts again that it has not tried since it remembers them as useless; once in each interval, so that a host
-    /// that is down does not hold up everybody.
-    /// </summary>
+    /// <summary>Lets the driver try hosts again that it remembers as useless; once in each interval, so that none holds up everybody.</summary>
     public bool ForgetsStates(NpgsqlException e)
     {
         var forgotAt = Volatile.Read(ref _forgotAt);
@@ -223,21 +256,34 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         {
             await host.DisposeAsync().ConfigureAwait(false);
         }
+
+        _calls.Cut();
     }
 
     /// <summary>Throws away what nobody has used.</summary>
-    public void Dispose() => _pooled.Dispose();
+    public void Dispose()
+    {
+        _pooled.Dispose();
+        _calls.Cut();
+    }
+
+    private RowHost? Find(HostAddress address) => Hosts.FirstOrDefault(host => host.Address == address);
 
     private IEnumerable<HostAddress> Addresses => Hosts.Select(host => host.Address);
 
-    private IEnumerable<HostSources> AllSources => [_pooled, _apart, _unpooled];
+    private IEnumerable<HostSources> AllSources => [_pooled, _unpooled];
 
     private void ClearIfReplaced()
     {
-        var newest = Guard.Timeline.Newest;
-        if (Interlocked.Exchange(ref _clearedFor, newest) == newest)
+        var now = (Guard.States.System, Guard.Timeline.Newest);
+        lock (_clearing)
         {
-            return;
+            if (_clearedFor == now)
+            {
+                return;
+            }
+
+            _clearedFor = now;
         }
 
         Clear();

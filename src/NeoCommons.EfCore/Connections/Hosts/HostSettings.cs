@@ -4,9 +4,9 @@ namespace NeoCommons.EfCore;
 
 /// <summary>What the data source of several servers has besides that of one.</summary>
 /// <param name="hosts">The servers.</param>
-/// <param name="guard">Looks at each physical connection.</param>
+/// <param name="calls">What it calls back.</param>
 /// <param name="forReads">Whether the servers share the load.</param>
-internal sealed class HostSettings(IReadOnlyList<RowHost> hosts, HostGuard guard, bool forReads)
+internal sealed class HostSettings(IReadOnlyList<RowHost> hosts, HostCalls calls, bool forReads)
 {
     public void ApplyTo(NpgsqlConnectionStringBuilder settings)
     {
@@ -18,5 +18,5 @@ internal sealed class HostSettings(IReadOnlyList<RowHost> hosts, HostGuard guard
     }
 
     public void ApplyTo(NpgsqlDataSourceBuilder builder) =>
-        builder.UsePhysicalConnectionInitializer(guard.Admit, guard.AdmitAsync);
+        builder.UsePhysicalConnectionInitializer(calls.Admit, calls.AdmitAsync);
 }

@@ -9,6 +9,9 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class HostStates
 {
+    // So many looks in a row that found nobody of a system make its place free: all servers were replaced.
+    private const int MostLooksWithout = 30;
+
     // The primary's positions, the newest last.
     private readonly ImmutableArray<(long At, long Lsn)> _history = [];
     private readonly ImmutableArray<HostState> _hosts;
@@ -30,6 +33,11 @@ internal sealed class HostStates
     }
 
     private long PrimaryAt { get; init; } = long.MinValue;
+
+    // Whether the row's own host has told the system, and how many looks have found nobody of it.
+    private bool IsOwnSystem { get; init; }
+
+    private int LooksWithout { get; init; }
 
     /// <summary>Whether no primary has been found for longer than a standby may lag: nobody waits for what it has any more.</summary>
     public bool IsPrimaryLost { get; private init; }
@@ -57,7 +65,13 @@ internal sealed class HostStates
         Func<long, long, bool> isTooLong
     )
     {
-        var system = System ?? SystemOf(answers);
+        var (system, isOwn, looksWithout) = NextSystem(answers);
+        if (System is not null && system != System)
+        {
+            // Other servers: what was known is of those that were there before.
+            return new HostStates(_hosts.Length) { PrimaryAt = PrimaryAt }.After(begun, answers, newest, isTooLong);
+        }
+
         var primaries = answers.Where(a => a is { IsPrimary: true } && RefusalOf(a, system, newest) is null).ToList();
         var written = primaries.Max(a => a!.Lsn);
         var history = written is { } lsn ? [.. Recent(begun, isTooLong), (begun, lsn)] : _history;
@@ -75,6 +89,8 @@ internal sealed class HostStates
         return new HostStates(hosts, history, system, settled)
         {
             PrimaryAt = primaryAt,
+            IsOwnSystem = isOwn,
+            LooksWithout = looksWithout,
             IsPrimaryLost = primaries.Count == 0 && isTooLong(primaryAt, begun),
         };
 
@@ -122,9 +138,25 @@ internal sealed class HostStates
                 + $": its timeline is {answer.Timeline}, and {newest} was seen"
         : null;
 
-    // The row's own host comes first.
-    private static string? SystemOf(IReadOnlyList<HostAnswer?> answers) =>
-        answers.Select(a => a?.System).FirstOrDefault(s => s is not null);
+    /// <summary>What the servers have in common after another look.</summary>
+    public string? SystemAfter(IReadOnlyList<HostAnswer?> answers) => NextSystem(answers).System;
+
+    // What another host has told counts until the row's own one tells.
+    private (string? System, bool IsOwn, int LooksWithout) NextSystem(IReadOnlyList<HostAnswer?> answers)
+    {
+        var own = answers[0]?.System;
+        if (System is null || own is null || own == System)
+        {
+            return (
+                System ?? answers.Select(a => a?.System).FirstOrDefault(s => s is not null),
+                IsOwnSystem || own is not null,
+                0
+            );
+        }
+
+        var looksWithout = answers.Any(a => a?.System == System) ? 0 : LooksWithout + 1;
+        return !IsOwnSystem || looksWithout >= MostLooksWithout ? (own, true, 0) : (System, true, looksWithout);
+    }
 
     // One more than is needed: a standby that lacks more than that serves nobody anyway.
     private IEnumerable<(long At, long Lsn)> Recent(long now, Func<long, long, bool> isTooLong) =>

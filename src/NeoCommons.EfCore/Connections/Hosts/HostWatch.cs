@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -17,12 +18,17 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
     /// <summary>After so many looks in a row to which it has said nothing a server is left out.</summary>
     private const int MostSilentLooks = 2;
 
+    /// <summary>After so many that it has answered it is taken in again: all connections are opened anew for it.</summary>
+    private const int AnswersToReturn = 3;
+
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly NpgsqlConnection?[] _sessions = new NpgsqlConnection?[pools.Hosts.Count];
-    private readonly int[] _silentLooks =
+
+    // Of a server that is in, how many looks in a row have been silent; of one that is left out, how many it still has to answer.
+    private readonly int[] _looks =
     [
-        .. pools.Hosts.Select(host => pools.LeftOut.Contains(host.Number) ? MostSilentLooks : 0),
+        .. pools.Hosts.Select(host => pools.LeftOut.Contains(host.Number) ? AnswersToReturn : 0),
     ];
     private readonly Lock _starting = new();
     private Task? _looking;
@@ -68,7 +74,8 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
         _first.TrySetResult();
     }
 
-    private void Start()
+    /// <summary>Begins to look.</summary>
+    public void Start()
     {
         lock (_starting)
         {
@@ -123,10 +130,10 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             }
         }
 
-        var silent = pools.Hosts.Where(h => _silentLooks[h.Number] >= MostSilentLooks).ToList();
+        var silent = pools.Hosts.Where(h => _looks[h.Number] >= (IsLeftOut(h) ? 1 : MostSilentLooks)).ToList();
         if (pools.LeaveOut(silent.Select(h => h.Number).ToHashSet()))
         {
-            foreach (var host in silent.Where(h => !pools.LeftOut.Contains(h.Number)))
+            foreach (var host in silent.Where(h => !IsLeftOut(h)))
             {
                 LogMessages.HostLeftOut(log, source.Row.Name, host.Address.ToString());
             }
@@ -134,21 +141,20 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
 
         // All opens wait for the first look, and it need not wait for a server that none of them meets.
         Task<HostAnswer?> AskUnlessLeftOutAsync(RowHost host) =>
-            !_first.Task.IsCompleted && pools.LeftOut.Contains(host.Number)
-                ? Task.FromResult<HostAnswer?>(null)
-                : AskAsync(host, begun);
+            !_first.Task.IsCompleted && IsLeftOut(host) ? Task.FromResult<HostAnswer?>(null) : AskAsync(host, begun);
     }
 
     private async Task<HostAnswer?> AskAsync(RowHost host, long begun)
     {
         var session = _sessions[host.Number] ?? host.CreateConnection();
         _sessions[host.Number] = null;
-        var asking = AskAsync(session);
+        var asking = AskAsync(host, session);
         try
         {
             var answer = await asking.WaitAsync(HostQuestion.Patience, time, _stopping.Token).ConfigureAwait(false);
             _sessions[host.Number] = session;
-            _silentLooks[host.Number] = 0;
+            host.HeardAt = time.GetTimestamp();
+            _looks[host.Number] = IsLeftOut(host) ? Math.Max(0, _looks[host.Number] - 1) : 0;
             return answer;
         }
         catch (Exception e)
@@ -156,22 +162,52 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             // Whatever it is, it is no answer. The driver takes its time to give up, and this loop has other hosts to look at.
             _ = CloseAfterAsync(asking, session);
 
-            // A process that comes to its turn too late itself cannot tell who is silent.
-            var isSilent = IsTimeout(e) && time.GetElapsedTime(begun) < 2 * HostQuestion.Patience;
-            _silentLooks[host.Number] = isSilent ? _silentLooks[host.Number] + 1 : 0;
+            Count(host, begun, e);
             return null;
         }
     }
 
-    private static bool IsTimeout(Exception? e) =>
-        e is not null && (e is TimeoutException || IsTimeout(e.InnerException));
+    private void Count(RowHost host, long begun, Exception e)
+    {
+        // A process that comes to its turn too late itself cannot tell who is silent.
+        if (time.GetElapsedTime(begun) > 1.25 * HostQuestion.Patience)
+        {
+            return;
+        }
 
-    private async Task<HostAnswer> AskAsync(NpgsqlConnection session)
+        ref var looks = ref _looks[host.Number];
+        if (IsSilence(e) && host.HeardAt < begun)
+        {
+            looks = IsLeftOut(host) ? AnswersToReturn : looks + 1;
+        }
+        else if (!IsLeftOut(host))
+        {
+            looks = 0;
+        }
+    }
+
+    private bool IsLeftOut(RowHost host) => pools.LeftOut.Contains(host.Number);
+
+    // A network without anybody there says so itself after some seconds, which each open would wait for.
+    private static bool IsSilence(Exception? e) =>
+        e switch
+        {
+            null => false,
+            TimeoutException => true,
+            SocketException { SocketErrorCode: var code } => code
+                is SocketError.TimedOut
+                    or SocketError.HostUnreachable
+                    or SocketError.NetworkUnreachable
+                    or SocketError.HostDown,
+            _ => IsSilence(e.InnerException),
+        };
+
+    private async Task<HostAnswer> AskAsync(RowHost host, NpgsqlConnection session)
     {
         if (session.State != System.Data.ConnectionState.Open)
         {
             await DriverOpening
-                .OpenAsync(session, source, OpenUse.Look, async: true, _stopping.Token)
+                .OpenAsync(session, source, OpenUse.Look, async: true, _stopping.Token, host)
                 .ConfigureAwait(false);
         }
 

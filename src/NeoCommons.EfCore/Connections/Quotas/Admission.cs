@@ -114,6 +114,7 @@ internal sealed class Admission(TimeProvider time)
         try
         {
             source.Breaker.ThrowIfOpen();
+            source.Hosts?.ThrowIfSilent();
             var limiter = permits.Limiter;
             if (limiter is not null && !permits.HasTenants)
             {
@@ -214,6 +215,7 @@ internal sealed class Admission(TimeProvider time)
             if (!ended.IsCancellationRequested)
             {
                 source.Breaker.ThrowIfFailed();
+                source.Hosts?.ThrowIfSilent();
             }
 
             throw OpenFailure.Ended(source);
