@@ -91,6 +91,34 @@ public sealed class WarmPoolTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_connection_that_stands_in_for_another_gets_none()
+    {
+        await using var app = await StartAsync(1, inAdminDatabase: false);
+        await UntilAsync(async () => (long)(await app.AdminAsync(Ready))! == 1);
+
+        // Named before it is registered, so that nothing is made there in between.
+        await app.AdminAsync("ALTER TABLE admin.database_connections DISABLE TRIGGER ALL");
+        await app.AdminAsync("UPDATE admin.database_connections SET failover_connection = 'copy'");
+        await TestApp.RegisterAsync(app.Services, app.Server, "copy", "postgres");
+        await TestApp.RegisterAsync(
+            app.Services,
+            app.Server,
+            "other",
+            new NpgsqlConnectionStringBuilder(app.AdminConnectionString).Database!
+        );
+        await app.ReloadAsync();
+
+        await UntilAsync(async () => (long)(await app.AdminAsync(Ready))! == 2);
+        Assert.Equal(
+            "home,other",
+            await app.AdminAsync(
+                "SELECT string_agg(connection_name, ',' ORDER BY connection_name) FROM admin.warm_schemas w "
+                    + "JOIN admin.database_connections c ON c.id = w.connection_id"
+            )
+        );
+    }
+
+    [Fact]
     public async Task Without_one_that_waits_a_tenant_is_made_as_usual()
     {
         await using var app = await StartAsync(3, inAdminDatabase: false, connections: "elsewhere");

@@ -117,6 +117,22 @@ public sealed class DoctorTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_copy_that_stands_in_for_another_connection_has_no_orphans()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres, databases: 2);
+        await app.CreateTenantAsync("acme", "db1");
+        await app.DirectAsync("db2", "CREATE SCHEMA tenant_acme; CREATE TABLE tenant_acme.data (n int)");
+        Assert.Equal(TenantFindingKind.OrphanSchema, Assert.Single(await ExamineAsync(app)).Kind);
+
+        await app.AdminAsync(
+            "UPDATE admin.database_connections SET failover_connection = 'db2' WHERE connection_name = 'db1'"
+        );
+        await app.ReloadAsync();
+
+        Assert.Empty(await ExamineAsync(app));
+    }
+
+    [Fact]
     public async Task A_database_that_cannot_be_reached_is_a_finding_and_the_others_are_examined()
     {
         await using var app = await TestApp.StartAsync(servers.Postgres, databases: 2);
