@@ -25,7 +25,7 @@ public enum ConnectionUnavailableReason
     Refused,
 
     /// <summary>
-    /// The row has changed, and the pool of this context or lease has been closed since: ask for a new one.
+    /// The row has changed, or the pool was built anew, and that of this context or lease has been closed since: ask for a new one.
     /// </summary>
     Replaced,
 

@@ -15,8 +15,9 @@ public interface IDatabaseConnections
 {
     /// <summary>The data source of a registered database.</summary>
     /// <remarks>
-    /// Ask again each time rather than keep it: when the row changes, another data source takes its place and this one
-    /// is disposed after <see cref="ConnectionOptions.DrainTimeout"/>. Never dispose it.
+    /// Ask again each time rather than keep it: when the row changes, one of its hosts falls silent, or its server was away for
+    /// long, another data source takes its place and this one is disposed after <see cref="ConnectionOptions.DrainTimeout"/>.
+    /// Never dispose it.
     /// </remarks>
     /// <exception cref="ConnectionNotFoundException">There is no such row.</exception>
     /// <exception cref="ConnectionUnavailableException">The row is inactive or its values cannot be used.</exception>

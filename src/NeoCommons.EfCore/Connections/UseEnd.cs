@@ -42,7 +42,7 @@ internal static class UseEnd
             physical.HasBeenReset(isBound: false);
         }
 
-        if (physical.Session is { } session && connection.FullState == ConnectionState.Open)
+        if (physical.Session is { } session && connection.FullState != ConnectionState.Broken)
         {
             session.Host.HeardAt = time.GetTimestamp();
         }

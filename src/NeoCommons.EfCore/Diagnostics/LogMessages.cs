@@ -35,15 +35,15 @@ internal static partial class LogMessages
     [LoggerMessage(1101, LogLevel.Warning, "Host {Host} of connection {Connection} serves nobody: {Why}")]
     public static partial void HostServesNot(ILogger logger, string connection, string host, string why);
 
+    [LoggerMessage(1102, LogLevel.Error, "The hosts of connection {Connection} could not be looked at")]
+    public static partial void LookFailed(ILogger logger, Exception exception, string connection);
+
     [LoggerMessage(
         1103,
         LogLevel.Warning,
         "Nothing is opened at host {Host} of connection {Connection} until it answers: it says nothing"
     )]
     public static partial void HostLeftOut(ILogger logger, string connection, string host);
-
-    [LoggerMessage(1102, LogLevel.Error, "The hosts of connection {Connection} could not be looked at")]
-    public static partial void LookFailed(ILogger logger, Exception exception, string connection);
 
     [LoggerMessage(
         1005,

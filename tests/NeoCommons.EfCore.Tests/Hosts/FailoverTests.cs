@@ -266,19 +266,16 @@ public sealed class FailoverTests
         Assert.InRange(await AuthenticationLog.CountAsync(pair.Standby, row.Username), 0, 1);
     }
 
-    [Theory]
-    [InlineData("reject")]
-    [InlineData("wrong")]
-    public async Task A_host_that_lets_the_role_not_in_takes_nothing_from_the_others(string how)
+    [Fact]
+    public async Task A_host_that_does_not_let_the_role_in_takes_nothing_from_the_others()
     {
         await using var pair = await Pair.StartAsync();
         await using var app = pair.NewApp();
         var (row, tenant) = await WithRoleAsync(pair, app, "right-4711", stored: "right-4711");
         var rules = Path.Combine(pair.Standby.DataDirectory!, "pg_hba.conf");
-        var rule = how == "reject" ? "reject" : "ldap ldapserver=127.0.0.1 ldapport=1";
         await File.WriteAllTextAsync(
             rules,
-            $"host all {row.Username} all {rule}\n" + await File.ReadAllTextAsync(rules, Ct),
+            $"host all {row.Username} all reject\n" + await File.ReadAllTextAsync(rules, Ct),
             Ct
         );
         await Pair.ScalarAsync(pair.Standby, "postgres", "SELECT pg_reload_conf()");

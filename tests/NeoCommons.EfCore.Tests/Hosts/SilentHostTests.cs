@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Testing;
@@ -240,6 +241,31 @@ public sealed class SilentHostTests
         // Left out and taken in again: both are a new pool, and no lease has made it.
         await Eventually.TrueAsync(() => sources.Current.Any(s => s.Hosts!.LeftOut.Count == 0));
         await WriteAsync(hosts, 2);
+    }
+
+    [Fact]
+    public async Task Nothing_holds_a_pool_that_was_replaced()
+    {
+        // The driver holds its data sources for ever.
+        await using var hosts = await BehindProxies.StartAsync();
+        var replaced = await ReplaceAsync(hosts);
+
+        await Eventually.TrueAsync(() =>
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            return !replaced.IsAlive;
+        });
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static async Task<WeakReference> ReplaceAsync(BehindProxies hosts)
+    {
+        var pool = await hosts.App.AcquireAsync(hosts.Row.Name);
+        hosts.App.Registry.Change(hosts.Row.Name, row => row with { MaxPoolSize = 7 });
+        await UseAsync(hosts, readOnly: false);
+        await pool.Life.WhenOver;
+        return new WeakReference(pool);
     }
 
     private static async Task<ConnectionUnavailableReason?> ReasonAsync(BehindProxies hosts, bool readOnly)
