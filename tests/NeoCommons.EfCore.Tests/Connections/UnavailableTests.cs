@@ -176,7 +176,11 @@ public sealed class UnavailableTests(TestServers servers)
         Func<DatabaseConnection, DatabaseConnection> change
     )
     {
-        await using var app = new RuntimeApp(servers.Postgres);
+        // On a slow machine the breaker's own looks fail meanwhile too, and would open it.
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:Breaker:MinimumThroughput"] = "1000" }
+        );
         var good = await app.AddDatabaseAsync();
         var bad = change(good with { Name = RuntimeApp.NewName("bad") });
         app.Registry.Set(bad);
