@@ -109,6 +109,12 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
         }
     }
 
+    private static string HostOf(NpgsqlConnection open) =>
+        open.Host?.Trim('[', ']')
+        ?? throw new InvalidOperationException(
+            "The connection to the tenant's database was lost before its schema was exported. Nothing was deleted: repeat it."
+        );
+
     private Process Start(DatabaseConnection database, NpgsqlConnection open, SchemaName schema, string file)
     {
         var start = new ProcessStartInfo(options.Value.PgDump)
@@ -118,7 +124,7 @@ internal sealed class SchemaExport(IOptions<TenantLifecycleOptions> options, IOp
             ArgumentList = { "--format=custom", "--no-password", "--schema=" + schema.Quoted, "--file=" + file },
             Environment =
             {
-                ["PGHOST"] = open.Host!.Trim('[', ']'),
+                ["PGHOST"] = HostOf(open),
                 ["PGPORT"] = open.Port.ToString(CultureInfo.InvariantCulture),
                 ["PGDATABASE"] = database.Database,
                 ["PGUSER"] = database.Username,

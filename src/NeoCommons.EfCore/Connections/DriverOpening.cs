@@ -30,7 +30,6 @@ internal static class DriverOpening
         if (use != OpenUse.Look && source.Hosts is { } hosts)
         {
             await hosts.FirstLookAsync(async, ct).ConfigureAwait(false);
-            hosts.ThrowIfSilent();
         }
 
         var passwords = at?.Passwords ?? source.Passwords;
@@ -38,6 +37,7 @@ internal static class DriverOpening
         // Of several servers one may serve while another fails; the driver remembers which did, and refuses as fast.
         var breaker = source.Hosts is null ? source.Breaker : null;
         var isFirst = true;
+        var hasForgotten = false;
         while (true)
         {
             if (source.Life.IsClosed)
@@ -45,9 +45,16 @@ internal static class DriverOpening
                 throw OpenFailure.Ended(source);
             }
 
-            if (passwords.IsRefused(source.Row) && (use is OpenUse.Unpooled or OpenUse.Look || !source.MayHaveIdle))
+            if (use != OpenUse.Look)
             {
-                passwords.ThrowIfRefused(source.Row);
+                source.Hosts?.ThrowIfSilent();
+            }
+
+            var refusal =
+                at is null && source.Hosts is { } all ? all.RefusalOfAll(source.Row) : passwords.RefusalOf(source.Row);
+            if (refusal is not null && (use is OpenUse.Unpooled or OpenUse.Look || !source.MayHaveIdle))
+            {
+                throw passwords.Explain(refusal, source.Row);
             }
 
             // It costs memory, so it is left out where nobody can have to wait. With several servers the password is asked for
@@ -77,22 +84,29 @@ internal static class DriverOpening
                     return;
                 }
             }
-            catch (NpgsqlException all) when (HostFailure.RefusalIn(all) is { } e)
+            catch (NpgsqlException refused)
+                when (HostFailure.HaveAllRefused(refused) && HostFailure.RefusalIn(refused) is not null)
             {
-                var refused = passwords.Given(async, token) ?? source.Row.Password;
+                var e = HostFailure.RefusalIn(refused)!;
+                var given = passwords.Given(async, token) ?? source.Row.Password;
+                var isNew = HostFailure.HaveToldRefused(refused);
                 try
                 {
-                    await FindOtherAsync(source, passwords, refused, isFirst, e, async, ct).ConfigureAwait(false);
+                    await FindOtherAsync(source, passwords, given, isFirst && isNew, e, async, ct)
+                        .ConfigureAwait(false);
                 }
                 finally
                 {
                     // Not before the row was read again: it may have served those who come meanwhile.
-                    if (source.Row.Password.Equals(refused))
+                    if (isNew && source.Row.Password.Equals(given))
                     {
-                        source.Hosts?.Refuse(passwords.Told(async, token), refused, e);
-                        if (HostFailure.HaveAllRefused(all))
+                        if (at is null && source.Hosts is { } told)
                         {
-                            passwords.Refuse(refused, e);
+                            told.Refuse(passwords.Told(async, token), given, e);
+                        }
+                        else
+                        {
+                            passwords.Refuse(given, e);
                         }
                     }
 
@@ -102,14 +116,20 @@ internal static class DriverOpening
                 isFirst = false;
                 continue;
             }
-            catch (NpgsqlException e) when (source.Hosts is { } pools && pools.ForgetsStates(e))
+            catch (NpgsqlException e) when (!hasForgotten && source.Hosts is { } pools && pools.ForgetsStates(e))
             {
                 // One killed session has hidden its host, and nobody has tried whether it is there.
+                hasForgotten = true;
                 passwords.Ended(async, token);
                 continue;
             }
             catch (Exception e)
             {
+                if (at is null && source.Hosts is { } told && HostFailure.HaveToldRefused(e))
+                {
+                    told.Refuse(passwords.Told(async, token), source.Row.Password, HostFailure.RefusalIn(e)!);
+                }
+
                 passwords.Ended(async, token);
 
                 var explained = Explain(HostFailure.CauseOf(e), source, token);

@@ -293,7 +293,7 @@ internal sealed class PooledDataSource : IDisposable
 
     // Who has the source itself does not tell how his opens end.
     private ValueTask<string> AskPasswordAsync(HostAddress host, bool async, CancellationToken ct) =>
-        Hosts?.RefusalAt(host) is { } cause
+        Hosts?.RefusalAt(host, Row) is { } cause
             ? throw new RefusedBeforeException(host, cause)
             : Passwords.AskAsync(() => Row, Hosts is null ? null : host, isWatched: !Life.IsHandedOut, async, ct);
 }

@@ -85,8 +85,8 @@ internal static class PoolerProbe
         }
         else
         {
-            // A standby's is another server's number.
-            if (PhysicalConnection.Of(open).Session is null or { IsPrimary: true })
+            // A standby's is another server's number, and better than none.
+            if (PhysicalConnection.Of(open).Session is null or { IsPrimary: true } || source.Server.Total is null)
             {
                 source.Server.Learn(connections);
             }

@@ -40,9 +40,9 @@ internal static class SessionBeside
         catch (Exception e)
         {
             if (
-                e is NpgsqlException all
-                && HostFailure.RefusalIn(all) is { } refusal
-                && HostFailure.HaveAllRefused(all)
+                (host is not null || source.Hosts is null)
+                && e is PostgresException
+                && HostFailure.RefusalIn(e) is { } refusal
             )
             {
                 passwords.Refuse(passwords.Given(async: true, token) ?? source.Row.Password, refusal);

@@ -203,10 +203,11 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 _ = _retired.AddAsync(source);
             }
 
-            if (_disposed)
+            if (_disposed || _retired.EndSessions)
             {
                 Retire(row.Name);
-                throw new ObjectDisposedException(nameof(TenantDataSources));
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                throw OpenFailure.ShuttingDown(row.Name);
             }
         }
     }
@@ -268,6 +269,10 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             var next = await AcquireAsync(name, CancellationToken.None).ConfigureAwait(false);
             next.Hosts?.Start();
             next.Release();
+        }
+        catch (Exception e) when (e is NeoCommonsException or ObjectDisposedException)
+        {
+            // The process ends, or the row is gone or not to be used: whoever asks next is told so.
         }
         catch (Exception e)
         {

@@ -9,17 +9,16 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class HostCalls(PasswordProvider password, HostGuard guard)
 {
-    private (PasswordProvider Password, HostGuard Guard)? _pool = (password, guard);
+    private volatile Tuple<PasswordProvider, HostGuard>? _pool = new(password, guard);
 
-    private (PasswordProvider Password, HostGuard Guard) Pool =>
-        _pool ?? throw new ObjectDisposedException(nameof(HostPools));
+    private Tuple<PasswordProvider, HostGuard> Pool => _pool ?? throw new ObjectDisposedException(nameof(HostPools));
 
     public ValueTask<string> AskPasswordAsync(HostAddress host, bool async, CancellationToken ct) =>
-        Pool.Password(host, async, ct);
+        Pool.Item1(host, async, ct);
 
-    public void Admit(NpgsqlConnection opened) => Pool.Guard.Admit(opened);
+    public void Admit(NpgsqlConnection opened) => Pool.Item2.Admit(opened);
 
-    public Task AdmitAsync(NpgsqlConnection opened) => Pool.Guard.AdmitAsync(opened);
+    public Task AdmitAsync(NpgsqlConnection opened) => Pool.Item2.AdmitAsync(opened);
 
     /// <summary>Lets go of the pool.</summary>
     public void Cut() => _pool = null;

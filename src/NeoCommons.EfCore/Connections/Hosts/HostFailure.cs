@@ -19,24 +19,28 @@ internal static class HostFailure
             _ => null,
         };
 
-    /// <summary>Whether each host that was tried has refused the user or the password, one of them just now.</summary>
-    public static bool HaveAllRefused(NpgsqlException e) =>
-        e is PostgresException
-        || (
-            e.InnerException is AggregateException all
-            && all.InnerExceptions.Any(one => one is PostgresException)
-            && all.InnerExceptions.All(one =>
-                RefusalIn(one) is not null
-                || one is RefusedBeforeException or { InnerException: RefusedBeforeException }
-            )
-        );
+    /// <summary>Whether each host that was tried has refused the user or the password, now or a moment ago.</summary>
+    public static bool HaveAllRefused(Exception e) =>
+        e is NpgsqlException { InnerException: AggregateException all }
+            ? all.InnerExceptions.All(IsRefusal)
+            : IsRefusal(e);
+
+    /// <summary>
+    /// Whether whoever was told the password has refused it, one of them just now: the others were not even reached. What fails
+    /// after the password was told may have taken it.
+    /// </summary>
+    public static bool HaveToldRefused(Exception e) =>
+        e is NpgsqlException { InnerException: AggregateException all }
+            ? all.InnerExceptions.Any(one => one is PostgresException && IsRefusal(one))
+                && all.InnerExceptions.All(one => IsRefusal(one) || one is { InnerException: SocketException })
+            : e is PostgresException && IsRefusal(e);
 
     /// <summary>
     /// One host's failure in the place of all hosts', where it is what the caller must know: a refused password, a full pool.
     /// </summary>
     public static Exception CauseOf(Exception e) =>
         e is NpgsqlException { InnerException: AggregateException all }
-            ? RefusalIn(e)
+            ? (HaveAllRefused(e) ? RefusalIn(e) : null)
                 ?? all.InnerExceptions.FirstOrDefault(one =>
                     one is { InnerException: ConnectionUnavailableException }
                     || (one is NpgsqlException && OpenFailure.IsExhaustion(one))
@@ -66,4 +70,7 @@ internal static class HostFailure
         e.InnerException is AggregateException all
             ? string.Join("; ", all.InnerExceptions.Select(one => one.Message.TrimEnd('.')).Distinct())
             : "none of them is what is asked for";
+
+    private static bool IsRefusal(Exception e) =>
+        RefusalIn(e) is not null || e is RefusedBeforeException or { InnerException: RefusedBeforeException };
 }

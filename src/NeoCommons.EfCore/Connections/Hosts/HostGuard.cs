@@ -119,7 +119,7 @@ internal sealed class HostGuard(
     {
         if (answer is { IsPrimary: true, Timeline: { } timeline } && (answer.System is null || answer.System == system))
         {
-            Timeline.See(timeline);
+            memory.TimelineOf(system ?? _unknownSystem).See(timeline);
         }
     }
 }

@@ -136,18 +136,6 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         EndWrite(tenant);
     }
 
-    /// <summary>Not long ago one of the servers has refused the row's password with this; null where it has not.</summary>
-    public PostgresException? RefusalAt(HostAddress host) => Find(host)?.Passwords.RefusalOf(_source.Row);
-
-    /// <summary>Notes that servers were told a password and none let the user in.</summary>
-    public void Refuse(IEnumerable<HostAddress> told, Secret password, PostgresException cause)
-    {
-        foreach (var host in told.Select(Find))
-        {
-            host?.Passwords.Refuse(password, cause);
-        }
-    }
-
     /// <summary>Begins to look at the servers.</summary>
     public void Start() => _watch.Start();
 
@@ -264,10 +252,13 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     public void Dispose()
     {
         _pooled.Dispose();
+        foreach (var host in Hosts)
+        {
+            host.Dispose();
+        }
+
         _calls.Cut();
     }
-
-    private RowHost? Find(HostAddress address) => Hosts.FirstOrDefault(host => host.Address == address);
 
     private IEnumerable<HostAddress> Addresses => Hosts.Select(host => host.Address);
 

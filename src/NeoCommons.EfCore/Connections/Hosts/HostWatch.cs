@@ -176,9 +176,12 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
         }
 
         ref var looks = ref _looks[host.Number];
-        if (IsSilence(e) && host.HeardAt < begun)
+        if (IsSilence(e))
         {
-            looks = IsLeftOut(host) ? AnswersToReturn : looks + 1;
+            looks =
+                host.HeardAt >= begun ? looks
+                : IsLeftOut(host) ? AnswersToReturn
+                : looks + 1;
         }
         else if (!IsLeftOut(host))
         {

@@ -8,7 +8,8 @@ namespace NeoCommons.EfCore;
 /// <param name="passwords">What sessions of its own log in with.</param>
 /// <param name="sessions">Opens sessions of their own there.</param>
 internal sealed class RowHost(int number, HostAddress address, PasswordGate passwords, NpgsqlDataSource sessions)
-    : IAsyncDisposable
+    : IAsyncDisposable,
+        IDisposable
 {
     private volatile bool _isProbed;
     private long _heardAt = long.MinValue;
@@ -38,4 +39,6 @@ internal sealed class RowHost(int number, HostAddress address, PasswordGate pass
     public NpgsqlConnection CreateConnection() => sessions.CreateConnection();
 
     public ValueTask DisposeAsync() => sessions.DisposeAsync();
+
+    public void Dispose() => sessions.Dispose();
 }
