@@ -85,9 +85,6 @@ internal sealed class PasswordGate(TimeSpan backOff, TimeProvider time) : IDispo
     public ConnectionUnavailableException Explain(PostgresException e, DatabaseConnection row) =>
         OpenFailure.PasswordRefused(e, row, backOff);
 
-    /// <summary>Whether the server has refused the row's password, not long ago.</summary>
-    public bool IsRefused(DatabaseConnection row) => RefusalOf(row) is not null;
-
     /// <summary>With what the server has refused the row's password, not long ago; null where it has not.</summary>
     public PostgresException? RefusalOf(DatabaseConnection row) =>
         Volatile.Read(ref _refusal) is { } refusal && IsOf(refusal, row) ? refusal.Cause : null;

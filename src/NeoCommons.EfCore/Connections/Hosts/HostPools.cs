@@ -73,7 +73,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         NpgsqlMultiHostDataSource Build(DataSourceUse use, bool forReads) =>
             DataSourceBuilding.BuildMultiHost(
                 source.Row,
-                new HostSettings([.. Hosts.Where(host => !LeftOut.Contains(host.Number))], _calls, forReads),
+                new HostSettings([.. HostsInUse], _calls, forReads),
                 _calls.AskPasswordAsync,
                 options,
                 loggers,
@@ -93,6 +93,9 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     /// <summary>The servers, by number, that no connection is opened to: they say nothing.</summary>
     public IReadOnlySet<int> LeftOut { get; }
+
+    /// <summary>The others.</summary>
+    public IEnumerable<RowHost> HostsInUse => Hosts.Where(host => !LeftOut.Contains(host.Number));
 
     /// <summary>Connections to the primary.</summary>
     public NpgsqlDataSource Writers => _pooled.Writers;

@@ -12,10 +12,7 @@ internal static class HostRefusals
     /// <summary>With what all servers that connections are opened to have refused the row's password, not long ago; else null.</summary>
     public static PostgresException? RefusalOfAll(this HostPools pools, DatabaseConnection row)
     {
-        var refusals = pools
-            .Hosts.Where(host => !pools.LeftOut.Contains(host.Number))
-            .Select(host => host.Passwords.RefusalOf(row))
-            .ToList();
+        var refusals = pools.HostsInUse.Select(host => host.Passwords.RefusalOf(row)).ToList();
         return refusals.Contains(null) ? null : refusals[0];
     }
 
