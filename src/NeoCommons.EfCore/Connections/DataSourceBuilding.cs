@@ -25,14 +25,15 @@ internal static class DataSourceBuilding
         DatabaseConnection row,
         PasswordProvider password,
         ConnectionOptions options,
-        ILoggerFactory loggers
+        ILoggerFactory loggers,
+        TimeSpan timeout
     )
     {
         var settings = Settings(row, options, DataSourceUse.Beside, ownsReset: false);
         (settings.Host, settings.Port) = (address.Host, address.Port);
 
         // Who uses it gives up as soon; the driver would hold a thread for the request that cancels a question.
-        settings.Timeout = (int)SessionEnd.Patience.TotalSeconds;
+        settings.Timeout = Math.Clamp((int)Math.Ceiling(timeout.TotalSeconds), 1, settings.Timeout);
         return Prepare(row, settings, password, DataSourceUse.Beside, options, loggers).Build();
     }
 

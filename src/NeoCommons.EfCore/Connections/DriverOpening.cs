@@ -131,13 +131,17 @@ internal static class DriverOpening
                 }
 
                 passwords.Ended(async, token);
+                if (hasForgotten && e is NpgsqlException useless && HostFailure.MayHaveUntried(useless))
+                {
+                    source.Hosts?.ForgotInVain();
+                }
 
                 var explained = Explain(HostFailure.CauseOf(e), source, token);
                 if (explained is not null && OpenFailure.IsOfOneSession(explained, source.Row))
                 {
                     breaker?.InDoubt(explained);
                 }
-                else if (explained is not null && OpenFailure.IsOutage(explained, source.Row))
+                else if (explained is not null && source.IsOutage(explained))
                 {
                     breaker?.Failed(explained);
                 }

@@ -128,6 +128,10 @@ internal static class OpenFailure
             is PostgresException { SqlState: ['5', '3', ..] or ['5', '8', ..] or "57P03" }
         || IsOfOneSession(failure, row);
 
+    /// <summary>Whether the server has no slot left for another session.</summary>
+    public static bool IsFull(ConnectionUnavailableException failure) =>
+        failure.InnerException is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections };
+
     /// <summary>
     /// Whether it may be the end of this one session, by somebody who was there to end it: of such failures alone nobody knows
     /// whether the server goes down, so the next login has to tell.

@@ -12,12 +12,12 @@ namespace NeoCommons.EfCore;
 internal sealed class PooledDataSource : IDisposable
 {
     private readonly TimeProvider _time;
-    private readonly Func<DatabaseConnection, bool>? _hasIdle;
+    private readonly Func<DatabaseConnection, PoolMetrics>? _count;
+    private readonly ServerProbe _probe;
     private readonly Lazy<NpgsqlDataSource> _unpooled;
     private DatabaseConnection _row;
     private volatile bool _isProbed;
     private volatile bool _isInScopes;
-    private long _renewedAt = long.MinValue;
 
     public PooledDataSource(
         DatabaseConnection row,
@@ -25,7 +25,7 @@ internal sealed class PooledDataSource : IDisposable
         ILoggerFactory loggers,
         TimeProvider time,
         bool ownsReset = false,
-        Func<DatabaseConnection, bool>? hasIdle = null,
+        Func<DatabaseConnection, PoolMetrics>? count = null,
         HostMemory? memory = null
     )
     {
@@ -36,21 +36,12 @@ internal sealed class PooledDataSource : IDisposable
         OwnsReset = ownsReset;
         _row = row;
         _time = time;
-        _hasIdle = hasIdle;
+        _count = count;
         Life = new(time);
+        Renewal = new(this, time);
         Passwords = new(options.RefusedPasswordBackOff, time);
-        Breaker = new(options.Breaker, time, loggers.CreateLogger<ConnectionBreaker>(), Life.Closing)
-        {
-            ConnectionName = row.Name,
-            Probe = ct => this.ProbeAsync(options.Breaker.ProbeTimeout, time, ct),
-            Opened = () =>
-            {
-                Clear();
-                Gate.EndAll();
-                Tenants.EndAll();
-            },
-            Closed = outage => (outage >= options.Breaker.RebuildAfter ? Outdated : null)?.Invoke(this),
-        };
+        _probe = new(this, AskPasswordAsync, options, loggers, time);
+        Breaker = _probe.NewBreaker();
         if (row.ReplicaHosts.Count > 0)
         {
             Hosts = new(this, AskPasswordAsync, options, loggers, memory ?? new(), time);
@@ -100,6 +91,9 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>What each tenant takes of the pool.</summary>
     public TenantQuotas Tenants { get; }
 
+    /// <summary>Replaces its connections when they have seen enough.</summary>
+    public PoolRenewal Renewal { get; }
+
     /// <summary>Whose connections lead past the pool.</summary>
     public Quarantine Quarantine { get; }
 
@@ -146,8 +140,26 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>Whether an open may have to wait for another lease to end. A lease holds one connection at most.</summary>
     public bool IsCrowded => Life.Leases > Row.MaxPoolSize || Life.IsHandedOut || _isInScopes;
 
-    /// <summary>Whether the pool may serve an open without a login; reads the driver's meter.</summary>
-    public bool MayHaveIdle => _hasIdle?.Invoke(Row) is true;
+    /// <summary>Whether all its connections may be in use, those of a pool that it has replaced left out.</summary>
+    public bool IsFull => Gate.Taken >= Gate.Permits || Life.IsHandedOut;
+
+    /// <summary>
+    /// Whether the pool may serve an open without a login; reads the driver's meter. Of a replaced pool too, which has the same name:
+    /// then the driver is asked, and asks for the password.
+    /// </summary>
+    public bool MayHaveIdle => _count?.Invoke(Row) is { Max: 0 } or { Idle: > 0 };
+
+    /// <summary>Whether a failure says that the server is away; one that only has no slot left serves those who have one.</summary>
+    public bool IsOutage(ConnectionUnavailableException failure) =>
+        OpenFailure.IsOutage(failure, Row) && !(OpenFailure.IsFull(failure) && _count?.Invoke(Row) is { Total: > 0 });
+
+    /// <summary>Wakes those who wait for a turn: they would wait for nothing.</summary>
+    public void EndWaiting()
+    {
+        Gate.EndAll();
+        Tenants.EndAll();
+        Server.Gate.EndAll(ofPool: this);
+    }
 
     /// <summary>Notes that so many callers more wait for a connection, or fewer.</summary>
     public void CountWaiting(int more) => Figures?.Waiting(more);
@@ -205,21 +217,6 @@ internal sealed class PooledDataSource : IDisposable
         }
     }
 
-    /// <summary>Has the pool replace its connections, each when it is not in use, unless it has since one was opened.</summary>
-    /// <remarks>
-    /// All of them: the driver has no door to a single one, and breaking it would clear the pool too. They serve the same
-    /// tenants, so when one has seen enough the others nearly have.
-    /// </remarks>
-    /// <param name="since">When the one that has seen enough was opened.</param>
-    public void Renew(long since)
-    {
-        var last = Interlocked.Read(ref _renewedAt);
-        if (since >= last && Interlocked.CompareExchange(ref _renewedAt, _time.GetTimestamp(), last) == last)
-        {
-            Clear();
-        }
-    }
-
     /// <summary>Closes what is idle, and what is leased when it comes back.</summary>
     public void Clear()
     {
@@ -267,6 +264,7 @@ internal sealed class PooledDataSource : IDisposable
             await (Hosts?.DisposeAsync() ?? default).ConfigureAwait(false);
             await Source.DisposeAsync().ConfigureAwait(false);
             Quarantine.Dispose();
+            _probe.Dispose();
             if (_unpooled.IsValueCreated)
             {
                 await _unpooled.Value.DisposeAsync().ConfigureAwait(false);

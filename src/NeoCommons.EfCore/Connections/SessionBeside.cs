@@ -20,8 +20,16 @@ internal static class SessionBeside
     /// <param name="source">The pool.</param>
     /// <param name="host">The server; null where any that takes writes will do.</param>
     /// <param name="ct">Cancels.</param>
-    public static async ValueTask<NpgsqlConnection> OpenUnpooledAtAsync(
+    public static ValueTask<NpgsqlConnection> OpenUnpooledAtAsync(
         this PooledDataSource source,
+        RowHost? host,
+        CancellationToken ct
+    ) => source.OpenAsync(host is null ? source.Unpooled.CreateConnection() : host.CreateConnection(), host, ct);
+
+    /// <summary>Opens a connection that is none of the pool; it is disposed where that fails.</summary>
+    public static async ValueTask<NpgsqlConnection> OpenAsync(
+        this PooledDataSource source,
+        NpgsqlConnection connection,
         RowHost? host,
         CancellationToken ct
     )
@@ -29,7 +37,6 @@ internal static class SessionBeside
         // The gate tells opens apart by their tokens.
         using var own = source.Hosts is null ? null : CancellationTokenSource.CreateLinkedTokenSource(ct);
         var token = own?.Token ?? ct;
-        var connection = host is null ? source.Unpooled.CreateConnection() : host.CreateConnection();
         var passwords = host?.Passwords ?? source.Passwords;
         try
         {
@@ -51,40 +58,6 @@ internal static class SessionBeside
             passwords.Ended(async: true, token);
             await connection.DisposeAsync().ConfigureAwait(false);
             throw;
-        }
-    }
-
-    /// <summary>Opens one and closes it: why the server is not to be had, or null where it answers, be it with a refusal.</summary>
-    public static async ValueTask<ConnectionUnavailableException?> ProbeAsync(
-        this PooledDataSource source,
-        TimeSpan timeout,
-        TimeProvider time,
-        CancellationToken ct
-    )
-    {
-        using var late = new CancellationTokenSource(timeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);
-        try
-        {
-            var session = await source.OpenUnpooledAsync(either.Token).ConfigureAwait(false);
-            await using var _ = session.ConfigureAwait(false);
-            if (source.Row.Pooler != PoolerMode.None)
-            {
-                // A pooler lets its clients in while the server is away.
-                await DriverCommand
-                    .ExecuteAsync(session, "SELECT 1", null, async: true, either.Token)
-                    .ConfigureAwait(false);
-            }
-
-            return null;
-        }
-        catch (Exception e) when (!ct.IsCancellationRequested)
-        {
-            // The driver wraps what comes out of asking for the password.
-            var failure = late.IsCancellationRequested
-                ? OpenFailure.Silent(source.Row, timeout, e)
-                : e.InnerException as ConnectionUnavailableException ?? OpenFailure.Explain(e, source.Row);
-            return failure is not null && OpenFailure.IsOutage(failure, source.Row) ? failure : null;
         }
     }
 }

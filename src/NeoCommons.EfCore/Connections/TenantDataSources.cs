@@ -56,8 +56,11 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     /// <summary>The pools of all connections in use.</summary>
     public IEnumerable<PooledDataSource> Current => _current.Values;
 
-    /// <summary>The breaker of the pool of this name; null where there is none.</summary>
-    public ConnectionBreaker? BreakerOf(string name) => _current.GetValueOrDefault(name)?.Breaker;
+    /// <summary>The pool of this name; null where there is none.</summary>
+    public PooledDataSource? Find(string name) => _current.GetValueOrDefault(name);
+
+    /// <summary>Its breaker; null where there is none.</summary>
+    public ConnectionBreaker? BreakerOf(string name) => Find(name)?.Breaker;
 
     /// <summary>Begins a lease of the data source of this name; end it with <see cref="PooledDataSource.Release"/>.</summary>
     public ValueTask<PooledDataSource> AcquireAsync(string name, CancellationToken ct) =>
@@ -181,7 +184,15 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 continue;
             }
 
-            var built = new PooledDataSource(row, _options, _loggers, _time, ownsReset, HasIdle, _hosts)
+            var built = new PooledDataSource(
+                row,
+                _options,
+                _loggers,
+                _time,
+                ownsReset,
+                r => Meter.Count(r.Name),
+                _hosts
+            )
             {
                 Refresh = _refresh.RunAsync,
                 Outdated = Rebuild,
@@ -239,9 +250,6 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             _changing.Release();
         }
     }
-
-    // Of a replaced pool too, which has the same name: then the driver is asked, and asks for the password.
-    private bool HasIdle(DatabaseConnection row) => Meter.Count(row.Name) is { Max: 0 } or { Idle: > 0 };
 
     private bool Rebuild(PooledDataSource source)
     {

@@ -27,7 +27,7 @@ internal static class UseEnd
 
         if (physical.IsWorn)
         {
-            source.Renew(physical.Since);
+            source.Renewal.Begin(physical.Since);
         }
 
         // Within a TransactionScope the driver leaves its reset out.

@@ -225,6 +225,74 @@ public sealed class BreakerTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_silent_server_is_noticed_where_one_caller_asked_once_and_the_pools_timeout_is_long()
+    {
+        await using var proxied = await ProxiedAsync(
+            row => row with { PrePing = false },
+            new() { ["NeoCommons:Connections:Breaker:ProbeTimeout"] = "00:00:02" }
+        );
+        Assert.Equal(TimeSpan.FromSeconds(30), proxied.Row.PoolTimeout);
+        await using var taken = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
+        proxied.Proxy.Blackhole();
+        using var soon = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        soon.CancelAfter(TimeSpan.FromSeconds(1.5));
+        await Record.ExceptionAsync(async () =>
+            await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, soon.Token)
+        );
+
+        await Eventually.TrueAsync(() => proxied.Breaker.IsOpen);
+        Assert.Equal(ConnectionUnavailableReason.CircuitOpen, (await proxied.RefusalAsync()).Reason);
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+    }
+
+    [Fact]
+    public async Task A_server_without_a_slot_serves_those_who_have_one()
+    {
+        await using var small = await PostgresServer.StartAsync(
+            new PostgresServerOptions { MaxConnections = 10, Settings = { ["superuser_reserved_connections"] = "0" } },
+            Ct
+        );
+        Assert.SkipUnless(small.Source == ServerSource.Binaries, "Another server has its own number.");
+        await using var app = new RuntimeApp(small);
+        var row = await app.AddDatabaseAsync(r => r with { MaxPoolSize = 9 });
+        await using var first = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        var others = new List<NpgsqlConnection>();
+        try
+        {
+            while (await TakeAsync()) { }
+
+            for (var i = 0; i < 20; i++)
+            {
+                var refused = await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+                    await app.Connections.OpenConnectionAsync(row.Name, Ct)
+                );
+                Assert.Equal(ConnectionUnavailableReason.Refused, refused.Reason);
+            }
+
+            // It goes back, and the next one has it.
+            await first.CloseAsync();
+            await using var next = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+            Assert.True(await RuntimeApp.PidAsync(next) > 0);
+            Assert.False((await app.AcquireAsync(row.Name)).Breaker.IsOpen);
+        }
+        finally
+        {
+            foreach (var other in others)
+            {
+                await other.DisposeAsync();
+            }
+        }
+
+        async Task<bool> TakeAsync()
+        {
+            var other = new NpgsqlConnection(small.ConnectionString + ";Pooling=false");
+            others.Add(other);
+            return await Record.ExceptionAsync(() => other.OpenAsync(Ct)) is null;
+        }
+    }
+
+    [Fact]
     public async Task Killed_backends_open_nothing_where_the_server_takes_connections()
     {
         await using var app = new RuntimeApp(servers.Postgres);

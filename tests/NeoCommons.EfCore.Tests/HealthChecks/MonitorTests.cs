@@ -342,6 +342,48 @@ public sealed class MonitorTests(TestServers servers)
         Assert.True(health.Catalog.CatalogBytes > 0);
     }
 
+    [Fact]
+    public async Task A_look_that_took_long_does_not_replace_what_a_later_one_saw()
+    {
+        var held = new TaskCompletionSource<ConnectionHealthStatus>();
+        var checks = 0;
+        await using var watched = await WatchAsync(
+            null,
+            configure: options =>
+                options.AddCheck(
+                    "own",
+                    async (_, _) =>
+                        Interlocked.Increment(ref checks) == 2 ? await held.Task : ConnectionHealthStatus.Healthy
+                )
+        );
+        await Eventually.TrueAsync(() => Volatile.Read(ref checks) == 1);
+
+        watched.Time.Advance(TimeSpan.FromSeconds(1));
+        var slow = watched.App.Connections.CheckAsync(watched.Row.Name, Ct).AsTask();
+        await Eventually.TrueAsync(() => Volatile.Read(ref checks) == 2);
+        watched.Time.Advance(TimeSpan.FromSeconds(1));
+        await watched.App.Connections.CheckAsync(watched.Row.Name, Ct);
+        held.SetResult(ConnectionHealthStatus.Unhealthy);
+        await slow;
+
+        Assert.Equal(ConnectionHealthStatus.Healthy, (await watched.HealthAsync()).Status);
+    }
+
+    [Fact]
+    public async Task While_a_full_pool_drains_the_one_in_its_place_is_asked()
+    {
+        await using var watched = await WatchAsync(null, row => row with { MaxPoolSize = 1 });
+        await using var held = await watched.App.Connections.OpenConnectionAsync(watched.Row.Name, Ct);
+        watched.App.Registry.Change(watched.Row.Name, row => row with { Port = 1 });
+        await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
+            await watched.App.Connections.OpenConnectionAsync(watched.Row.Name, Ct)
+        );
+
+        var health = (await watched.App.Connections.CheckAsync(watched.Row.Name, Ct))[watched.Row.Name];
+
+        Assert.Equal((ConnectionHealthStatus.Unhealthy, "Unreachable"), (health.Status, health.Reason));
+    }
+
     [Theory]
     [InlineData(2, ConnectionHealthStatus.Degraded)]
     [InlineData(3, ConnectionHealthStatus.Healthy)]

@@ -111,6 +111,42 @@ public sealed class FailoverTests
     }
 
     [Fact]
+    public async Task A_tenant_that_raises_errors_which_the_driver_takes_for_the_servers_causes_no_error_of_the_others()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var raiser = await app.AddTenantAsync(row, "raiser");
+        var other = await app.AddTenantAsync(row, "other");
+        var raised = 0;
+        var raising = Task.Run(
+            async () =>
+            {
+                for (var i = 0; i < 100; i++)
+                {
+                    await using var context = await app.Contexts.CreateDbContextAsync(raiser.Id, Ct);
+                    var error = await Record.ExceptionAsync(() =>
+                        context.Database.ExecuteSqlRawAsync(
+                            "DO $$BEGIN RAISE EXCEPTION USING ERRCODE = '53200'; END$$",
+                            Ct
+                        )
+                    );
+                    raised += error is PostgresException { SqlState: "53200" } ? 1 : 0;
+                }
+            },
+            Ct
+        );
+
+        for (var id = 10; id < 200 || !raising.IsCompleted; id++)
+        {
+            await WriteAsync(app, other, id);
+        }
+
+        await raising;
+        Assert.InRange(raised, 90, 100);
+    }
+
+    [Fact]
     public async Task Without_the_standby_reads_are_at_the_primary_and_come_back_to_it()
     {
         await using var pair = await Pair.StartAsync();

@@ -71,6 +71,42 @@ public sealed class FencingTests
     }
 
     [Fact]
+    public async Task A_promoted_copy_that_is_another_connections_replaces_nobody()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await WriteAsync(app, tenant, 100);
+        await pair.CatchUpAsync();
+        await using var copy = await pair.Primary.StartStandbyAsync(Ct);
+        await pair.CatchUpAsync(copy);
+        await copy.PromoteAsync(Ct);
+        var split = row with
+        {
+            Name = RuntimeApp.NewName(),
+            Host = copy.Host,
+            Port = copy.Port,
+            ReplicaHosts = ReplicaHosts.Parse($"localhost:{copy.Port}"),
+        };
+        app.Registry.Set(split);
+        var moved = tenant with { Id = new TenantId(Guid.NewGuid()), Slug = "moved", ConnectionName = split.Name };
+        app.Tenants.Set(moved);
+        await Eventually.TrueAsync(() => TryWriteAsync(app, moved, 200));
+
+        // Both at once: the copy has the same system identifier, and a newer timeline.
+        for (var id = 1000; id < 1000 + Writes; id++)
+        {
+            await WriteAsync(app, tenant, id);
+            await WriteAsync(app, moved, id);
+            await Task.Delay(50, Ct);
+        }
+
+        Assert.Equal(Writes, await CountAsync(pair.Primary, row));
+        Assert.Equal(Writes, await CountAsync(copy, row));
+    }
+
+    [Fact]
     public async Task A_pool_that_the_row_replaced_knows_what_the_one_before_has_seen()
     {
         await using var pair = await Pair.StartAsync();

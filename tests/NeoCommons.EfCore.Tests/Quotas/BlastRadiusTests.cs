@@ -104,6 +104,22 @@ public sealed class BlastRadiusTests(TestServers servers)
         Assert.Equal(0, await Held.OfPoolAsync(app, row));
     }
 
+    [Fact]
+    public async Task On_a_DEDICATED_row_nobody_is_kept_apart_since_nobody_else_is_there()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row => row with { Type = ConnectionType.Dedicated });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var source = await app.AcquireAsync(row.Name);
+        for (var i = 0; i < Breaks + 2; i++)
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            await Assert.ThrowsAsync<PostgresException>(() => context.Database.ExecuteSqlRawAsync(Raise("53200"), Ct));
+        }
+
+        Assert.False(source.Quarantine.Holds(source.Tenants.Enter(tenant, source.Row)));
+    }
+
     [Theory]
     [InlineData("53200", true)]
     [InlineData("XX000", false)]

@@ -65,6 +65,57 @@ public sealed class ServerBudgetTests(TestServers servers)
     }
 
     [Fact]
+    public async Task Options_that_give_more_than_the_server_has_give_what_it_has()
+    {
+        await using var small = await PostgresServer.StartAsync(
+            new PostgresServerOptions { MaxConnections = 12, Settings = { ["superuser_reserved_connections"] = "4" } },
+            Ct
+        );
+        Assert.SkipUnless(small.Source == ServerSource.Binaries, "Another server has its own number.");
+        await using var app = new RuntimeApp(
+            small,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:ServerBudget"] = "500" }
+        );
+        var row = await AddAsync(app, 5);
+
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+
+        Assert.Equal((8, 8), await Held.LookAsync(app, row, s => (s.Server.Gate.Permits, s.Server.Total ?? 0)));
+    }
+
+    [Fact]
+    public async Task Who_waits_for_the_server_is_woken_when_his_own_goes_down_and_others_wait_on()
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:ServerBudget"] = "1" }
+        );
+        var (one, other) = (await AddAsync(app, 3), await AddAsync(app, 3));
+        await using var held = await app.Connections.OpenConnectionAsync(one.Name, Ct);
+        var (waiting, others) = (
+            app.Connections.OpenConnectionAsync(one.Name, Ct).AsTask(),
+            app.Connections.OpenConnectionAsync(other.Name, Ct).AsTask()
+        );
+        await Eventually.TrueAsync(async () =>
+            await Held.LookAsync(app, one, source => source.Server.Gate.Waiting) == 2
+        );
+
+        var source = await app.AcquireAsync(one.Name);
+        for (var i = 0; i < 10; i++)
+        {
+            source.Breaker.Failed(OpenFailure.Silent(one, TimeSpan.FromSeconds(1), new TimeoutException()));
+        }
+
+        var ended = await Assert.ThrowsAsync<ConnectionUnavailableException>(() => waiting);
+        Assert.Equal((one.Name, ConnectionUnavailableReason.CircuitOpen), (ended.ConnectionName, ended.Reason));
+        Assert.False(others.IsCompleted);
+        await held.DisposeAsync();
+        await using (await others) { }
+
+        Assert.Equal(0, source.Server.Gate.Taken);
+    }
+
+    [Fact]
     public async Task A_process_learns_what_the_server_has_and_refuses_a_pool_that_cannot_fit()
     {
         await using var small = await PostgresServer.StartAsync(

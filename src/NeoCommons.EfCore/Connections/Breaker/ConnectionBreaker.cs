@@ -159,7 +159,6 @@ internal sealed class ConnectionBreaker
         Suspect();
     }
 
-    /// <summary>Has the server asked.</summary>
     private void Suspect()
     {
         if (!_closing.IsCancellationRequested && Interlocked.CompareExchange(ref _isWatching, 1, 0) == 0)
@@ -202,6 +201,7 @@ internal sealed class ConnectionBreaker
     private async ValueTask<Exception?> AskAsync()
     {
         var context = ResilienceContextPool.Shared.Get(_closing);
+        var begun = _time.GetTimestamp();
         try
         {
             var outcome = await _pipeline
@@ -222,6 +222,7 @@ internal sealed class ConnectionBreaker
                     this
                 )
                 .ConfigureAwait(false);
+            CountSilence(outcome.Exception, _time.GetElapsedTime(begun));
             Follow();
             _closing.ThrowIfCancellationRequested();
             return outcome.Exception;
@@ -229,6 +230,18 @@ internal sealed class ConnectionBreaker
         finally
         {
             ResilienceContextPool.Shared.Return(context);
+        }
+    }
+
+    // A silent server is asked once while one that refuses is asked often: twice in a row stands for as many as are needed.
+    private void CountSilence(Exception? failure, TimeSpan took)
+    {
+        if (!_isOpen && took >= Patience && _unanswered > 1 && failure is ConnectionUnavailableException silence)
+        {
+            for (var counted = 1; counted < _options.MinimumThroughput; counted++)
+            {
+                Record(silence);
+            }
         }
     }
 

@@ -86,7 +86,7 @@ internal sealed class ConnectionMonitor(
                     var begun = time.GetTimestamp();
                     var health = await probe.LookAsync(row, ct).ConfigureAwait(false);
                     found[row.Name] = probe.Judge(health);
-                    _seen[row.Name] = new Seen(health, begun);
+                    Remember(row.Name, new Seen(health, begun));
                 }
             )
             .ConfigureAwait(false);
@@ -159,6 +159,15 @@ internal sealed class ConnectionMonitor(
             LogMessages.ConnectionsNotLookedAt(log, e);
         }
     }
+
+    // One that took long tells less than one that began later.
+    private void Remember(string name, Seen seen) =>
+        _seen.AddOrUpdate(
+            name,
+            static (_, seen) => seen,
+            static (_, before, seen) => before.At > seen.At ? before : seen,
+            seen
+        );
 
     private ConnectionHealth Remembered(DatabaseConnection row, IReadOnlyDictionary<string, PoolMetrics> pools)
     {

@@ -23,7 +23,7 @@ internal sealed class ConnectionProbe(
         }
 
         var pool = sources.Meter.Read(row.Name);
-        if (pool.IsFull)
+        if (pool.IsFull && sources.Find(row.Name) is { IsFull: true })
         {
             // It is in use, so it is not waited for. Busy is not down: whoever takes such a process away makes the others busier.
             return Health(row, ConnectionHealthStatus.Healthy, null) with { Pool = pool };

@@ -21,7 +21,6 @@ internal sealed class HostGuard(
 )
 {
     private readonly Dictionary<HostAddress, RowHost> _byAddress = hosts.ToDictionary(h => h.Address);
-    private readonly string _unknownSystem = "connection " + source.Row.Name;
     private HostStates _states = found ?? new(hosts.Count);
     private Timeline _timeline = new();
 
@@ -37,7 +36,7 @@ internal sealed class HostGuard(
     {
         var before = States;
         var system = before.SystemAfter(answers);
-        var timeline = memory.TimelineOf(system ?? _unknownSystem);
+        var timeline = memory.TimelineOf(source.Row.Name, system);
         Volatile.Write(ref _timeline, timeline);
         foreach (var answer in answers)
         {
@@ -119,7 +118,7 @@ internal sealed class HostGuard(
     {
         if (answer is { IsPrimary: true, Timeline: { } timeline } && (answer.System is null || answer.System == system))
         {
-            memory.TimelineOf(system ?? _unknownSystem).See(timeline);
+            memory.TimelineOf(source.Row.Name, system).See(timeline);
         }
     }
 }

@@ -23,7 +23,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     private readonly HostWatch _watch;
     private volatile bool _areAllSilent;
     private (string? System, long Newest) _clearedFor;
-    private long _forgotAt;
+    private long _uselessAt;
 
     public HostPools(
         PooledDataSource source,
@@ -65,7 +65,8 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
                     row,
                     (_, async, ct) => passwords.AskAsync(() => source.Row, null, isWatched: true, async, ct),
                     options,
-                    loggers
+                    loggers,
+                    SessionEnd.Patience
                 )
             );
         }
@@ -174,9 +175,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         {
             if (!wereAllSilent)
             {
-                // Who waits for a turn waits for nothing.
-                _source.Gate.EndAll();
-                _source.Tenants.EndAll();
+                _source.EndWaiting();
             }
 
             return false;
@@ -214,16 +213,14 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         }
     }
 
-    /// <summary>Lets the driver try hosts again that it remembers as useless; once in each interval, so that none holds up everybody.</summary>
+    /// <summary>
+    /// Lets the driver try hosts again that it remembers as useless: a session that was killed has hidden one, or an error that the
+    /// driver takes for the server's, which a tenant may raise in a loop. Not for an interval where that was of no use.
+    /// </summary>
     public bool ForgetsStates(NpgsqlException e)
     {
-        var forgotAt = Volatile.Read(ref _forgotAt);
-        var now = _time.GetTimestamp();
-        if (
-            !HostFailure.MayHaveUntried(e)
-            || (forgotAt != 0 && _time.GetElapsedTime(forgotAt, now) < HostWatch.Interval)
-            || Interlocked.CompareExchange(ref _forgotAt, now, forgotAt) != forgotAt
-        )
+        var uselessAt = Volatile.Read(ref _uselessAt);
+        if (!HostFailure.MayHaveUntried(e) || (uselessAt != 0 && _time.GetElapsedTime(uselessAt) < HostWatch.Interval))
         {
             return false;
         }
@@ -231,6 +228,9 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         ForgetStates();
         return true;
     }
+
+    /// <summary>Notes that to forget them was of no use: no host serves.</summary>
+    public void ForgotInVain() => Volatile.Write(ref _uselessAt, _time.GetTimestamp());
 
     /// <summary>Closes what is idle, and what is in use when it comes back.</summary>
     public void Clear() => _pooled.Clear();

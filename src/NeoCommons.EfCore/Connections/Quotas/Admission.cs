@@ -184,7 +184,8 @@ internal sealed class Admission(TimeProvider time)
                     time,
                     ended,
                     async,
-                    ct
+                    ct,
+                    source
                 )
                 .ConfigureAwait(false);
             switch (outcome)

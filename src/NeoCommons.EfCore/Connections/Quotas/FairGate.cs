@@ -85,6 +85,7 @@ internal sealed class FairGate(int permits)
     /// <param name="ended">Cancelled when what is waited for is no more.</param>
     /// <param name="async">Whether to wait without a thread.</param>
     /// <param name="ct">Cancels.</param>
+    /// <param name="pool">Of which pool a connection will be opened, at a gate that several have.</param>
     /// <exception cref="OperationCanceledException">The caller gave up.</exception>
     public async ValueTask<GateOutcome> TakeAsync(
         TenantId whose,
@@ -93,11 +94,12 @@ internal sealed class FairGate(int permits)
         TimeProvider time,
         CancellationToken ended,
         bool async,
-        CancellationToken ct
+        CancellationToken ct,
+        PooledDataSource? pool = null
     )
     {
         ct.ThrowIfCancellationRequested();
-        if (!TryQueue(whose, mostWaiting, out var waiter))
+        if (!TryQueue(whose, mostWaiting, pool, out var waiter))
         {
             return GateOutcome.Full;
         }
@@ -180,12 +182,15 @@ internal sealed class FairGate(int permits)
     }
 
     /// <summary>Ends all waiting without a permit.</summary>
-    public void EndAll()
+    /// <param name="ofPool">Only of those who want a connection of this pool; null: of all.</param>
+    public void EndAll(PooledDataSource? ofPool = null)
     {
         List<GateWaiter> all;
         lock (_lock)
         {
-            all = _queues is null ? [] : [.. _queues.Values.SelectMany(queue => queue.Waiters)];
+            all = _queues is null
+                ? []
+                : [.. _queues.Values.SelectMany(queue => queue.Waiters).Where(w => ofPool is null || w.Pool == ofPool)];
         }
 
         foreach (var waiter in all)
@@ -195,7 +200,7 @@ internal sealed class FairGate(int permits)
     }
 
     /// <returns>False where the tenant's queue is full; otherwise with a waiter, or without where a permit was taken.</returns>
-    private bool TryQueue(TenantId whose, int mostWaiting, out GateWaiter? waiter)
+    private bool TryQueue(TenantId whose, int mostWaiting, PooledDataSource? pool, out GateWaiter? waiter)
     {
         lock (_lock)
         {
@@ -223,7 +228,7 @@ internal sealed class FairGate(int permits)
                 return false;
             }
 
-            waiter = new GateWaiter(this, queue);
+            waiter = new GateWaiter(this, queue, pool);
             waiter.Place = queue.Waiters.AddLast(waiter);
             _waiting++;
             if (!queue.HasTurn)

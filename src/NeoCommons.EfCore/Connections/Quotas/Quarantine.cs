@@ -12,7 +12,7 @@ namespace NeoCommons.EfCore;
 /// Breaks that come from outside, of the network or of an administrator, hit many connections at once, and tenants in turn: what
 /// counts is a connection that was opened after the last one broke. Behind a pooler that does not tell them apart, since the
 /// pooler lets clients in while its server is away; there a login costs little, and nobody is kept apart. Nor is anybody where the
-/// row names several servers: a host that fails breaks sessions too.
+/// row names several servers: a host that fails breaks sessions too; or on a DEDICATED row, where there is nobody else.
 /// </remarks>
 internal sealed class Quarantine(
     DatabaseConnection row,
@@ -36,7 +36,8 @@ internal sealed class Quarantine(
 
     private readonly Lazy<NpgsqlDataSource> _apart = new(build);
     private readonly ILogger _log = loggers.CreateLogger<Quarantine>();
-    private readonly int _most = row.Pooler == PoolerMode.None ? options.TenantMaxBreaks : 0;
+    private readonly int _most =
+        row.Pooler == PoolerMode.None && row.Type != ConnectionType.Dedicated ? options.TenantMaxBreaks : 0;
     private readonly Lock _counting = new();
     private TenantLimiter? _last;
     private long _firstAt;

@@ -47,7 +47,7 @@ internal sealed class ServerBudget
         {
             lock (_counting)
             {
-                return _given ?? _learned;
+                return _given is { } given ? Math.Min(given, _learned ?? given) : _learned;
             }
         }
     }
@@ -78,7 +78,7 @@ internal sealed class ServerBudget
         }
     }
 
-    /// <summary>Notes what the server itself says that it has; what the options give comes before it.</summary>
+    /// <summary>Notes what the server itself says that it has; the options may give less of it, and not more.</summary>
     public void Learn(int connections)
     {
         Action? wanted;
@@ -97,9 +97,9 @@ internal sealed class ServerBudget
             }
 
             _isPoolers = false;
-            if (wanted is null && _given is null)
+            if (wanted is null)
             {
-                Gate.Resize(connections);
+                Gate.Resize(Math.Min(connections, _given ?? connections));
             }
         }
 
