@@ -71,10 +71,11 @@ internal sealed class ServerBudget
     /// <summary>Notes how many are in use and wait, and this many that are about to.</summary>
     public void NoteUse(int waiting = 0)
     {
-        // An approximation: what two note at the same time may be short by one.
-        if (Gate.Taken + Gate.Waiting + waiting is var wanted && wanted > Volatile.Read(ref _peak))
+        // An approximation: who is between waiting and having it is seen in neither.
+        var wanted = Gate.Taken + Gate.Waiting + waiting;
+        for (var peak = Volatile.Read(ref _peak); peak < wanted; peak = Volatile.Read(ref _peak))
         {
-            Volatile.Write(ref _peak, wanted);
+            Interlocked.CompareExchange(ref _peak, wanted, peak);
         }
     }
 
