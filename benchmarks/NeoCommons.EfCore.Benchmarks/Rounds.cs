@@ -4,8 +4,8 @@ namespace NeoCommons.EfCore.Benchmarks;
 internal static class Rounds
 {
     /// <summary>
-    /// Measures each way in each round, each round beginning with another one; one more round before them, which opens connections and
-    /// compiles, is not kept.
+    /// Measures each way in each round, in another order each time, so that none always follows the same other one; one more round
+    /// before them, which opens connections and compiles, is not kept.
     /// </summary>
     /// <param name="rounds">How many rounds are kept.</param>
     /// <param name="ways">The ways.</param>
@@ -17,11 +17,12 @@ internal static class Rounds
     )
     {
         var all = ways.Select(way => (Way: way, Measured: new List<TMeasured>())).ToList();
+        var turns = all.ToArray();
         for (var round = 0; round <= rounds; round++)
         {
-            for (var turn = 0; turn < all.Count; turn++)
+            new Random(round).Shuffle(turns);
+            foreach (var (way, measured) in turns)
             {
-                var (way, measured) = all[(round + turn) % all.Count];
                 var one = await measure(way, round);
                 if (round > 0)
                 {
