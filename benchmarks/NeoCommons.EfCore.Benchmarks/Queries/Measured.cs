@@ -16,7 +16,7 @@ internal sealed record Measured(double Microseconds, double Bytes)
     )
     {
         var mine = Math.Min(tenants, peer.MostTenants);
-        var each = Math.Max(1, count / workers / peer.Slowness / workload.Weight);
+        var each = Math.Max(1, count / workers / peer.SlownessWith(mine) / workload.Weight);
         var bytes = GC.GetTotalAllocatedBytes(precise: true);
         var watch = Stopwatch.StartNew();
         await Task.WhenAll(
@@ -38,20 +38,19 @@ internal sealed record Measured(double Microseconds, double Bytes)
         return new Measured(time / operations, (double)(GC.GetTotalAllocatedBytes(precise: true) - bytes) / operations);
     }
 
-    /// <summary>The median of the ratios of the rounds.</summary>
-    public static double Ratio(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to) =>
-        Numbers.Median(Ratios(of, to));
-
-    /// <summary>The ratios of the rounds, in order.</summary>
-    private static double[] Ratios(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to) =>
-        [.. of.Zip(to, (a, b) => a.Microseconds / b.Microseconds).Order()];
+    /// <summary>The ratios of the rounds: their median, and where their middle half begins and ends.</summary>
+    public static (double Median, double From, double To) Ratio(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to)
+    {
+        double[] ratios = [.. of.Zip(to, (a, b) => a.Microseconds / b.Microseconds).Order()];
+        return (Numbers.Median(ratios), ratios[ratios.Length / 4], ratios[ratios.Length * 3 / 4]);
+    }
 
     /// <summary>The cells of a table: the median in microseconds, the ratio to another way, and the middle half of the ratios.</summary>
     public static string Cells(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to)
     {
-        var ratios = Ratios(of, to);
+        var ratio = Ratio(of, to);
         return Numbers.Text(
-            $"{Numbers.Median([.. of.Select(m => m.Microseconds)]):0} | {Numbers.Median(ratios):0.00} | {ratios[ratios.Length / 4]:0.00}-{ratios[ratios.Length * 3 / 4]:0.00}"
+            $"{Numbers.Median([.. of.Select(m => m.Microseconds)]):0} | {ratio.Median:0.00} | {ratio.From:0.00}-{ratio.To:0.00}"
         );
     }
 

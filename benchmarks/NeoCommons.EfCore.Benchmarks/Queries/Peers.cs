@@ -8,29 +8,17 @@ using Npgsql;
 namespace NeoCommons.EfCore.Benchmarks.Queries;
 
 /// <summary>All the ways to use a database with a schema for each tenant, over one road: straight, through the proxy, or a pooler.</summary>
-internal sealed class Peers : IAsyncDisposable
+internal sealed partial class Peers : IAsyncDisposable
 {
-    /// <summary>The way without tenants, of which all ratios are.</summary>
-    public const string Limit = "EF, pooled contexts, one schema";
-
-    public const string LimitWithoutReset = Limit + ", no reset, auto-prepare";
-    public const string Npgsql = "Npgsql, one schema";
-    public const string NpgsqlAll = "Npgsql, all schemas, names written out";
-    public const string Set = "SET when opened, pooled contexts";
-    public const string DataSources = "data source per tenant";
-    public const string Models = "model per schema, EF's cache";
-    public const string OwnModels = "model per schema, a cache of its own";
-    public const string SearchPath = "ours: SearchPath, pooled contexts";
-    public const string Names = "ours: QualifiedNames, pooled contexts";
-    public const string Fastest = "ours: QualifiedNames, pooled contexts, WhenUsed, auto-prepare";
-    public const string FastestOfMany = Fastest + " 2,000";
-
+    /// <summary>How many connections each has at the most. It keeps those that sit idle while the others have their turn.</summary>
     private const int PoolSize = 32;
+
+    // Where models are kept in a cache of EF's size, which holds compiled queries too.
+    private const int ModelsOfCache = 30;
 
     private readonly List<IAsyncDisposable> _owned = [];
     private readonly DatabaseConnection _row;
     private readonly IReadOnlyList<Tenant> _tenants;
-
     private readonly string _settings;
 
     /// <summary>Makes them.</summary>
@@ -40,6 +28,7 @@ internal sealed class Peers : IAsyncDisposable
     {
         _row = row with
         {
+            MinPoolSize = PoolSize,
             MaxPoolSize = PoolSize,
             Type = ConnectionType.Dedicated,
             // None of the others tries connections that sat idle, and here each sits idle while the others have their turn.
@@ -53,46 +42,35 @@ internal sealed class Peers : IAsyncDisposable
             Database = row.Database,
             Username = row.Username,
             Password = row.Password.Reveal(),
+            MinPoolSize = PoolSize,
             MaxPoolSize = PoolSize,
         }.ConnectionString;
     }
 
-    /// <summary>All that can be had on a server.</summary>
-    public IReadOnlyList<Peer> All() =>
-        [.. WithoutTenants(), .. OfOthers(), .. Ours(App([])), .. WithFallback(), .. WithRoles(), .. WithoutReset()];
+    /// <summary>All that can be had on a server, each with a pool of its own.</summary>
+    public IReadOnlyList<Peer> All() => [.. WithoutTenants(), .. OfOthers(), .. Ours(), .. OursWithMore()];
 
     /// <summary>Those that can be had behind a pooler that hands sessions from transaction to transaction.</summary>
-    public IReadOnlyList<Peer> BehindTransactionPooler()
-    {
-        var qualified = new PooledDbContextFactory<OneSchemaContext>(
-            new DbContextOptionsBuilder<OneSchemaContext>().UseNpgsql(Source(s => s.NoResetOnClose = true)).Options
-        );
-        return
+    public IReadOnlyList<Peer> BehindTransactionPooler() =>
         [
-            new ContextPeer(Limit, async _ => await qualified.CreateDbContextAsync()),
-            new NpgsqlPeer(
-                NpgsqlAll,
-                Source(s => s.NoResetOnClose = true),
-                tenant => $"{_tenants[tenant].Schema.Value}.products"
-            ),
-            Our<QualifiedContext>(Names, App([])),
+            Pooled<OneSchemaContext>(Limit, Source(WithoutReset)),
+            new NpgsqlPeer(NpgsqlAll, Source(WithoutReset), TableOf),
+            ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()), Source(WithoutReset)),
+            Filtered(Source(WithoutReset)),
+            Our<QualifiedContext>(Names, SchemaBinding.QualifiedNames, pooled: true),
         ];
-    }
-
-    /// <summary>The names of <see cref="Few"/>.</summary>
-    public static IReadOnlyList<string> NamesOfFew => [Limit, Set, DataSources, Models, OwnModels, SearchPath, Names];
 
     /// <summary>Those whose costs may grow with the number of tenants, each made when it is asked for.</summary>
     public IReadOnlyDictionary<string, Func<ContextPeer>> Few() =>
         new Dictionary<string, Func<ContextPeer>>
         {
-            [Limit] = () => Fixed(Limit, Source(SearchPathOfFirst)),
-            [Set] = () => SetPooled(Source(_ => { })),
+            [Limit] = () => Pooled<FixedContext>(Limit, Source(SearchPathOfFirst)),
+            [Set] = () => SetPooled(Source()),
             [DataSources] = PerTenant,
-            [Models] = () => ModelPerSchema(Models, cache: null),
-            [OwnModels] = () => ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions())),
-            [SearchPath] = () => Our<PooledSearchPathContext>(SearchPath, App([])),
-            [Names] = () => Our<QualifiedContext>(Names, App([])),
+            [Models] = () => ModelPerSchema(Models, cache: null, Source()),
+            [OwnModels] = () => ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()), Source()),
+            [SearchPath] = () => Our<SearchPathContext>(SearchPath, SchemaBinding.SearchPath, pooled: true),
+            [Names] = () => Our<QualifiedContext>(Names, SchemaBinding.QualifiedNames, pooled: true),
         };
 
     public async ValueTask DisposeAsync()
@@ -108,94 +86,96 @@ internal sealed class Peers : IAsyncDisposable
     private void SearchPathOfFirst(NpgsqlConnectionStringBuilder settings) =>
         settings.SearchPath = _tenants[0].Schema.Value;
 
+    private void AutoPrepareOfFirst(NpgsqlConnectionStringBuilder settings)
+    {
+        SearchPathOfFirst(settings);
+        WithoutReset(settings);
+        settings.MaxAutoPrepare = 20;
+    }
+
+    private static void WithoutReset(NpgsqlConnectionStringBuilder settings) => settings.NoResetOnClose = true;
+
+    private static void PlansFromTheFirst(NpgsqlConnectionStringBuilder settings)
+    {
+        WithoutReset(settings);
+        settings.Options = "-c plan_cache_mode=force_generic_plan";
+    }
+
     private IEnumerable<Peer> WithoutTenants()
     {
-        var plain = Source(SearchPathOfFirst);
-        yield return Fixed(Limit, plain);
-        yield return Fixed(
-            LimitWithoutReset,
-            Source(s =>
-            {
-                SearchPathOfFirst(s);
-                (s.NoResetOnClose, s.MaxAutoPrepare) = (true, 20);
-            })
-        );
-        yield return new NpgsqlPeer(Npgsql, plain, _ => "products");
-        yield return new NpgsqlPeer(
-            Npgsql + ", no reset, auto-prepare",
-            Source(s =>
-            {
-                SearchPathOfFirst(s);
-                (s.NoResetOnClose, s.MaxAutoPrepare) = (true, 20);
-            }),
-            _ => "products"
-        );
-        yield return new NpgsqlPeer(NpgsqlAll, Source(_ => { }), tenant => $"{_tenants[tenant].Schema.Value}.products");
+        yield return Pooled<FixedContext>(Limit, Source(SearchPathOfFirst));
+        yield return Pooled<FixedContext>(LimitWithoutReset, Source(AutoPrepareOfFirst), prepares: true);
+        var options = new DbContextOptionsBuilder<FixedContext>().UseNpgsql(Source(SearchPathOfFirst)).Options;
+        yield return new ContextPeer(LimitUnpooled, _ => new(new FixedContext(options)));
+        yield return new NpgsqlPeer(Npgsql, Source(SearchPathOfFirst), _ => "products");
+        yield return new NpgsqlPeer(NpgsqlWithoutReset, Source(AutoPrepareOfFirst), _ => "products")
+        {
+            Prepares = true,
+        };
+        yield return new NpgsqlPeer(NpgsqlAll, Source(), TableOf);
+        yield return new NpgsqlPeer(NpgsqlPrepared, Source(PlansFromTheFirst), TableOf, prepares: true)
+        {
+            Prepares = true,
+        };
     }
 
     private IEnumerable<Peer> OfOthers()
     {
-        var shared = Source(_ => { });
-        var set = SetOptions(shared);
+        var set = SetOptions(Source());
         yield return new ContextPeer(
             "SET when opened",
             tenant => new(new SetContext(set) { Schema = SchemaOf(tenant) })
         );
-        yield return SetPooled(shared);
+        yield return SetPooled(Source());
         yield return PerTenant();
-        yield return ModelPerSchema(Models, cache: null);
-        yield return ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()));
-        var filters = new PooledDbContextFactory<FilteredContext>(
-            new DbContextOptionsBuilder<FilteredContext>().UseNpgsql(shared).Options
+        yield return ModelPerSchema(Models, cache: null, Source());
+        yield return ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()), Source());
+        yield return Filtered(Source());
+    }
+
+    private IEnumerable<Peer> Ours()
+    {
+        yield return Our<SearchPathContext>(SearchPathUnpooled, SchemaBinding.SearchPath, pooled: false);
+        yield return Our<SearchPathContext>(SearchPath, SchemaBinding.SearchPath, pooled: true);
+        yield return Our<QualifiedContext>(NamesUnpooled, SchemaBinding.QualifiedNames, pooled: false);
+        yield return Our<QualifiedContext>(Names, SchemaBinding.QualifiedNames, pooled: true);
+    }
+
+    private IEnumerable<Peer> OursWithMore()
+    {
+        const string Section = "NeoCommons:Connections:";
+        (string, string)[] fallback = [(Section + "SharedSchemas:0", "shared")];
+        (string, string)[] roles = [(Section + "TenantRoles", "true")];
+        (string, string)[] whenUsed =
+        [
+            (Section + "SessionReset", "WhenUsed"),
+            (Section + "MaxPreparedStatements", "20"),
+        ];
+        yield return Our<SearchPathContext>(
+            SearchPath + ", a shared schema",
+            SchemaBinding.SearchPath,
+            pooled: true,
+            fallback
         );
-        yield return new FilteredPeer(
-            "shared table and filter, pooled contexts",
-            tenant =>
-            {
-                var context = filters.CreateDbContext();
-                context.Tenant = tenant;
-                return context;
-            }
+        yield return Our<SearchPathContext>(SearchPath + ", roles", SchemaBinding.SearchPath, pooled: true, roles);
+        yield return Our<QualifiedContext>(Names + ", roles", SchemaBinding.QualifiedNames, pooled: true, roles);
+        yield return Our<SearchPathContext>(
+            SearchPath + ", WhenUsed, auto-prepare",
+            SchemaBinding.SearchPath,
+            pooled: true,
+            whenUsed,
+            prepares: true
+        );
+        yield return Our<QualifiedContext>(
+            Fastest,
+            SchemaBinding.QualifiedNames,
+            pooled: true,
+            whenUsed,
+            prepares: true
         );
     }
 
-    private IEnumerable<Peer> Ours(ServiceProvider app)
-    {
-        yield return Our<SearchPathContext>("ours: SearchPath", app);
-        yield return Our<PooledSearchPathContext>(SearchPath, app);
-        yield return Our<NewQualifiedContext>("ours: QualifiedNames", app);
-        yield return Our<QualifiedContext>(Names, app);
-    }
-
-    private IEnumerable<Peer> WithFallback()
-    {
-        var app = App(new() { ["NeoCommons:Connections:SharedSchemas:0"] = "shared" });
-        yield return Our<PooledSearchPathContext>(SearchPath + ", a shared schema", app);
-    }
-
-    private IEnumerable<Peer> WithRoles()
-    {
-        var app = App(new() { ["NeoCommons:Connections:TenantRoles"] = "true" });
-        yield return Our<PooledSearchPathContext>(SearchPath + ", roles", app);
-        yield return Our<QualifiedContext>(Names + ", roles", app);
-    }
-
-    private IEnumerable<Peer> WithoutReset()
-    {
-        var app = AppOf("20");
-        yield return Our<PooledSearchPathContext>(SearchPath + ", WhenUsed", app);
-        yield return Our<QualifiedContext>(Fastest, app);
-        yield return Our<QualifiedContext>(FastestOfMany, AppOf("2000"));
-
-        ServiceProvider AppOf(string statements) =>
-            App(
-                new()
-                {
-                    ["NeoCommons:Connections:SessionReset"] = "WhenUsed",
-                    ["NeoCommons:Connections:MaxPreparedStatements"] = statements,
-                }
-            );
-    }
+    private string TableOf(int tenant) => $"{SchemaOf(tenant)}.products";
 
     private string SchemaOf(int tenant) => _tenants[tenant].Schema.Value;
 
@@ -228,7 +208,9 @@ internal sealed class Peers : IAsyncDisposable
                 {
                     if (!sources.TryGetValue(tenant, out options))
                     {
-                        var source = Source(s => (s.SearchPath, s.MaxPoolSize) = (SchemaOf(tenant), 4));
+                        var source = Source(s =>
+                            (s.SearchPath, s.MinPoolSize, s.MaxPoolSize) = (SchemaOf(tenant), 4, 4)
+                        );
                         sources[tenant] = options = new DbContextOptionsBuilder<FixedContext>()
                             .UseNpgsql(source)
                             .Options;
@@ -243,10 +225,10 @@ internal sealed class Peers : IAsyncDisposable
         };
     }
 
-    private ContextPeer ModelPerSchema(string name, IMemoryCache? cache)
+    private ContextPeer ModelPerSchema(string name, IMemoryCache? cache, NpgsqlDataSource source)
     {
         var options = new DbContextOptionsBuilder<ModelContext>()
-            .UseNpgsql(Source(_ => { }))
+            .UseNpgsql(source)
             .ReplaceService<IModelCacheKeyFactory, KeyPerSchema>();
         if (cache is not null)
         {
@@ -255,46 +237,68 @@ internal sealed class Peers : IAsyncDisposable
 
         return new ContextPeer(name, tenant => new(new ModelContext(options.Options) { Schema = SchemaOf(tenant) }))
         {
-            Slowness = cache is null ? 20 : 1,
+            QuickTenants = cache is null ? ModelsOfCache : int.MaxValue,
         };
     }
 
-    private static ContextPeer Fixed(string name, NpgsqlDataSource source)
+    private static FilteredPeer Filtered(NpgsqlDataSource source)
     {
-        var contexts = new PooledDbContextFactory<FixedContext>(
-            new DbContextOptionsBuilder<FixedContext>().UseNpgsql(source).Options
+        var contexts = new PooledDbContextFactory<FilteredContext>(
+            new DbContextOptionsBuilder<FilteredContext>().UseNpgsql(source).Options
         );
-        return new ContextPeer(name, async _ => await contexts.CreateDbContextAsync());
+        return new FilteredPeer(
+            Shared,
+            async tenant =>
+            {
+                var context = await contexts.CreateDbContextAsync();
+                context.Tenant = tenant;
+                return context;
+            }
+        );
     }
 
-    private ContextPeer Our<TContext>(string name, ServiceProvider app)
+    private static ContextPeer Pooled<TContext>(string name, NpgsqlDataSource source, bool prepares = false)
         where TContext : ShopContext
     {
-        var contexts = app.GetRequiredService<ITenantDbContextFactory<TContext>>();
-        return new ContextPeer(name, async tenant => await contexts.CreateDbContextAsync(_tenants[tenant].Id));
+        var contexts = new PooledDbContextFactory<TContext>(
+            new DbContextOptionsBuilder<TContext>().UseNpgsql(source).Options
+        );
+        return new ContextPeer(name, async _ => await contexts.CreateDbContextAsync()) { Prepares = prepares };
     }
 
-    private ServiceProvider App(Dictionary<string, string?> settings)
+    private ContextPeer Our<TContext>(
+        string name,
+        SchemaBinding binding,
+        bool pooled,
+        IEnumerable<(string Key, string Value)>? settings = null,
+        bool prepares = false
+    )
+        where TContext : ShopContext
     {
         var registry = new MemoryRegistry([_row], _tenants);
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(
+            (settings ?? []).Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))
+        );
         var services = new ServiceCollection();
         services.AddSingleton<IConnectionRegistry>(registry);
         services.AddSingleton<ITenantStore>(registry);
-        services
-            .AddNeoCommons(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())
-            .AddTenantDbContext<SearchPathContext>()
-            .AddPooledTenantDbContext<PooledSearchPathContext>()
-            .AddTenantDbContext<NewQualifiedContext>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames))
-            .AddPooledTenantDbContext<QualifiedContext>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames));
+        var ours = services.AddNeoCommons(configuration.Build());
+        _ = pooled ? ours.AddPooledTenantDbContext<TContext>(Bind) : ours.AddTenantDbContext<TContext>(Bind);
         var app = services.BuildServiceProvider();
         _owned.Add(app);
-        return app;
+        var contexts = app.GetRequiredService<ITenantDbContextFactory<TContext>>();
+        return new ContextPeer(name, async tenant => await contexts.CreateDbContextAsync(_tenants[tenant].Id))
+        {
+            Prepares = prepares,
+        };
+
+        void Bind(DbContextOptionsBuilder options) => options.UseSchemaBinding(binding);
     }
 
-    private NpgsqlDataSource Source(Action<NpgsqlConnectionStringBuilder> change)
+    private NpgsqlDataSource Source(Action<NpgsqlConnectionStringBuilder>? change = null)
     {
         var settings = new NpgsqlConnectionStringBuilder(_settings);
-        change(settings);
+        change?.Invoke(settings);
         var source = NpgsqlDataSource.Create(settings);
         lock (_owned)
         {

@@ -11,7 +11,6 @@ internal sealed class QueriesBenchmark
     private readonly IReadOnlyList<Tenant> _tenants;
     private readonly Dictionary<(string Table, string Way), IReadOnlyList<Measured>> _measured = [];
     private readonly Dictionary<(string Workload, string Way), double> _roundTrips = [];
-    private readonly HashSet<(Peer, Workload, int)> _compiled = [];
 
     private QueriesBenchmark(bool quick, TextWriter report)
     {
@@ -21,26 +20,33 @@ internal sealed class QueriesBenchmark
 
     private int Rounds => _quick ? 3 : 9;
 
-    private int Operations => _quick ? 100 : 300;
+    private int Operations => _quick ? 100 : 1_000;
 
-    // Fewer of what takes longer. What each way has of its own is compiled for good after that, as what they share is.
-    private int WarmUps => _quick ? 120 : 1_500;
+    // Few enough that each of as many connections as callers meets the table of each.
+    private int TenantsOfMany => _quick ? 25 : 100;
 
     public static Task RunAsync(bool quick, TextWriter report) => new QueriesBenchmark(quick, report).RunAsync();
 
     private async Task RunAsync()
     {
-        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 600 });
+        // Each way has a pool of its own, of as many connections as there are callers.
+        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 1_000 });
         await ShopDatabase.CreateAsync(server, _tenants, withRoles: true);
         await ShopDatabase.CreateSharedAsync(server, _tenants.Count);
         await ShopDatabase.VacuumAsync(server);
         await _report.WriteLineAsync(
-            $"{_tenants.Count:N0} tenants at random; {Operations:N0} point reads, or fewer of what takes longer, in each of {Rounds} rounds, "
-                + $"one way after the other. Ratios are of the same round with *{Peers.Limit}*: their median, and the middle half of "
-                + "them. Round trips and bytes are of one operation; round trips are counted by a proxy, apart from the times. Ours "
-                + "are without `pool_pre_ping` and without shares of tenants, which the others do not have. A data source for each tenant "
-                + "serves 50 tenants only, since each keeps connections. The server runs with `fsync=off` and `full_page_writes=off`, and "
-                + "tables are vacuumed in between. With 32 workers, sessions go on to meet tables that they have not seen."
+            $"{_tenants.Count:N0} tenants at random, or as many as a table says; {Operations:N0} point reads, or fewer of what takes longer, in each of "
+                + $"{Rounds} rounds, one way after the other in an order that is shuffled for each. Ratios are of the same round with *{Peers.Limit}*: "
+                + "their median, and the middle half of them. Round trips and bytes are of one operation; round trips are counted by a proxy, apart "
+                + "from the times. Each way has a pool of its own, of which no connection is closed because it sat idle. Before each table it does "
+                + "that table's work once for each of its tenants, and then at random. Ours are without `pool_pre_ping`, and their rows are "
+                + "`DEDICATED`, without shares of tenants: the others have neither. A data source for each tenant serves 50 tenants only, since "
+                + "each keeps connections. A model per schema in EF's cache, which does not hold that many, does a twentieth of the operations "
+                + $"for more than 30 tenants, and is not asked for each tenant before. *{Peers.NpgsqlPrepared}* has the server keep a plan from the first "
+                + "execution on (`plan_cache_mode`), not from the sixth. The server runs with `fsync=off` and `full_page_writes=off`, and tables are "
+                + $"vacuumed after those that write. With 32 workers there are {TenantsOfMany} tenants, and so many operations come before "
+                + $"({WarmUpsOfMany(32, TenantsOfMany):N0}, or fewer of what takes longer) that nearly every connection has met every tenant's table. "
+                + "Behind PgBouncer all ways have the same connections of the server."
         );
         await StraightAsync(server);
         await DistantAsync(server);
@@ -60,30 +66,50 @@ internal sealed class QueriesBenchmark
             await CountAsync(watched.All(), proxy);
         }
 
-        await WarmUpAsync(all);
-        await MeasureAsync(Workload.Read, OneTenant(Workload.Read), all, Operations, workers: 1, tenants: 1);
-        foreach (var workload in Workload.All)
+        foreach (var tenants in _quick ? [1] : new[] { 1, 10, 100 })
         {
-            await MeasureAsync(workload, workload.Name, all, Operations, workers: 1);
-            await ShopDatabase.VacuumAsync(server);
+            await MeasureAsync(Workload.Read, OfTenants(Workload.Read, tenants), all, Operations, workers: 1, tenants);
+            await WritePreparedAsync(all);
+        }
+
+        foreach (var workload in Workload.All.Where(workload => !_quick || workload.Weight < 8))
+        {
+            await MeasureAsync(workload, workload.Name, all, Operations, workers: 1, _tenants.Count);
+            if (workload == Workload.Read)
+            {
+                await WritePreparedAsync(all);
+            }
+            else
+            {
+                await ShopDatabase.VacuumAsync(server);
+            }
         }
 
         await MeasureAsync(Workload.Insert, OneTenant(Workload.Insert), all, Operations, workers: 1, tenants: 1);
-
+        await ShopDatabase.VacuumAsync(server);
         foreach (var workload in _quick ? [Workload.Read] : new[] { Workload.Read, Workload.Insert })
         {
-            // Each with as many connections as callers. What takes longest here would be half of a quick run.
-            IReadOnlyList<Peer> some = _quick ? [.. all.Where(peer => peer.Slowness == 1)] : all;
-            await MeasureAsync(workload, workload.Name + ", 32 workers", some, Operations * 4, workers: 32);
+            await MeasureAsync(workload, OfMany(workload), all, Operations * 4, workers: 32, TenantsOfMany);
         }
+
+        await ShopDatabase.VacuumAsync(server);
     }
 
     private async Task DistantAsync(PostgresServer server)
     {
         using var distance = new DistantServer(server.Host, server.Port, TimeSpan.FromMilliseconds(0.5));
         await using var peers = new Peers(At("127.0.0.1", distance.Port, server), _tenants);
-        var all = peers.All();
-        await MeasureAsync(Workload.Read, Distant(Workload.Read), all, Operations / 4, workers: 1);
+        // It is the distance that takes time here, for each way: those that the goals are of tell most of it.
+        IReadOnlyList<Peer> some =
+        [
+            .. peers.All().Where(peer => !_quick || QueriesGoals.WaysAtADistance.Contains(peer.Name)),
+        ];
+        foreach (var workload in new[] { Workload.Read, Workload.Insert })
+        {
+            await MeasureAsync(workload, Distant(workload), some, Operations / 4, workers: 1, _tenants.Count);
+        }
+
+        await ShopDatabase.VacuumAsync(server);
     }
 
     private async Task PooledAsync(PostgresServer server)
@@ -104,14 +130,15 @@ internal sealed class QueriesBenchmark
         var row = At(pooler.Host, pooler.Port, server) with { Pooler = PoolerMode.Transaction };
         await using var peers = new Peers(row, _tenants);
         var all = peers.BehindTransactionPooler();
-        await WarmUpAsync(all);
-        await MeasureAsync(Workload.Read, Workload.Read.Name + ", PgBouncer", all, Operations, workers: 1);
+        var table = Workload.Read.Name + ", PgBouncer";
+        await MeasureAsync(Workload.Read, table, all, Operations, workers: 1, _tenants.Count);
         await MeasureAsync(
             Workload.Read,
-            Workload.Read.Name + ", PgBouncer, 32 workers",
+            $"{table}, {TenantsOfMany} tenants, 32 workers",
             all,
             Operations * 4,
-            workers: 32
+            workers: 32,
+            TenantsOfMany
         );
     }
 
@@ -122,28 +149,37 @@ internal sealed class QueriesBenchmark
             Port = port,
         };
 
-    public static string OneTenant(Workload workload) => workload.Name + ", one tenant";
+    public static string OneTenant(Workload workload) => OfTenants(workload, 1);
 
     public static string Distant(Workload workload) => workload.Name + ", 0.5 ms each way";
 
-    // Whatever the way, a session reads a table's description when it first meets the table.
-    private async Task WarmUpAsync(IReadOnlyList<Peer> peers)
+    private static string OfTenants(Workload workload, int tenants) =>
+        $"{workload.Name}, {(tenants == 1 ? "one tenant" : $"{tenants} tenants")}";
+
+    private string OfMany(Workload workload) => OfTenants(workload, TenantsOfMany) + ", 32 workers";
+
+    private static int WarmUpsOfMany(int workers, int tenants) => 3 * workers * tenants;
+
+    // Whatever the way, a session reads a table's description when it first meets the table. After that, what the way has of its own is
+    // compiled for good.
+    private static async Task WarmUpAsync(Peer peer, Workload workload, int operations, int workers, int tenants)
     {
-        foreach (var peer in peers.Where(p => p.Slowness == 1))
+        if (workers > 1)
         {
-            for (var tenant = 0; tenant < Math.Min(_tenants.Count, peer.MostTenants); tenant++)
+            var times = WarmUpsOfMany(workers, tenants);
+            await Measured.OfAsync(peer, workload, times, workers, tenants, round: 0);
+            return;
+        }
+
+        if (peer.SlownessWith(tenants) == 1)
+        {
+            for (var tenant = 0; tenant < Math.Min(tenants, peer.MostTenants); tenant++)
             {
-                await peer.ReadAsync(tenant, 1);
+                await workload.Once(peer, tenant, 1);
             }
         }
-    }
 
-    private async Task CompileAsync(Peer peer, Workload workload, int workers, int tenants)
-    {
-        if (_compiled.Add((peer, workload, workers)))
-        {
-            await Measured.OfAsync(peer, workload, WarmUps, workers, tenants, round: 0);
-        }
+        await Measured.OfAsync(peer, workload, operations * 3 / 2, workers, tenants, round: 0);
     }
 
     private async Task CountAsync(IReadOnlyList<Peer> peers, TcpFaultProxy proxy)
@@ -171,19 +207,19 @@ internal sealed class QueriesBenchmark
         IReadOnlyList<Peer> peers,
         int operations,
         int workers,
-        int? tenants = null
+        int tenants
     )
     {
         await Console.Error.WriteLineAsync($"queries: {table}");
         foreach (var peer in peers)
         {
-            await CompileAsync(peer, workload, workers, tenants ?? _tenants.Count);
+            await WarmUpAsync(peer, workload, operations, workers, tenants);
         }
 
         var all = await Benchmarks.Rounds.InTurnAsync(
             Rounds,
             peers,
-            (peer, round) => Measured.OfAsync(peer, workload, operations, workers, tenants ?? _tenants.Count, round)
+            (peer, round) => Measured.OfAsync(peer, workload, operations, workers, tenants, round)
         );
         await _report.WriteLineAsync();
         await _report.WriteLineAsync($"| {table} | us | ratio | middle half | bytes |");
@@ -200,6 +236,19 @@ internal sealed class QueriesBenchmark
         }
     }
 
+    /// <summary>How much of what the ways do is of prepared statements, after a table.</summary>
+    private async Task WritePreparedAsync(IReadOnlyList<Peer> peers)
+    {
+        var counts = new List<string>();
+        foreach (var peer in peers.Where(peer => peer.Prepares))
+        {
+            counts.Add($"*{peer.Name}*: {await peer.CountPreparedAsync()}");
+        }
+
+        await _report.WriteLineAsync();
+        await _report.WriteLineAsync($"Prepared statements on the connection by then: {string.Join("; ", counts)}.");
+    }
+
     /// <summary>All ways in one table: ratios to no tenants, and round trips.</summary>
     private async Task SummaryAsync()
     {
@@ -209,7 +258,8 @@ internal sealed class QueriesBenchmark
             Workload.Read.Name,
             Workload.Insert.Name,
             Distant(Workload.Read),
-            Workload.Read.Name + ", 32 workers",
+            Distant(Workload.Insert),
+            OfMany(Workload.Read),
         ];
         await _report.WriteLineAsync();
         await _report.WriteLineAsync(
@@ -220,7 +270,7 @@ internal sealed class QueriesBenchmark
         {
             var ratios = tables.Select(table =>
                 _measured.TryGetValue((table, way), out var measured)
-                    ? Numbers.Text($"{Measured.Ratio(measured, _measured[(table, Peers.Limit)]):0.00}")
+                    ? Numbers.Text($"{Measured.Ratio(measured, _measured[(table, Peers.Limit)]).Median:0.00}")
                     : "-"
             );
             var trips = Workload.All.Select(w => Numbers.Text($"{_roundTrips[(w.Name, way)]:0.#}"));
@@ -244,7 +294,7 @@ internal sealed class QueriesBenchmark
             )
         );
         string[] tables = [OneTenant(Workload.Read), Workload.Read.Name, Distant(Workload.Read)];
-        string[] ways = [.. _measured.Keys.Where(k => k.Table == tables[0]).Select(k => k.Way)];
+        string[] ways = [.. _measured.Keys.Where(k => k.Table == tables[^1]).Select(k => k.Way)];
         await Plots.BarsAsync(
             path + ".svg",
             $"Time of one operation beside \"{Peers.Limit}\"",
@@ -256,7 +306,7 @@ internal sealed class QueriesBenchmark
                     (IReadOnlyList<double>)
                         [
                             .. ways.Select(way =>
-                                Measured.Ratio(_measured[(table, way)], _measured[(table, Peers.Limit)])
+                                Measured.Ratio(_measured[(table, way)], _measured[(table, Peers.Limit)]).Median
                             ),
                         ]
                 )

@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore;
 namespace NeoCommons.EfCore.Benchmarks.Queries;
 
 /// <summary>A product of a tenant.</summary>
-internal sealed class Product
+internal class Product
 {
     public int Id { get; set; }
 
@@ -44,10 +44,6 @@ internal sealed class SetContext(DbContextOptions<SetContext> options) : ShopCon
 
 internal sealed class SearchPathContext(DbContextOptions<SearchPathContext> options) : ShopContext(options);
 
-internal sealed class PooledSearchPathContext(DbContextOptions<PooledSearchPathContext> options) : ShopContext(options);
-
-internal sealed class NewQualifiedContext(DbContextOptions<NewQualifiedContext> options) : ShopContext(options);
-
 internal sealed class QualifiedContext(DbContextOptions<QualifiedContext> options) : ShopContext(options);
 
 /// <summary>A model for each schema.</summary>
@@ -61,15 +57,9 @@ internal sealed class ModelContext(DbContextOptions<ModelContext> options) : Sho
 }
 
 /// <summary>A row of the table that all tenants share.</summary>
-internal sealed class SharedProduct
+internal sealed class SharedProduct : Product
 {
-    public int Id { get; set; }
-
     public int Tenant { get; set; }
-
-    public string Name { get; set; } = "";
-
-    public decimal Price { get; set; }
 }
 
 /// <summary>One table, and a filter by the tenant.</summary>
@@ -80,7 +70,8 @@ internal sealed class FilteredContext(DbContextOptions<FilteredContext> options)
     protected override void OnModelCreating(ModelBuilder modelBuilder) =>
         modelBuilder.Entity<SharedProduct>(product =>
         {
-            product.ToTable("shared_products");
+            // With its schema, for poolers that keep no path.
+            product.ToTable("shared_products", "public");
             product.HasQueryFilter("tenant", p => p.Tenant == Tenant);
             product.Property(p => p.Id).HasColumnName("id");
             product.Property(p => p.Tenant).HasColumnName("tenant");

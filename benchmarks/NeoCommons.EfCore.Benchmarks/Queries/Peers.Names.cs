@@ -1,0 +1,31 @@
+namespace NeoCommons.EfCore.Benchmarks.Queries;
+
+// The names of the ways.
+internal sealed partial class Peers
+{
+    /// <summary>The way without tenants, of which all ratios are.</summary>
+    public const string Limit = "EF, pooled contexts, one schema";
+
+    public const string LimitWithoutReset = Limit + ", no reset, auto-prepare";
+
+    /// <summary>The limit of those that make a context each time.</summary>
+    public const string LimitUnpooled = "EF, one schema";
+
+    public const string Npgsql = "Npgsql, one schema";
+    public const string NpgsqlWithoutReset = Npgsql + ", no reset, auto-prepare";
+    public const string NpgsqlAll = "Npgsql, all schemas, names written out";
+    public const string NpgsqlPrepared = NpgsqlAll + ", prepared, no reset";
+    public const string Set = "SET when opened, pooled contexts";
+    public const string DataSources = "data source per tenant";
+    public const string Models = "model per schema, EF's cache";
+    public const string OwnModels = "model per schema, a cache of its own";
+    public const string Shared = "shared table and filter, pooled contexts";
+    public const string SearchPathUnpooled = "ours: SearchPath";
+    public const string SearchPath = "ours: SearchPath, pooled contexts";
+    public const string NamesUnpooled = "ours: QualifiedNames";
+    public const string Names = "ours: QualifiedNames, pooled contexts";
+    public const string Fastest = "ours: QualifiedNames, pooled contexts, WhenUsed, auto-prepare";
+
+    /// <summary>The names of <see cref="Few"/>.</summary>
+    public static IReadOnlyList<string> NamesOfFew => [Limit, Set, DataSources, Models, OwnModels, SearchPath, Names];
+}
