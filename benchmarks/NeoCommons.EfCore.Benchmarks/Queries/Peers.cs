@@ -57,7 +57,7 @@ internal sealed partial class Peers : IAsyncDisposable
             new NpgsqlPeer(NpgsqlAll, Source(WithoutReset), TableOf),
             ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()), Source(WithoutReset)),
             Filtered(Source(WithoutReset)),
-            Our<QualifiedContext>(Names, SchemaBinding.QualifiedNames, pooled: true),
+            ByNames(Names),
         ];
 
     /// <summary>Those whose costs may grow with the number of tenants, each made when it is asked for.</summary>
@@ -69,8 +69,8 @@ internal sealed partial class Peers : IAsyncDisposable
             [DataSources] = PerTenant,
             [Models] = () => ModelPerSchema(Models, cache: null, Source()),
             [OwnModels] = () => ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()), Source()),
-            [SearchPath] = () => Our<SearchPathContext>(SearchPath, SchemaBinding.SearchPath, pooled: true),
-            [Names] = () => Our<QualifiedContext>(Names, SchemaBinding.QualifiedNames, pooled: true),
+            [SearchPath] = () => BySearchPath(SearchPath),
+            [Names] = () => ByNames(Names),
         };
 
     public async ValueTask DisposeAsync()
@@ -83,23 +83,15 @@ internal sealed partial class Peers : IAsyncDisposable
         _owned.Clear();
     }
 
-    private void SearchPathOfFirst(NpgsqlConnectionStringBuilder settings) =>
-        settings.SearchPath = _tenants[0].Schema.Value;
+    private void SearchPathOfFirst(NpgsqlConnectionStringBuilder settings) => settings.SearchPath = SchemaOf(0);
 
-    private void AutoPrepareOfFirst(NpgsqlConnectionStringBuilder settings)
-    {
-        SearchPathOfFirst(settings);
-        WithoutReset(settings);
-        settings.MaxAutoPrepare = 20;
-    }
+    private void AutoPrepareOfFirst(NpgsqlConnectionStringBuilder settings) =>
+        (settings.SearchPath, settings.NoResetOnClose, settings.MaxAutoPrepare) = (SchemaOf(0), true, 20);
 
     private static void WithoutReset(NpgsqlConnectionStringBuilder settings) => settings.NoResetOnClose = true;
 
-    private static void PlansFromTheFirst(NpgsqlConnectionStringBuilder settings)
-    {
-        WithoutReset(settings);
-        settings.Options = "-c plan_cache_mode=force_generic_plan";
-    }
+    private static void PlansFromTheFirst(NpgsqlConnectionStringBuilder settings) =>
+        (settings.NoResetOnClose, settings.Options) = (true, "-c plan_cache_mode=force_generic_plan");
 
     private IEnumerable<Peer> WithoutTenants()
     {
@@ -135,10 +127,10 @@ internal sealed partial class Peers : IAsyncDisposable
 
     private IEnumerable<Peer> Ours()
     {
-        yield return Our<SearchPathContext>(SearchPathUnpooled, SchemaBinding.SearchPath, pooled: false);
-        yield return Our<SearchPathContext>(SearchPath, SchemaBinding.SearchPath, pooled: true);
-        yield return Our<QualifiedContext>(NamesUnpooled, SchemaBinding.QualifiedNames, pooled: false);
-        yield return Our<QualifiedContext>(Names, SchemaBinding.QualifiedNames, pooled: true);
+        yield return BySearchPath(SearchPathUnpooled, pooled: false);
+        yield return BySearchPath(SearchPath);
+        yield return ByNames(NamesUnpooled, pooled: false);
+        yield return ByNames(Names);
     }
 
     private IEnumerable<Peer> OursWithMore()
@@ -151,28 +143,11 @@ internal sealed partial class Peers : IAsyncDisposable
             (Section + "SessionReset", "WhenUsed"),
             (Section + "MaxPreparedStatements", "20"),
         ];
-        yield return Our<SearchPathContext>(
-            SearchPath + ", a shared schema",
-            SchemaBinding.SearchPath,
-            pooled: true,
-            fallback
-        );
-        yield return Our<SearchPathContext>(SearchPath + ", roles", SchemaBinding.SearchPath, pooled: true, roles);
-        yield return Our<QualifiedContext>(Names + ", roles", SchemaBinding.QualifiedNames, pooled: true, roles);
-        yield return Our<SearchPathContext>(
-            SearchPath + ", WhenUsed, auto-prepare",
-            SchemaBinding.SearchPath,
-            pooled: true,
-            whenUsed,
-            prepares: true
-        );
-        yield return Our<QualifiedContext>(
-            Fastest,
-            SchemaBinding.QualifiedNames,
-            pooled: true,
-            whenUsed,
-            prepares: true
-        );
+        yield return BySearchPath(SearchPath + ", a shared schema", fallback);
+        yield return BySearchPath(SearchPath + ", roles", roles);
+        yield return ByNames(Names + ", roles", roles);
+        yield return BySearchPath(SearchPath + ", WhenUsed, auto-prepare", whenUsed, prepares: true);
+        yield return ByNames(Fastest, whenUsed, prepares: true);
     }
 
     private string TableOf(int tenant) => $"{SchemaOf(tenant)}.products";
@@ -266,12 +241,26 @@ internal sealed partial class Peers : IAsyncDisposable
         return new ContextPeer(name, async _ => await contexts.CreateDbContextAsync()) { Prepares = prepares };
     }
 
+    private ContextPeer BySearchPath(
+        string name,
+        (string, string)[]? settings = null,
+        bool pooled = true,
+        bool prepares = false
+    ) => Our<SearchPathContext>(name, SchemaBinding.SearchPath, settings, pooled, prepares);
+
+    private ContextPeer ByNames(
+        string name,
+        (string, string)[]? settings = null,
+        bool pooled = true,
+        bool prepares = false
+    ) => Our<QualifiedContext>(name, SchemaBinding.QualifiedNames, settings, pooled, prepares);
+
     private ContextPeer Our<TContext>(
         string name,
         SchemaBinding binding,
+        IEnumerable<(string Key, string Value)>? settings,
         bool pooled,
-        IEnumerable<(string Key, string Value)>? settings = null,
-        bool prepares = false
+        bool prepares
     )
         where TContext : ShopContext
     {

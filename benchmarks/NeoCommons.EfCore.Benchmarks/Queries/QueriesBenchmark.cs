@@ -23,7 +23,7 @@ internal sealed class QueriesBenchmark
     private int Operations => _quick ? 100 : 1_000;
 
     // Few enough that each of as many connections as callers meets the table of each.
-    private int TenantsOfMany => _quick ? 25 : 100;
+    private int TenantsOfMany => _quick ? 10 : 100;
 
     public static Task RunAsync(bool quick, TextWriter report) => new QueriesBenchmark(quick, report).RunAsync();
 
@@ -51,9 +51,20 @@ internal sealed class QueriesBenchmark
         await StraightAsync(server);
         await DistantAsync(server);
         await PooledAsync(server);
-        await SummaryAsync();
+        var summary = new QueriesSummary(_report, _measured, _roundTrips);
+        await summary.WriteAsync([
+            OneTenant(Workload.Read),
+            Workload.Read.Name,
+            Workload.Insert.Name,
+            Distant(Workload.Read),
+            Distant(Workload.Insert),
+            OfMany(Workload.Read),
+        ]);
         await new QueriesGoals(_report, _measured).WriteAsync();
-        await WriteAsync();
+        await summary.WriteFilesAsync(
+            $"benchmarks/results/queries{(_quick ? "-quick" : "")}",
+            [OneTenant(Workload.Read), Workload.Read.Name, Distant(Workload.Read)]
+        );
     }
 
     private async Task StraightAsync(PostgresServer server)
@@ -247,70 +258,5 @@ internal sealed class QueriesBenchmark
 
         await _report.WriteLineAsync();
         await _report.WriteLineAsync($"Prepared statements on the connection by then: {string.Join("; ", counts)}.");
-    }
-
-    /// <summary>All ways in one table: ratios to no tenants, and round trips.</summary>
-    private async Task SummaryAsync()
-    {
-        string[] tables =
-        [
-            OneTenant(Workload.Read),
-            Workload.Read.Name,
-            Workload.Insert.Name,
-            Distant(Workload.Read),
-            Distant(Workload.Insert),
-            OfMany(Workload.Read),
-        ];
-        await _report.WriteLineAsync();
-        await _report.WriteLineAsync(
-            $"| ratio to no tenants | {string.Join(" | ", tables)} | round trips: {string.Join(", ", Workload.All.Select(w => w.Name))} |"
-        );
-        await _report.WriteLineAsync(string.Concat(Enumerable.Repeat("|---", tables.Length + 2)) + "|");
-        foreach (var way in _measured.Keys.Where(k => k.Table == tables[0]).Select(k => k.Way))
-        {
-            var ratios = tables.Select(table =>
-                _measured.TryGetValue((table, way), out var measured)
-                    ? Numbers.Text($"{Measured.Ratio(measured, _measured[(table, Peers.Limit)]).Median:0.00}")
-                    : "-"
-            );
-            var trips = Workload.All.Select(w => Numbers.Text($"{_roundTrips[(w.Name, way)]:0.#}"));
-            await _report.WriteLineAsync($"| {way} | {string.Join(" | ", ratios)} | {string.Join(", ", trips)} |");
-        }
-    }
-
-    private async Task WriteAsync()
-    {
-        var path = $"benchmarks/results/queries{(_quick ? "-quick" : "")}";
-        await Csv.WriteAsync(
-            path + ".csv",
-            "table,way,round,microseconds,bytes",
-            _measured.SelectMany(all =>
-                all.Value.Select(
-                    (m, round) =>
-                        Numbers.Text(
-                            $"\"{all.Key.Table}\",\"{all.Key.Way}\",{round + 1},{m.Microseconds:0.0},{m.Bytes:0}"
-                        )
-                )
-            )
-        );
-        string[] tables = [OneTenant(Workload.Read), Workload.Read.Name, Distant(Workload.Read)];
-        string[] ways = [.. _measured.Keys.Where(k => k.Table == tables[^1]).Select(k => k.Way)];
-        await Plots.BarsAsync(
-            path + ".svg",
-            $"Time of one operation beside \"{Peers.Limit}\"",
-            "ratio",
-            ways,
-            tables.Select(table =>
-                (
-                    table,
-                    (IReadOnlyList<double>)
-                        [
-                            .. ways.Select(way =>
-                                Measured.Ratio(_measured[(table, way)], _measured[(table, Peers.Limit)]).Median
-                            ),
-                        ]
-                )
-            )
-        );
     }
 }
