@@ -247,7 +247,7 @@ internal sealed class QueriesBenchmark
         }
     }
 
-    /// <summary>How much of what the ways do is of prepared statements, after a table.</summary>
+    /// <summary>How many statements the ways that prepare them have on a connection, after a table.</summary>
     private async Task WritePreparedAsync(IReadOnlyList<Peer> peers)
     {
         var counts = new List<string>();
