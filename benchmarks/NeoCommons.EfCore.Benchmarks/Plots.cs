@@ -61,46 +61,76 @@ internal static class Plots
         await WriteAsync(path, model, height: 120 + (names.Count * 42));
     }
 
-    /// <summary>A line for each way, both axes logarithmic.</summary>
+    /// <summary>A line for each way, both axes logarithmic unless that of the values is to be linear.</summary>
+    /// <remarks>
+    /// A logarithm has no zero: with <paramref name="floor"/>, what is less is drawn there, as a hollow square and without a line, and
+    /// the axis says so.
+    /// </remarks>
     public static async Task LinesAsync(
         string path,
         string title,
         string xTitle,
         string yTitle,
-        IEnumerable<(string Way, IReadOnlyList<(double X, double Y)> Points)> ways
+        IEnumerable<(string Way, IReadOnlyList<(double X, double Y)> Points)> ways,
+        double floor = 0.1,
+        bool isLinear = false
     )
     {
         var model = New(title);
-        foreach (var (position, text) in new[] { (AxisPosition.Bottom, xTitle), (AxisPosition.Left, yTitle) })
-        {
-            model.Axes.Add(
-                new LogarithmicAxis
-                {
-                    Position = position,
-                    Title = text,
-                    AxisTitleDistance = 14,
-                    MajorGridlineStyle = LineStyle.Dot,
-                    LabelFormatter = value => value.ToString("#,0.##", CultureInfo.InvariantCulture),
-                }
-            );
-        }
+        var all = ways.ToList();
+        var hasFloor = !isLinear && all.Exists(way => way.Points.Any(p => p.Y < floor));
+        model.Axes.Add(Axis(new LogarithmicAxis(), AxisPosition.Bottom, xTitle));
+        model.Axes.Add(
+            Axis(
+                isLinear ? new LinearAxis() : new LogarithmicAxis(),
+                AxisPosition.Left,
+                hasFloor ? Numbers.Text($"{yTitle} (squares: {floor} or less)") : yTitle
+            )
+        );
 
-        foreach (var (way, i) in ways.Select((way, i) => (way, i)))
+        foreach (var ((way, points), i) in all.Select((way, i) => (way, i)))
         {
-            var series = new LineSeries
+            var color = Colors[i % Colors.Length];
+            var line = new LineSeries
             {
-                Title = InFull(way.Way),
-                Color = Colors[i % Colors.Length],
+                Title = InFull(way),
+                Color = color,
                 MarkerType = MarkerType.Circle,
-                MarkerFill = Colors[i % Colors.Length],
+                MarkerFill = color,
             };
+            var low = new LineSeries
+            {
+                LineStyle = LineStyle.None,
+                MarkerType = MarkerType.Square,
+                MarkerFill = OxyColors.White,
+                MarkerStroke = color,
+                MarkerStrokeThickness = 1.5,
+            };
+            foreach (var (x, y) in points.Where(p => !double.IsNaN(p.Y)))
+            {
+                var isLow = !isLinear && y < floor;
+                line.Points.Add(isLow ? DataPoint.Undefined : new DataPoint(x, y));
+                if (isLow)
+                {
+                    low.Points.Add(new DataPoint(x, floor));
+                }
+            }
 
-            // A logarithm has no zero, and a plot of what takes nothing shows noise.
-            series.Points.AddRange(way.Points.Select(p => new DataPoint(p.X, Math.Max(p.Y, 0.1))));
-            model.Series.Add(series);
+            model.Series.Add(line);
+            model.Series.Add(low);
         }
 
         await WriteAsync(path, model, height: 520);
+    }
+
+    private static Axis Axis(Axis axis, AxisPosition position, string title)
+    {
+        axis.Position = position;
+        axis.Title = title;
+        axis.AxisTitleDistance = 14;
+        axis.MajorGridlineStyle = LineStyle.Dot;
+        axis.LabelFormatter = value => value.ToString("#,0.##", CultureInfo.InvariantCulture);
+        return axis;
     }
 
     // The exporter takes texts for shorter than they are, and cuts them there.
