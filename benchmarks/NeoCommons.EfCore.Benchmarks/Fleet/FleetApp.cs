@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
@@ -143,12 +144,29 @@ internal sealed class FleetApp : IAsyncDisposable
     {
         await _services.DisposeAsync();
         NpgsqlConnection.ClearAllPools();
+        foreach (var database in Databases.Append(Admin))
+        {
+            // A database of 20,000 tables is 100,000 files: a busy disk takes a minute to delete them.
+            await ExecuteAsync(
+                new FleetDatabase(database.Server, "postgres"),
+                $"DROP DATABASE IF EXISTS \"{database.Name}\" WITH (FORCE)"
+            );
+        }
+    }
+
+    /// <summary>Writes what others have left to write, so that nobody pays for whoever came before.</summary>
+    public async Task SettleAsync()
+    {
         foreach (var database in Databases)
         {
-            await database.Server.DropDatabaseAsync(database.Name);
+            await ExecuteAsync(database, "CHECKPOINT");
         }
 
-        await Databases[0].Server.DropDatabaseAsync(_admin);
+        if (OperatingSystem.IsLinux())
+        {
+            using var sync = Process.Start("sync");
+            await sync.WaitForExitAsync();
+        }
     }
 
     private async Task ArrangeAsync(int tenants)

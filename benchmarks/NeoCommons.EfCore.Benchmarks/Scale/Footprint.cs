@@ -1,21 +1,19 @@
 namespace NeoCommons.EfCore.Benchmarks.Scale;
 
-/// <summary>What a way takes when it has served so many tenants.</summary>
-/// <param name="Way">The way.</param>
-/// <param name="Tenants">How many it has served, each once at least.</param>
-/// <param name="HeapMiB">How much more is on the managed heap than before it was made, after a full collection.</param>
+/// <summary>What a way takes when it has served so many tenants, as one of several samples.</summary>
+/// <param name="HeapMiB">How much more is on the managed heap than when it had started, after a full collection.</param>
 /// <param name="Models">How many models its contexts had.</param>
-/// <param name="Connections">How many connections the server has from it.</param>
-/// <param name="ServerMiB">The private memory of those server processes; NaN where it cannot be read.</param>
+/// <param name="Pools">How many pools of connections the driver has for it.</param>
+/// <param name="Connections">How many connections the tenants' database has from it.</param>
+/// <param name="AdminConnections">How many the admin database has.</param>
 /// <param name="FirstMilliseconds">What a tenant's first query took: the median of all of them.</param>
 /// <param name="Microseconds">What a point read took after that, with one caller: the median of blocks of reads.</param>
 internal sealed record Footprint(
-    string Way,
-    int Tenants,
     double HeapMiB,
     int Models,
+    int Pools,
     int Connections,
-    double ServerMiB,
+    int AdminConnections,
     double FirstMilliseconds,
     double Microseconds
 );
