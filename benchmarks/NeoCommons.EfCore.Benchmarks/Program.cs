@@ -3,6 +3,7 @@ using NeoCommons.EfCore.Benchmarks.Acquire;
 using NeoCommons.EfCore.Benchmarks.Blast;
 using NeoCommons.EfCore.Benchmarks.Create;
 using NeoCommons.EfCore.Benchmarks.Fleet;
+using NeoCommons.EfCore.Benchmarks.Health;
 using NeoCommons.EfCore.Benchmarks.Limits;
 using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
@@ -20,6 +21,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["create"] = CreateBenchmark.RunAsync,
     ["lookup"] = LookupBenchmark.RunAsync,
     ["acquire"] = AcquireBenchmark.RunAsync,
+    ["health"] = HealthBenchmark.RunAsync,
     ["blast"] = BlastBenchmark.RunAsync,
     ["recovery"] = RecoveryBenchmark.RunAsync,
     ["limits"] = LimitsBenchmark.RunAsync,

@@ -154,7 +154,7 @@ public sealed class ConnectionOptions
     /// <summary>
     /// The most connections that this process has in use at the same time on one server, over all rows with its host and port.
     /// <value>Default: null, what the server has for ordinary users: <c>max_connections</c> without the reserved ones; 1 to
-    /// 100,000.</value> Where several processes share a server, give each its part.
+    /// 100,000.</value> More than the server has counts as what it has. Where several processes share a server, give each its part.
     /// </summary>
     public int? ServerBudget { get; set; }
 

@@ -43,7 +43,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _refresh = new(registry, _changing, _log, time);
         _retired = new(_options, _log, meter);
         Meter = meter;
-        Meter.IsCircuitOpen = name => _current.TryGetValue(name, out var source) && source.Breaker.IsOpen;
+        Meter.Find = Find;
         _following = registry.OnChange(name => _ = FollowAsync(name));
     }
 

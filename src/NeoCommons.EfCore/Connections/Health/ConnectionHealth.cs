@@ -8,7 +8,7 @@ public sealed record ConnectionHealth
 
     /// <summary>
     /// Why, where it is not healthy: <c>inactive</c>, <c>not used yet</c>, <c>slow</c>, <c>saturated</c>, <c>timeout</c>,
-    /// <c>catalog pressure</c>, <c>not looked at yet</c>, the name of a check of the application, what is wrong with its secret, such as <c>secret is for another database</c>, or the name of a
+    /// <c>catalog pressure</c>, <c>host out of service</c>, <c>not looked at yet</c>, the name of a check of the application, what is wrong with its secret, such as <c>secret is for another database</c>, or the name of a
     /// <see cref="ConnectionUnavailableReason"/>; with <c>InvalidConfiguration</c> what is wrong in its row: <c>host, port</c>.
     /// </summary>
     public string? Reason { get; init; }
@@ -27,6 +27,9 @@ public sealed record ConnectionHealth
 
     /// <summary>How large the database's catalog is; null where it was not counted yet.</summary>
     public CatalogPressure? Catalog { get; init; }
+
+    /// <summary>The servers of a row with <c>replica_hosts</c>, the row's own host first; empty for others, and before they were looked at.</summary>
+    public IReadOnlyList<HostHealth> Hosts { get; init; } = [];
 
     /// <summary>The pool in this process.</summary>
     public required PoolMetrics Pool { get; init; }

@@ -99,11 +99,13 @@ internal sealed class ConnectionProbe(
     /// <summary>Holds what was seen against the thresholds.</summary>
     public ConnectionHealth Judge(ConnectionHealth seen)
     {
-        seen = seen with { Catalog = catalogs.Find(seen.Pool.ConnectionName) };
+        var name = seen.Pool.ConnectionName;
+        seen = seen with { Catalog = catalogs.Find(name), Hosts = sources.Find(name)?.Hosts.Read(time) ?? [] };
         var reason =
             seen.Status != ConnectionHealthStatus.Healthy ? seen.Reason
             : seen.Pool.Saturation >= options.Value.SaturatedFrom ? "saturated"
             : seen.ResponseMilliseconds >= options.Value.SlowAfter.TotalMilliseconds ? "slow"
+            : seen.Hosts.Any(host => host.Reason is not null) ? "host out of service"
             : seen.Catalog is { } catalog && options.Value.IsTooLarge(catalog) ? "catalog pressure"
             : null;
         return reason == seen.Reason ? seen : seen with { Status = ConnectionHealthStatus.Degraded, Reason = reason };

@@ -54,9 +54,14 @@ internal sealed class PoolMeter : IDisposable
         );
         instruments.Meter.CreateObservableGauge(
             "neocommons.connection.circuit_open",
-            () => EachPool(figures => IsCircuitOpen?.Invoke(figures.Connection) is true ? 1 : 0),
+            () => EachPool(figures => Find?.Invoke(figures.Connection) is { Breaker.IsOpen: true } ? 1 : 0),
             "1",
             "1 while callers are refused since the server is away, else 0."
+        );
+        HostGauges.Create(
+            instruments.Meter,
+            () => _pools.Keys.Select(n => Find?.Invoke(n)).OfType<PooledDataSource>(),
+            time
         );
         instruments.Meter.CreateObservableUpDownCounter(
             "db.client.connection.pending_requests",
@@ -72,8 +77,8 @@ internal sealed class PoolMeter : IDisposable
         );
     }
 
-    /// <summary>Whether the callers of a connection are refused now.</summary>
-    public Func<string, bool>? IsCircuitOpen { get; set; }
+    /// <summary>The pool of a connection; null where there is none.</summary>
+    public Func<string, PooledDataSource?>? Find { get; set; }
 
     /// <summary>The names that are known.</summary>
     public int Known => _pools.Count;

@@ -1,0 +1,169 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using NeoCommons.EfCore.Admin;
+using NeoCommons.EfCore.Testing;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Benchmarks.Health;
+
+/// <summary>How long <c>/health</c> takes over HTTP, with many connections in the registry and many tenants.</summary>
+internal static class HealthBenchmark
+{
+    private const int Rows = 1_000;
+    private const int Used = 20;
+
+    public static async Task RunAsync(bool quick, TextWriter report)
+    {
+        var (tenants, requests) = quick ? (10_000, 100) : (100_000, 1_000);
+        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 200 });
+        await using var app = await StartAsync(server, tenants);
+        var connections = app.Services.GetRequiredService<IDatabaseConnections>();
+        for (var i = 0; i < Used; i++)
+        {
+            await using var connection = await connections.OpenConnectionAsync($"row{i}");
+        }
+
+        await report.WriteLineAsync(
+            $"{Rows:N0} rows in admin.database_connections, {Used} of them in use, {tenants:N0} tenants; {requests:N0} requests over HTTP, one "
+                + "after the other, each answered by all checks of the library: connections, pools, registry, migrations. Statements are those that "
+                + "the server counted meanwhile; the monitor looks at each connection in use every 10 s."
+        );
+        using var client = new HttpClient { BaseAddress = new Uri(app.Urls.Single()) };
+        await report.WriteLineAsync();
+        await report.WriteLineAsync(
+            "| goal: the median within 5 ms | median, ms | p99, ms | answer, kB | statements |"
+        );
+        await report.WriteLineAsync("|---|---|---|---|---|");
+        foreach (
+            var (name, path) in new[]
+            {
+                ("`/health`, JSON of all connections", "/health"),
+                ("`/ready`, status only", "/ready"),
+                ("`/live`", "/live"),
+            }
+        )
+        {
+            await MeasureAsync(client, path, requests / 5);
+            var before = await StatementsAsync(server);
+            var (times, bytes) = await MeasureAsync(client, path, requests);
+            var statements = await StatementsAsync(server) - before;
+            var median = Numbers.Median(times);
+            await report.WriteLineAsync(
+                Numbers.Text(
+                    $"| {name} | {median:0.00}{(median > 5 ? " MISSED" : "")} | {times[times.Count * 99 / 100]:0.00} | {bytes / 1024.0:0.0} | {statements} |"
+                )
+            );
+        }
+    }
+
+    private static async Task<(IReadOnlyList<double> Sorted, long Bytes)> MeasureAsync(
+        HttpClient client,
+        string path,
+        int requests
+    )
+    {
+        var times = new List<double>(requests);
+        var bytes = 0L;
+        for (var i = 0; i < requests; i++)
+        {
+            var watch = Stopwatch.StartNew();
+            using var answer = await client.GetAsync(new Uri(path, UriKind.Relative));
+            bytes = (await answer.Content.ReadAsByteArrayAsync()).Length;
+            times.Add(watch.Elapsed.TotalMilliseconds);
+        }
+
+        times.Sort();
+        return (times, bytes);
+    }
+
+    // Of the databases whose connections are checked.
+    private static async Task<long> StatementsAsync(PostgresServer server)
+    {
+        await using var connection = new NpgsqlConnection(server.ConnectionString + ";Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "SELECT sum(xact_commit + xact_rollback)::bigint FROM pg_stat_database WHERE datname LIKE 'health%'",
+            connection
+        );
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+
+    private static async Task<WebApplication> StartAsync(PostgresServer server, int tenants)
+    {
+        var admin = await server.CreateDatabaseAsync();
+        for (var i = 0; i < Used; i++)
+        {
+            await using var connection = new NpgsqlConnection(server.ConnectionString + ";Pooling=false");
+            await connection.OpenAsync();
+            await using var create = new NpgsqlCommand($"CREATE DATABASE health{i}", connection);
+            await create.ExecuteNonQueryAsync();
+        }
+
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Configuration.AddInMemoryCollection(
+            new Dictionary<string, string?>
+            {
+                ["ADMIN_DATABASE_URL"] = server.GetConnectionString(admin),
+                ["DB_ENCRYPTION_KEY"] = Convert
+                    .ToBase64String(RandomNumberGenerator.GetBytes(32))
+                    .Replace('+', '-')
+                    .Replace('/', '_'),
+            }
+        );
+        builder.Services.AddNeoCommons(builder.Configuration).UseAdminDatabase();
+        builder.Services.AddHealthChecks().AddNeoCommons();
+        var app = builder.Build();
+        app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync });
+        app.MapHealthChecks("/ready", new() { Predicate = check => check.Tags.Contains("ready") });
+        app.MapHealthChecks("/live", new() { Predicate = check => check.Tags.Contains("live") });
+        await app.Services.MigrateAdminDatabaseAsync();
+        await FillAsync(app.Services, server, tenants);
+        await app.StartAsync();
+        return app;
+    }
+
+    private static async Task FillAsync(IServiceProvider services, PostgresServer server, int tenants)
+    {
+        var protector = services.GetRequiredService<ISecretProtector>();
+        await using var context = await services
+            .GetRequiredService<IDbContextFactory<AdminDbContext>>()
+            .CreateDbContextAsync();
+        for (var i = 0; i < Rows; i++)
+        {
+            var database = $"health{i}";
+            context.DatabaseConnections.Add(
+                new DatabaseConnectionEntity
+                {
+                    ConnectionName = $"row{i}",
+                    Host = server.Host,
+                    Port = server.Port,
+                    DatabaseName = database,
+                    Username = server.Username,
+                    EncryptedPassword = await protector.ProtectAsync(
+                        server.Password,
+                        new SecretTarget(server.Host, server.Port, database, server.Username)
+                    ),
+                    SslMode = SslMode.Disable,
+                    PoolMinSize = 0,
+                }
+            );
+        }
+
+        await context.SaveChangesAsync();
+        await context.Database.ExecuteSqlAsync(
+            $"""
+            INSERT INTO admin.tenants (id, slug, name, schema_name, connection_id)
+            SELECT gen_random_uuid(), 't' || i, 't' || i, 'tenant_t' || i, (SELECT id FROM admin.database_connections LIMIT 1)
+            FROM generate_series(1, {tenants}) i
+            """
+        );
+    }
+}
