@@ -8,6 +8,7 @@ using NeoCommons.EfCore.Benchmarks.Limits;
 using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
 using NeoCommons.EfCore.Benchmarks.Overhead;
+using NeoCommons.EfCore.Benchmarks.Prepared;
 using NeoCommons.EfCore.Benchmarks.Queries;
 using NeoCommons.EfCore.Benchmarks.Recovery;
 using NeoCommons.EfCore.Benchmarks.Scale;
@@ -27,6 +28,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
     ["queries"] = QueriesBenchmark.RunAsync,
+    ["prepared"] = PreparedBenchmark.RunAsync,
     ["overhead"] = OverheadBenchmark.RunAsync,
     ["scale"] = ScaleBenchmark.RunAsync,
 };

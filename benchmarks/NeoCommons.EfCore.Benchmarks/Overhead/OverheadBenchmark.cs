@@ -29,27 +29,11 @@ internal static class OverheadBenchmark
                 [.. Ways.Select(way => all.Single(peer => peer.Name == way))],
                 (peer, round) => Measured.OfAsync(peer, workload, operations, workers: 1, tenants: 1, round)
             );
-            await WriteAsync(report, workload, measured);
-        }
-    }
-
-    private static async Task WriteAsync(
-        TextWriter report,
-        Workload workload,
-        IReadOnlyList<(Peer Way, IReadOnlyList<Measured> Measured)> all
-    )
-    {
-        await report.WriteLineAsync();
-        await report.WriteLineAsync($"| {workload.Name} | us | ratio | middle half | bytes |");
-        await report.WriteLineAsync("|---|---|---|---|---|");
-        foreach (var (peer, measured) in all)
-        {
-            var to = peer.Name == Peers.NpgsqlAll ? Peers.Npgsql : Peers.Limit;
-            var beside = all.Single(way => way.Way.Name == to).Measured;
-            await report.WriteLineAsync(
-                Numbers.Text(
-                    $"| {peer.Name} | {Measured.Cells(measured, beside)} | {Measured.MedianBytes(measured):0} |"
-                )
+            await WaysTable.WriteAsync(
+                report,
+                workload.Name,
+                measured,
+                way => way == Peers.NpgsqlAll ? Peers.Npgsql : Peers.Limit
             );
         }
     }

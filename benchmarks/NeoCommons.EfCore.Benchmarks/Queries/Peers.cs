@@ -148,6 +148,15 @@ internal sealed partial class Peers : IAsyncDisposable
         yield return ByNames(Names + ", roles", roles);
         yield return BySearchPath(SearchPath + ", WhenUsed, auto-prepare", whenUsed, prepares: true);
         yield return ByNames(Fastest, whenUsed, prepares: true);
+        yield return ByNames(
+            FastestOfMany,
+            [
+                (Section + "SessionReset", "WhenUsed"),
+                (Section + "MaxPreparedStatements", "5000"),
+                (Section + "PrepareAfterUses", "1"),
+            ],
+            prepares: true
+        );
     }
 
     private string TableOf(int tenant) => $"{SchemaOf(tenant)}.products";

@@ -232,18 +232,10 @@ internal sealed class QueriesBenchmark
             peers,
             (peer, round) => Measured.OfAsync(peer, workload, operations, workers, tenants, round)
         );
-        await _report.WriteLineAsync();
-        await _report.WriteLineAsync($"| {table} | us | ratio | middle half | bytes |");
-        await _report.WriteLineAsync("|---|---|---|---|---|");
-        var limit = all.Single(p => p.Way.Name == Peers.Limit).Measured;
+        await WaysTable.WriteAsync(_report, table, all, _ => Peers.Limit);
         foreach (var (peer, measured) in all)
         {
             _measured[(table, peer.Name)] = measured;
-            await _report.WriteLineAsync(
-                Numbers.Text(
-                    $"| {peer.Name} | {Measured.Cells(measured, limit)} | {Measured.MedianBytes(measured):0} |"
-                )
-            );
         }
     }
 

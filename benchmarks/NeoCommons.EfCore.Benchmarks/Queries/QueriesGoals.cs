@@ -37,7 +37,14 @@ internal sealed class QueriesGoals(
             most: 0.80
         );
         await RatioAsync(
-            "the same to no tenants, no reset, auto-prepare (no goal)",
+            "the same, prepared at the first use: at most 0.80",
+            Peers.FastestOfMany,
+            Peers.Limit,
+            tables,
+            most: 0.80
+        );
+        await RatioAsync(
+            "the first of these to no tenants, no reset, auto-prepare (no goal)",
             Peers.Fastest,
             Peers.LimitWithoutReset,
             tables

@@ -160,6 +160,7 @@ internal static class DataSourceBuilding
         {
             settings.NoResetOnClose = ownsReset || row.Pooler == PoolerMode.Transaction;
             settings.MaxAutoPrepare = row.Pooler == PoolerMode.Transaction ? 0 : options.MaxPreparedStatements;
+            settings.AutoPrepareMinUsages = options.PrepareAfterUses;
             settings.MinPoolSize = row.MinPoolSize;
             settings.MaxPoolSize = row.MaxPoolSize;
             settings.ConnectionLifetime = (int)row.PoolRecycle.TotalSeconds;

@@ -40,6 +40,45 @@ public sealed class PreparedStatementTests(TestServers servers)
         Assert.Contains(prepared, sql => sql.Contains("count(*)") && sql.Contains("\"tenant_acme\".tags"));
     }
 
+    [Theory]
+    [InlineData(1, 150)]
+    [InlineData(5, 0)]
+    public async Task Of_many_tenants_who_take_turns_all_are_prepared_at_the_first_use_and_none_at_the_fifth(
+        int uses,
+        int expected
+    )
+    {
+        const int Statements = 150;
+        await using var app = await StartAsync(
+            pooled: false,
+            SessionReset.WhenUsed,
+            new()
+            {
+                ["NeoCommons:Connections:MaxPreparedStatements"] = "1000",
+                ["NeoCommons:Connections:PrepareAfterUses"] = $"{uses}",
+            }
+        );
+        for (var round = 0; round < 6; round++)
+        {
+            for (var i = 0; i < Statements; i++)
+            {
+                // Other statements stand for other tenants: to the driver each is one.
+                await using var acme = await app.Catalog.CreateDbContextAsync("acme", Ct);
+                _ = await acme.Tags.Take(i + 1).TagWith($"tenant {i}").CountAsync(Ct);
+            }
+        }
+
+        await using var catalog = await app.Catalog.CreateDbContextAsync("acme", Ct);
+        Assert.Equal(
+            expected,
+            await catalog
+                .Database.SqlQuery<int>(
+                    $"SELECT count(*)::int AS \"Value\" FROM pg_prepared_statements WHERE statement LIKE '%-- tenant %'"
+                )
+                .SingleAsync(Ct)
+        );
+    }
+
     [Fact]
     public async Task Behind_a_transaction_pooler_nothing_is_prepared()
     {
@@ -59,15 +98,20 @@ public sealed class PreparedStatementTests(TestServers servers)
         );
     }
 
-    private async Task<CatalogApp> StartAsync(bool pooled, SessionReset reset)
+    private async Task<CatalogApp> StartAsync(
+        bool pooled,
+        SessionReset reset,
+        Dictionary<string, string?>? settings = null
+    )
     {
         var app = await CatalogApp.StartAsync(
             servers.Postgres,
             pooled,
-            new Dictionary<string, string?>
+            new Dictionary<string, string?>(settings ?? [])
             {
                 ["NeoCommons:Connections:SessionReset"] = reset.ToString(),
-                ["NeoCommons:Connections:MaxPreparedStatements"] = $"{Budget}",
+                ["NeoCommons:Connections:MaxPreparedStatements"] =
+                    settings?["NeoCommons:Connections:MaxPreparedStatements"] ?? $"{Budget}",
             }
         );
         await app.App.AdminAsync("UPDATE admin.database_connections SET pool_max_size = 1, pool_min_size = 0");

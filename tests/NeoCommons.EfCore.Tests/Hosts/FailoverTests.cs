@@ -387,7 +387,7 @@ public sealed class FailoverTests
         _ = async ? await context.Items.CountAsync(Ct) : context.Items.Count();
     }
 
-    private static async Task WriteAsync(RuntimeApp app, Tenant tenant, int id)
+    internal static async Task WriteAsync(RuntimeApp app, Tenant tenant, int id)
     {
         await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
         context.Items.Add(new Item { Id = id, Owner = tenant.Slug });
