@@ -14,7 +14,7 @@ internal static class CreateBenchmark
 
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        var tenants = quick ? 10 : 100;
+        var tenants = quick ? 10 : 50;
         var rounds = quick ? 1 : 5;
         await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 100 });
         var ways = new (string Name, Func<Task<double>> Run)[]

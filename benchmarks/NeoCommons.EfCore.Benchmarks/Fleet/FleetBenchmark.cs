@@ -29,12 +29,11 @@ internal static class FleetBenchmark
             await OursAsync([first], 4);
             await LoopAsync(first, 4, Parallelism, pooled: true);
             var few = quick ? 20 : 100;
-            var many = quick ? 0 : 1_000;
             var rounds = quick ? 1 : Rounds;
             await CompareAsync([first], few, rounds, looped: few / 5, report, goals);
             if (!quick)
             {
-                await CompareAsync([first], many, rounds, looped: 40, report, goals);
+                await CompareAsync([first], 1_000, rounds, looped: 40, report, goals);
             }
 
             await using var second = await NewServerAsync();
@@ -47,7 +46,7 @@ internal static class FleetBenchmark
                 await using var third = await NewServerAsync();
                 await using var fourth = await NewServerAsync();
                 await CompareAsync([first, second, third, fourth], few, rounds, looped: 0, report, goals);
-                await CompareAsync([first, second, third, fourth], many, rounds, looped: 0, report, goals);
+                await CompareAsync([first, second, third, fourth], 400, rounds, looped: 0, report, goals);
             }
         }
 
