@@ -7,6 +7,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using NeoCommons.EfCore.Admin;
+using NeoCommons.EfCore.AspNetCore;
 using NeoCommons.EfCore.Testing;
 using Npgsql;
 

@@ -13,13 +13,13 @@ internal static class HostGauges
     {
         meter.CreateObservableGauge(
             "neocommons.host.serving",
-            () => Each(host => host.Reason is null ? 1 : 0),
+            () => Each<int>(host => host.Reason is null ? 1 : 0),
             "1",
             "1 while connections are opened to a host of replica_hosts, or to the row's own, else 0."
         );
         meter.CreateObservableGauge(
             "neocommons.host.lag",
-            () => Each(host => host.LagSeconds),
+            () => Each<double>(host => host.LagSeconds),
             "s",
             "How far a standby is behind its primary at most."
         );
