@@ -37,7 +37,7 @@ internal static class DriverOpening
         // Of several servers one may serve while another fails; the driver remembers which did, and refuses as fast.
         var breaker = source.Hosts is null ? source.Breaker : null;
         var isFirst = true;
-        var hasForgotten = false;
+        var forgotten = 0;
         while (true)
         {
             if (source.Life.IsClosed)
@@ -116,10 +116,10 @@ internal static class DriverOpening
                 isFirst = false;
                 continue;
             }
-            catch (NpgsqlException e) when (!hasForgotten && source.Hosts is { } pools && pools.ForgetsStates(e))
+            catch (NpgsqlException e) when (source.Hosts is { } pools && pools.ForgetsStates(e, forgotten))
             {
                 // One killed session has hidden its host, and nobody has tried whether it is there.
-                hasForgotten = true;
+                forgotten++;
                 passwords.Ended(async, token);
                 continue;
             }
@@ -131,7 +131,7 @@ internal static class DriverOpening
                 }
 
                 passwords.Ended(async, token);
-                if (hasForgotten && e is NpgsqlException useless && HostFailure.MayHaveUntried(useless))
+                if (forgotten > 0 && e is NpgsqlException useless && HostFailure.MayHaveUntried(useless))
                 {
                     source.Hosts?.ForgotInVain();
                 }

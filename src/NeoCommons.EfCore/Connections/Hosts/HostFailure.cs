@@ -56,20 +56,30 @@ internal static class HostFailure
         e.Message.StartsWith("No suitable host", StringComparison.Ordinal);
 
     /// <summary>
-    /// Whether there may be a host that the driver did not try; not where one took its time, which another round would take again.
+    /// Whether there may be a host that the driver did not try; not where one took its time, which another round would take again, nor where
+    /// one has refused the user, which another round would tell the password again.
     /// </summary>
     public static bool MayHaveUntried(NpgsqlException e) =>
         IsUntried(e)
-        || (
-            e.InnerException is AggregateException all
-            && all.InnerExceptions.All(one => one is { InnerException: IOException or SocketException })
-        );
+        || (e.InnerException is AggregateException all && all.InnerExceptions.All(one => IsAway(one) || IsOther(one)));
+
+    /// <summary>Whether all that were tried are away.</summary>
+    public static bool AreAway(NpgsqlException e) =>
+        e.InnerException is AggregateException all && all.InnerExceptions.All(IsAway);
 
     /// <summary>What each host's failure was.</summary>
     public static string TextOf(NpgsqlException e) =>
         e.InnerException is AggregateException all
             ? string.Join("; ", all.InnerExceptions.Select(one => one.Message.TrimEnd('.')).Distinct())
             : "none of them is what is asked for";
+
+    private static bool IsAway(Exception e) => e is { InnerException: IOException or SocketException };
+
+    // A standby that does not have the database yet, for one; and then it is not told the password twice.
+    private static bool IsOther(Exception e) =>
+        e
+            is PostgresException { SqlState: not ['2', '8', ..] }
+                or { InnerException: RefusedBeforeException { Cause: null } };
 
     private static bool IsRefusal(Exception e) =>
         RefusalIn(e) is not null || e is RefusedBeforeException or { InnerException: RefusedBeforeException };

@@ -22,13 +22,25 @@ internal sealed class HostGuard(
 {
     private readonly Dictionary<HostAddress, RowHost> _byAddress = hosts.ToDictionary(h => h.Address);
     private HostStates _states = found ?? new(hosts.Count);
-    private Timeline _timeline = new();
+    private Timeline[] _timelines = [];
 
     /// <summary>How the servers were found at the last look.</summary>
     public HostStates States => Volatile.Read(ref _states);
 
-    /// <summary>The highest timeline that was seen.</summary>
-    public Timeline Timeline => Volatile.Read(ref _timeline);
+    /// <summary>The highest timeline that was seen; 0 where none was.</summary>
+    public long Newest
+    {
+        get
+        {
+            var newest = 0L;
+            foreach (var timeline in Volatile.Read(ref _timelines))
+            {
+                newest = Math.Max(newest, timeline.Newest);
+            }
+
+            return newest;
+        }
+    }
 
     /// <summary>Takes over the answers of a look.</summary>
     /// <returns>Whether a server that served before is to serve nobody now.</returns>
@@ -36,14 +48,13 @@ internal sealed class HostGuard(
     {
         var before = States;
         var system = before.SystemAfter(answers);
-        var timeline = memory.TimelineOf(source.Row.Name, system);
-        Volatile.Write(ref _timeline, timeline);
-        foreach (var answer in answers)
+        Volatile.Write(ref _timelines, TimelinesOf(hosts.Select(h => h.Address), system));
+        foreach (var (host, answer) in hosts.Zip(answers))
         {
-            See(answer, system);
+            See(host, answer, system);
         }
 
-        var after = before.After(begun, answers, timeline.Newest, isTooLong);
+        var after = before.After(begun, answers, Newest, isTooLong);
         Volatile.Write(ref _states, after);
         return hosts.Any(h => before[h.Number].Refusal is null && after[h.Number].Refusal is not null);
     }
@@ -71,7 +82,7 @@ internal sealed class HostGuard(
 
         if (session.IsPrimary)
         {
-            return session.Timeline < Timeline.Newest && session.Timeline > 0
+            return session.Timeline < Newest && session.Timeline > 0
                 ? $"{session.Host.Address}: it is a primary that was replaced"
                 : null;
         }
@@ -90,7 +101,7 @@ internal sealed class HostGuard(
 
         var answer = await HostQuestion.AskAsync(opened, async, CancellationToken.None).ConfigureAwait(false);
         var states = States;
-        See(answer, states.System);
+        See(host, answer, states.System);
         if (Judge(answer, states, states[host.Number]) is { } refusal)
         {
             var text = $"{host.Address}: {refusal}";
@@ -107,18 +118,24 @@ internal sealed class HostGuard(
     }
 
     private string? Judge(HostAnswer answer, HostStates states, HostState state) =>
-        states.RefusalOf(answer, Timeline.Newest)
+        states.RefusalOf(answer, Newest)
         ?? (
             answer.IsPrimary ? null
             : state.Answer is { IsPrimary: true } ? "it has just become a standby"
             : state.Refusal
         );
 
-    private void See(HostAnswer? answer, string? system)
+    private void See(RowHost host, HostAnswer? answer, string? system)
     {
         if (answer is { IsPrimary: true, Timeline: { } timeline } && (answer.System is null || answer.System == system))
         {
-            memory.TimelineOf(source.Row.Name, system).See(timeline);
+            foreach (var seen in TimelinesOf([host.Address], system))
+            {
+                seen.See(timeline);
+            }
         }
     }
+
+    private Timeline[] TimelinesOf(IEnumerable<HostAddress> of, string? system) =>
+        memory.TimelinesOf(source.Row.Name, of, system);
 }

@@ -5,17 +5,22 @@ namespace NeoCommons.EfCore;
 /// <summary>What this process remembers of servers and writes when a row changes, and with it its pool.</summary>
 internal sealed class HostMemory
 {
-    private readonly ConcurrentDictionary<(string Connection, string? System), Timeline> _timelines = new();
+    private readonly ConcurrentDictionary<(string Whose, string? System), Timeline> _timelines = new();
 
     private readonly ConcurrentDictionary<string, TenantWrites> _writes = new(StringComparer.Ordinal);
 
     private readonly ConcurrentDictionary<string, HostHandover> _handovers = new(StringComparer.Ordinal);
 
-    /// <summary>The timeline of servers that replicate each other, as a connection knows them.</summary>
-    /// <param name="connection">Its name: a copy of servers that was promoted is another connection's, and replaces nobody here.</param>
-    /// <param name="system">What the servers have in common, since the row may come to name others; null where none has told.</param>
-    public Timeline TimelineOf(string connection, string? system) =>
-        _timelines.GetOrAdd((connection, system), static _ => new Timeline());
+    /// <summary>The timelines of servers that replicate each other, as a connection knows them.</summary>
+    /// <remarks>
+    /// A copy of them that was promoted, as when a server is split in two, has what they have in common and a higher timeline: it replaces
+    /// nobody in the rows that do not name it.
+    /// </remarks>
+    /// <param name="connection">Its name: what it has seen counts for it, whichever hosts its row comes to name.</param>
+    /// <param name="hosts">What any connection has seen at these counts too.</param>
+    /// <param name="system">What the servers have in common, since a host may come to be another; null where none has told.</param>
+    public Timeline[] TimelinesOf(string connection, IEnumerable<HostAddress> hosts, string? system) =>
+        [TimelineOf("connection " + connection, system), .. hosts.Select(host => TimelineOf($"host {host}", system))];
 
     /// <summary>The writes of a connection's tenants.</summary>
     public TenantWrites WritesOf(string connection) => _writes.GetOrAdd(connection, _ => new TenantWrites());
@@ -26,4 +31,7 @@ internal sealed class HostMemory
 
     /// <summary>Leaves something to a connection's next pool.</summary>
     public void Leave(string connection, HostHandover handover) => _handovers[connection] = handover;
+
+    private Timeline TimelineOf(string whose, string? system) =>
+        _timelines.GetOrAdd((whose, system), static _ => new Timeline());
 }

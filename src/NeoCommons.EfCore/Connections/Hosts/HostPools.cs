@@ -12,6 +12,8 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class HostPools : IDisposable, IAsyncDisposable
 {
+    private const int MostTries = 8;
+
     private readonly PooledDataSource _source;
     private readonly ConnectionOptions _options;
     private readonly TimeProvider _time;
@@ -140,7 +142,6 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         EndWrite(tenant);
     }
 
-    /// <summary>Begins to look at the servers.</summary>
     public void Start() => _watch.Start();
 
     /// <summary>Waits until the servers have been looked at once.</summary>
@@ -215,12 +216,17 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     /// <summary>
     /// Lets the driver try hosts again that it remembers as useless: a session that was killed has hidden one, or an error that the
-    /// driver takes for the server's, which a tenant may raise in a loop. Not for an interval where that was of no use.
+    /// driver takes for the server's, which a tenant may raise in a loop, while another one logs in too. Not for an interval after it was of no use.
     /// </summary>
-    public bool ForgetsStates(NpgsqlException e)
+    public bool ForgetsStates(NpgsqlException e, int before)
     {
         var uselessAt = Volatile.Read(ref _uselessAt);
-        if (!HostFailure.MayHaveUntried(e) || (uselessAt != 0 && _time.GetElapsedTime(uselessAt) < HostWatch.Interval))
+        if (
+            !HostFailure.MayHaveUntried(e)
+            || before == MostTries
+            || (before > 0 && HostFailure.AreAway(e))
+            || (uselessAt != 0 && _time.GetElapsedTime(uselessAt) < HostWatch.Interval)
+        )
         {
             return false;
         }
@@ -265,11 +271,11 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     private IEnumerable<HostAddress> Addresses => Hosts.Select(host => host.Address);
 
-    private IEnumerable<HostSources> AllSources => [_pooled, _unpooled];
+    private HostSources[] AllSources => [_pooled, _unpooled];
 
     private void ClearIfReplaced()
     {
-        var now = (Guard.States.System, Guard.Timeline.Newest);
+        var now = (Guard.States.System, Guard.Newest);
         lock (_clearing)
         {
             if (_clearedFor == now)
