@@ -73,7 +73,7 @@ public sealed class PreparedStatementTests(TestServers servers)
             expected,
             await catalog
                 .Database.SqlQuery<int>(
-                    $"SELECT count(*)::int AS \"Value\" FROM pg_prepared_statements WHERE statement LIKE '%-- tenant %'"
+                    $"SELECT count(*)::int AS \"Value\" FROM pg_prepared_statements WHERE statement LIKE '-- tenant %'"
                 )
                 .SingleAsync(Ct)
         );
