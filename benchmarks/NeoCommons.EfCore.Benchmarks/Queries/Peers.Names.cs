@@ -26,7 +26,4 @@ internal sealed partial class Peers
     public const string Names = "ours: QualifiedNames, pooled contexts";
     public const string Fastest = "ours: QualifiedNames, pooled contexts, WhenUsed, auto-prepare";
     public const string FastestOfMany = "ours: QualifiedNames, pooled contexts, WhenUsed, prepared at the first use";
-
-    /// <summary>The names of <see cref="Few"/>.</summary>
-    public static IReadOnlyList<string> NamesOfFew => [Limit, Set, DataSources, Models, OwnModels, SearchPath, Names];
 }

@@ -60,19 +60,6 @@ internal sealed partial class Peers : IAsyncDisposable
             ByNames(Names),
         ];
 
-    /// <summary>Those whose costs may grow with the number of tenants, each made when it is asked for.</summary>
-    public IReadOnlyDictionary<string, Func<ContextPeer>> Few() =>
-        new Dictionary<string, Func<ContextPeer>>
-        {
-            [Limit] = () => Pooled<FixedContext>(Limit, Source(SearchPathOfFirst)),
-            [Set] = () => SetPooled(Source()),
-            [DataSources] = PerTenant,
-            [Models] = () => ModelPerSchema(Models, cache: null, Source()),
-            [OwnModels] = () => ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()), Source()),
-            [SearchPath] = () => BySearchPath(SearchPath),
-            [Names] = () => ByNames(Names),
-        };
-
     public async ValueTask DisposeAsync()
     {
         foreach (var one in Enumerable.Reverse(_owned))

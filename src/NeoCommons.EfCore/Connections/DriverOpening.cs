@@ -71,7 +71,16 @@ internal static class DriverOpening
             var started = breaker?.Timestamp ?? 0;
             try
             {
-                await OpenAsync(connection, async, token).ConfigureAwait(false);
+                source.Growth.CountOpening(1);
+                try
+                {
+                    await OpenAsync(connection, async, token).ConfigureAwait(false);
+                }
+                finally
+                {
+                    source.Growth.CountOpening(-1);
+                }
+
                 passwords.Accepted(connection);
                 if (source.Row.Pooler == PoolerMode.None)
                 {
@@ -83,6 +92,13 @@ internal static class DriverOpening
                 {
                     return;
                 }
+            }
+            catch (NpgsqlException e) when (source.Hosts is { } pools && pools.Retries.Begin(e, forgotten))
+            {
+                // One killed session has hidden its host, and nobody has tried whether it is there.
+                forgotten++;
+                passwords.Ended(async, token);
+                continue;
             }
             catch (NpgsqlException refused)
                 when (HostFailure.HaveAllRefused(refused) && HostFailure.RefusalIn(refused) is not null)
@@ -116,13 +132,6 @@ internal static class DriverOpening
                 isFirst = false;
                 continue;
             }
-            catch (NpgsqlException e) when (source.Hosts is { } pools && pools.ForgetsStates(e, forgotten))
-            {
-                // One killed session has hidden its host, and nobody has tried whether it is there.
-                forgotten++;
-                passwords.Ended(async, token);
-                continue;
-            }
             catch (Exception e)
             {
                 if (at is null && source.Hosts is { } told && HostFailure.HaveToldRefused(e))
@@ -133,7 +142,7 @@ internal static class DriverOpening
                 passwords.Ended(async, token);
                 if (forgotten > 0 && e is NpgsqlException useless && HostFailure.MayHaveUntried(useless))
                 {
-                    source.Hosts?.ForgotInVain();
+                    source.Hosts?.Retries.EndInVain();
                 }
 
                 var explained = Explain(HostFailure.CauseOf(e), source, token);

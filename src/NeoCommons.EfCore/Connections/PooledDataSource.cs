@@ -32,7 +32,7 @@ internal sealed class PooledDataSource : IDisposable
         DataSourceBuilding.ThrowIfFaulty(row, options);
         Gate = new(row.MaxPoolSize);
         Tenants = new(options, time);
-        Quarantine = new(row, options.Quotas, () => Build(DataSourceUse.Apart), time, loggers);
+        Quarantine = new(() => Row, options.Quotas, () => Build(DataSourceUse.Apart), time, loggers);
         OwnsReset = ownsReset;
         _row = row;
         _time = time;
@@ -151,13 +151,15 @@ internal sealed class PooledDataSource : IDisposable
 
     /// <summary>Whether a failure says that the server is away; one that only has no slot left serves those who have one.</summary>
     public bool IsOutage(ConnectionUnavailableException failure) =>
-        OpenFailure.IsOutage(failure, Row) && !(OpenFailure.IsFull(failure) && _count?.Invoke(Row) is { Total: > 0 });
+        OpenFailure.IsOutage(failure, Row)
+        && !(OpenFailure.IsFull(failure) && _count?.Invoke(Row).Total > Growth.Opening);
 
     /// <summary>Wakes those who wait for a turn: they would wait for nothing.</summary>
     public void EndWaiting()
     {
-        Gate.EndAll();
+        // As they come to them: who was let go at one must not wait at the next.
         Tenants.EndAll();
+        Gate.EndAll();
         Server.Gate.EndAll(ofPool: this);
     }
 

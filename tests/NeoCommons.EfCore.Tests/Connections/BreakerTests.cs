@@ -247,6 +247,53 @@ public sealed class BreakerTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_server_without_a_slot_for_anybody_of_the_pool_is_an_outage_however_many_log_in_at_once()
+    {
+        await using var small = await PostgresServer.StartAsync(
+            new PostgresServerOptions { MaxConnections = 10, Settings = { ["superuser_reserved_connections"] = "0" } },
+            Ct
+        );
+        Assert.SkipUnless(small.Source == ServerSource.Binaries, "Another server has its own number.");
+        await using var app = new RuntimeApp(small);
+        var row = await app.AddDatabaseAsync(r => r with { MaxPoolSize = 8 });
+        var breaker = (await app.AcquireAsync(row.Name)).Breaker;
+        var others = new List<NpgsqlConnection>();
+        try
+        {
+            Exception? full = null;
+            while (full is null)
+            {
+                var other = new NpgsqlConnection(small.ConnectionString + ";Pooling=false");
+                others.Add(other);
+                full = await Record.ExceptionAsync(() => other.OpenAsync(Ct));
+            }
+
+            await Eventually.TrueAsync(async () =>
+            {
+                await Task.WhenAll(
+                    Enumerable
+                        .Range(0, 8)
+                        .Select(async _ =>
+                            await Record.ExceptionAsync(async () =>
+                                await app.Connections.OpenConnectionAsync(row.Name, Ct)
+                            )
+                        )
+                );
+                return breaker.IsOpen;
+            });
+        }
+        finally
+        {
+            foreach (var other in others)
+            {
+                await other.DisposeAsync();
+            }
+        }
+
+        await Eventually.TrueAsync(() => !breaker.IsOpen);
+    }
+
+    [Fact]
     public async Task A_server_without_a_slot_serves_those_who_have_one()
     {
         await using var small = await PostgresServer.StartAsync(

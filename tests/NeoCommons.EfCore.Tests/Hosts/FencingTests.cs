@@ -71,6 +71,38 @@ public sealed class FencingTests
     }
 
     [Fact]
+    public async Task A_row_that_does_not_name_the_new_primary_knows_of_it_by_one_that_does()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var third = await pair.Primary.StartStandbyAsync(Ct);
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var other = row with
+        {
+            Name = RuntimeApp.NewName(),
+            ReplicaHosts = ReplicaHosts.Parse($"{third.Host}:{third.Port}"),
+        };
+        app.Registry.Set(other);
+        var moved = tenant with { Id = new TenantId(Guid.NewGuid()), Slug = "moved", ConnectionName = other.Name };
+        app.Tenants.Set(moved);
+        await WriteAsync(app, tenant, 100);
+        await WriteAsync(app, moved, 101);
+        await pair.CatchUpAsync();
+
+        await pair.Standby.PromoteAsync(Ct);
+        var guard = (await app.AcquireAsync(row.Name)).Hosts!.Guard;
+        await Eventually.TrueAsync(() => guard.States[0].Refusal is not null);
+
+        for (var id = 1000; id < 1020; id++)
+        {
+            Assert.False(await TryWriteAsync(app, moved, id));
+        }
+
+        Assert.Equal(0, await CountAsync(pair.Primary, row));
+    }
+
+    [Fact]
     public async Task A_promoted_copy_that_is_another_connections_replaces_nobody()
     {
         await using var pair = await Pair.StartAsync();

@@ -18,19 +18,16 @@ internal sealed class ConnectionBreaker
     // A port that nobody listens on answers in no time.
     private static readonly TimeSpan ProbeInterval = TimeSpan.FromMilliseconds(100);
 
-    // Who cancels sooner may have cancelled anything.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
-
     private readonly ConnectionBreakerOptions _options;
     private readonly CircuitBreakerStateProvider _state = new();
     private readonly ResiliencePipeline _pipeline;
     private readonly TimeProvider _time;
     private readonly CancellationToken _closing;
     private readonly ILogger _log;
+    private readonly UnansweredProbes _unanswered;
     private ConnectionUnavailableException? _cause;
     private long _changedAt;
     private volatile bool _isOpen;
-    private int _unanswered;
     private int _isWatching;
     private int _hasFailedOver;
 
@@ -46,6 +43,7 @@ internal sealed class ConnectionBreaker
         _log = log;
         _closing = closing;
         _changedAt = time.GetTimestamp();
+        _unanswered = new(time);
         _pipeline = new ResiliencePipelineBuilder { TimeProvider = new MonotonicTime(time) }
             .AddCircuitBreaker(
                 new CircuitBreakerStrategyOptions
@@ -124,6 +122,7 @@ internal sealed class ConnectionBreaker
     {
         if (IsWatching)
         {
+            _unanswered.Served();
             Record(null);
         }
     }
@@ -139,7 +138,7 @@ internal sealed class ConnectionBreaker
     /// <param name="started">The <see cref="Timestamp"/> of when he began.</param>
     public void GivenUp(long started)
     {
-        if (_time.GetElapsedTime(started) >= Patience)
+        if (_time.GetElapsedTime(started) >= UnansweredProbes.Patience)
         {
             Suspect();
         }
@@ -151,7 +150,7 @@ internal sealed class ConnectionBreaker
     /// </summary>
     public void InDoubt(ConnectionUnavailableException? cause = null)
     {
-        if (Volatile.Read(ref _unanswered) > 1 && (cause ?? Volatile.Read(ref _cause)) is { } failure)
+        if (_unanswered.AreSeveral && (cause ?? Volatile.Read(ref _cause)) is { } failure)
         {
             Record(failure);
         }
@@ -178,9 +177,8 @@ internal sealed class ConnectionBreaker
                     .ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException)
+        catch when (_closing.IsCancellationRequested)
         {
-            // The pool is no more.
             return;
         }
         catch (Exception e)
@@ -201,15 +199,16 @@ internal sealed class ConnectionBreaker
     private async ValueTask<Exception?> AskAsync()
     {
         var context = ResilienceContextPool.Shared.Get(_closing);
-        var begun = _time.GetTimestamp();
+        var begun = Timestamp;
         try
         {
             var outcome = await _pipeline
                 .ExecuteOutcomeAsync(
                     static async (context, breaker) =>
                     {
+                        var begun = breaker.Timestamp;
                         var failure = await breaker.Probe(context.CancellationToken).ConfigureAwait(false);
-                        Volatile.Write(ref breaker._unanswered, failure is null ? 0 : breaker._unanswered + 1);
+                        breaker._unanswered.Note(failure is null, begun);
                         if (failure is null)
                         {
                             return Outcome.FromResult(true);
@@ -222,7 +221,7 @@ internal sealed class ConnectionBreaker
                     this
                 )
                 .ConfigureAwait(false);
-            CountSilence(outcome.Exception, _time.GetElapsedTime(begun));
+            CountSilence(outcome.Exception as ConnectionUnavailableException, begun);
             Follow();
             _closing.ThrowIfCancellationRequested();
             return outcome.Exception;
@@ -234,14 +233,15 @@ internal sealed class ConnectionBreaker
     }
 
     // A silent server is asked once while one that refuses is asked often: twice in a row stands for as many as are needed.
-    private void CountSilence(Exception? failure, TimeSpan took)
+    private void CountSilence(ConnectionUnavailableException? failure, long begun)
     {
-        if (!_isOpen && took >= Patience && _unanswered > 1 && failure is ConnectionUnavailableException silence)
+        for (
+            var counted = 1;
+            failure is not null && !_isOpen && counted < _options.MinimumThroughput && _unanswered.IsSilent(begun);
+            counted++
+        )
         {
-            for (var counted = 1; counted < _options.MinimumThroughput; counted++)
-            {
-                Record(silence);
-            }
+            Record(failure);
         }
     }
 

@@ -17,17 +17,9 @@ internal sealed class ServerProbe(
     TimeProvider time
 ) : IDisposable
 {
-    // A login that is under way knows no cancellation (Npgsql 10.0.3): it ends by a timeout of its own.
-    private readonly Lazy<NpgsqlDataSource> _sessions = new(() =>
-        DataSourceBuilding.BuildAt(
-            HostAddress.AllOf(source.Row).First(),
-            source.Row,
-            password,
-            options,
-            loggers,
-            options.Breaker.ProbeTimeout
-        )
-    );
+    private readonly Lock _making = new();
+    private NpgsqlDataSource? _sessions;
+    private bool _isDisposed;
 
     /// <summary>A breaker that has it asked.</summary>
     public ConnectionBreaker NewBreaker() =>
@@ -46,13 +38,14 @@ internal sealed class ServerProbe(
     /// <summary>Opens one and closes it: why the server is not to be had, or null where it answers, be it with a refusal.</summary>
     public async ValueTask<ConnectionUnavailableException?> AskAsync(CancellationToken ct)
     {
+        ct.ThrowIfCancellationRequested();
         var timeout = options.Breaker.ProbeTimeout;
         using var late = new CancellationTokenSource(timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, late.Token);
         try
         {
             var session = await source
-                .OpenAsync(_sessions.Value.CreateConnection(), null, either.Token)
+                .OpenAsync(Sessions().CreateConnection(), null, either.Token)
                 .ConfigureAwait(false);
             await using var _ = session.ConfigureAwait(false);
             if (source.Row.Pooler != PoolerMode.None)
@@ -77,9 +70,27 @@ internal sealed class ServerProbe(
 
     public void Dispose()
     {
-        if (_sessions.IsValueCreated)
+        lock (_making)
         {
-            _sessions.Value.Dispose();
+            _isDisposed = true;
+            _sessions?.Dispose();
+        }
+    }
+
+    // A login that is under way knows no cancellation (Npgsql 10.0.3): it ends by a timeout of its own.
+    private NpgsqlDataSource Sessions()
+    {
+        lock (_making)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            return _sessions ??= DataSourceBuilding.BuildAt(
+                HostAddress.AllOf(source.Row).First(),
+                source.Row,
+                password,
+                options,
+                loggers,
+                options.Breaker.ProbeTimeout
+            );
         }
     }
 }

@@ -63,6 +63,11 @@ internal static class HostFailure
         IsUntried(e)
         || (e.InnerException is AggregateException all && all.InnerExceptions.All(one => IsAway(one) || IsOther(one)));
 
+    /// <summary>Whether those that were tried had refused the user before, and were told nothing.</summary>
+    public static bool WereRefusedBefore(NpgsqlException e) =>
+        e.InnerException is AggregateException all
+        && all.InnerExceptions.All(one => one is { InnerException: RefusedBeforeException { Cause: not null } });
+
     /// <summary>Whether all that were tried are away.</summary>
     public static bool AreAway(NpgsqlException e) =>
         e.InnerException is AggregateException all && all.InnerExceptions.All(IsAway);
@@ -78,7 +83,7 @@ internal static class HostFailure
     // A standby that does not have the database yet, for one; and then it is not told the password twice.
     private static bool IsOther(Exception e) =>
         e
-            is PostgresException { SqlState: not ['2', '8', ..] }
+            is PostgresException { SqlState: not (['2', '8', ..] or ['0', '8', ..]) }
                 or { InnerException: RefusedBeforeException { Cause: null } };
 
     private static bool IsRefusal(Exception e) =>

@@ -49,7 +49,7 @@ internal sealed class HostGuard(
         var before = States;
         var system = before.SystemAfter(answers);
         Volatile.Write(ref _timelines, TimelinesOf(hosts.Select(h => h.Address), system));
-        foreach (var (host, answer) in hosts.Zip(answers))
+        foreach (var (host, answer) in hosts.Zip(answers).OrderBy(seen => seen.Second is { IsPrimary: true }))
         {
             See(host, answer, system);
         }
@@ -129,10 +129,16 @@ internal sealed class HostGuard(
     {
         if (answer is { IsPrimary: true, Timeline: { } timeline } && (answer.System is null || answer.System == system))
         {
-            foreach (var seen in TimelinesOf([host.Address], system))
+            // For all hosts of the row: another row that names the one that was replaced, and not this one, is to know.
+            foreach (var seen in TimelinesOf(hosts.Select(h => h.Address), system))
             {
                 seen.See(timeline);
             }
+        }
+        else if (answer is { IsPrimary: false, System: { } its } && its == system)
+        {
+            // It follows somebody, and what it was before counts for nobody: it may have been built anew.
+            memory.TimelineAt(host.Address, system).Forget();
         }
     }
 

@@ -20,7 +20,10 @@ internal sealed class HostMemory
     /// <param name="hosts">What any connection has seen at these counts too.</param>
     /// <param name="system">What the servers have in common, since a host may come to be another; null where none has told.</param>
     public Timeline[] TimelinesOf(string connection, IEnumerable<HostAddress> hosts, string? system) =>
-        [TimelineOf("connection " + connection, system), .. hosts.Select(host => TimelineOf($"host {host}", system))];
+        [TimelineOf("connection " + connection, system), .. hosts.Select(host => TimelineAt(host, system))];
+
+    /// <summary>What counts for every connection that names the host.</summary>
+    public Timeline TimelineAt(HostAddress host, string? system) => TimelineOf($"host {host}", system);
 
     /// <summary>The writes of a connection's tenants.</summary>
     public TenantWrites WritesOf(string connection) => _writes.GetOrAdd(connection, _ => new TenantWrites());

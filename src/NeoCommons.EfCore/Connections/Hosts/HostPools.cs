@@ -12,8 +12,6 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class HostPools : IDisposable, IAsyncDisposable
 {
-    private const int MostTries = 8;
-
     private readonly PooledDataSource _source;
     private readonly ConnectionOptions _options;
     private readonly TimeProvider _time;
@@ -25,7 +23,6 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     private readonly HostWatch _watch;
     private volatile bool _areAllSilent;
     private (string? System, long Newest) _clearedFor;
-    private long _uselessAt;
 
     public HostPools(
         PooledDataSource source,
@@ -49,6 +46,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
                 : null;
         LeftOut = before?.Silent ?? new HashSet<int>();
         Guard = new HostGuard(source, Hosts, memory, before?.States, time);
+        Retries = new HostRetries(this, source, time);
         _calls = new HostCalls(password, Guard);
         Writes = memory.WritesOf(row.Name);
         _pooled = new(forReads => Build(DataSourceUse.Pool, forReads));
@@ -87,6 +85,9 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     /// <summary>The servers, the row's own host first.</summary>
     public IReadOnlyList<RowHost> Hosts { get; }
+
+    /// <summary>When an open asks them once more.</summary>
+    public HostRetries Retries { get; }
 
     /// <summary>Says which of them may serve.</summary>
     public HostGuard Guard { get; }
@@ -214,29 +215,14 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// Lets the driver try hosts again that it remembers as useless: a session that was killed has hidden one, or an error that the
-    /// driver takes for the server's, which a tenant may raise in a loop, while another one logs in too. Not for an interval after it was of no use.
-    /// </summary>
-    public bool ForgetsStates(NpgsqlException e, int before)
+    /// <summary>Lets the driver try hosts again that it remembers as useless.</summary>
+    public void ForgetStates()
     {
-        var uselessAt = Volatile.Read(ref _uselessAt);
-        if (
-            !HostFailure.MayHaveUntried(e)
-            || before == MostTries
-            || (before > 0 && HostFailure.AreAway(e))
-            || (uselessAt != 0 && _time.GetElapsedTime(uselessAt) < HostWatch.Interval)
-        )
+        foreach (var sources in AllSources)
         {
-            return false;
+            sources.ForgetStates();
         }
-
-        ForgetStates();
-        return true;
     }
-
-    /// <summary>Notes that to forget them was of no use: no host serves.</summary>
-    public void ForgotInVain() => Volatile.Write(ref _uselessAt, _time.GetTimestamp());
 
     /// <summary>Closes what is idle, and what is in use when it comes back.</summary>
     public void Clear() => _pooled.Clear();
@@ -288,13 +274,5 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
         Clear();
         ForgetStates();
-    }
-
-    private void ForgetStates()
-    {
-        foreach (var sources in AllSources)
-        {
-            sources.ForgetStates();
-        }
     }
 }

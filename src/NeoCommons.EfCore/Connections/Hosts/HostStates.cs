@@ -44,6 +44,9 @@ internal sealed class HostStates
 
     public HostState this[int host] => _hosts[host];
 
+    /// <summary>Whether one of them is the primary, and serves.</summary>
+    public bool HasPrimary => _hosts.Any(host => host is { Refusal: null, Answer.IsPrimary: true });
+
     /// <summary>What the servers that replicate each other have in common; null where none has told.</summary>
     public string? System { get; }
 

@@ -8,6 +8,9 @@ internal sealed class Timeline
     /// <summary>The highest; 0 where none was seen.</summary>
     public long Newest => Volatile.Read(ref _newest);
 
+    /// <summary>Forgets it: it was of another server at the same address.</summary>
+    public void Forget() => Volatile.Write(ref _newest, 0);
+
     /// <summary>Notes the timeline of a primary.</summary>
     public void See(long timeline)
     {

@@ -176,6 +176,8 @@ internal sealed class Admission(TimeProvider time)
 
         async ValueTask PassAsync(FairGate gate)
         {
+            source.Breaker.ThrowIfOpen();
+            source.Hosts?.ThrowIfSilent();
             var limiter = permits.Limiter;
             var outcome = await gate.TakeAsync(
                     limiter?.Tenant.Id ?? default,

@@ -6,9 +6,16 @@ internal sealed class PoolGrowth
 {
     private int _inUse;
     private int _most;
+    private int _opening;
 
     /// <summary>How many idle ones it may have.</summary>
     public int Idle => Math.Max(0, Volatile.Read(ref _most) - Volatile.Read(ref _inUse));
+
+    /// <summary>How many are being opened.</summary>
+    public int Opening => Volatile.Read(ref _opening);
+
+    /// <summary>One is being opened, or is not any more.</summary>
+    public void CountOpening(int more) => Interlocked.Add(ref _opening, more);
 
     /// <summary>A connection is in use from now on.</summary>
     /// <returns>Whether it may be one more than the pool has had.</returns>

@@ -15,7 +15,7 @@ namespace NeoCommons.EfCore;
 /// row names several servers: a host that fails breaks sessions too; or on a DEDICATED row, where there is nobody else.
 /// </remarks>
 internal sealed class Quarantine(
-    DatabaseConnection row,
+    Func<DatabaseConnection> row,
     QuotaOptions options,
     Func<NpgsqlDataSource> build,
     TimeProvider time,
@@ -36,8 +36,6 @@ internal sealed class Quarantine(
 
     private readonly Lazy<NpgsqlDataSource> _apart = new(build);
     private readonly ILogger _log = loggers.CreateLogger<Quarantine>();
-    private readonly int _most =
-        row.Pooler == PoolerMode.None && row.Type != ConnectionType.Dedicated ? options.TenantMaxBreaks : 0;
     private readonly Lock _counting = new();
     private TenantLimiter? _last;
     private long _firstAt;
@@ -46,7 +44,7 @@ internal sealed class Quarantine(
 
     /// <summary>Whether the tenant is kept apart now.</summary>
     public bool Holds(TenantLimiter limiter) =>
-        limiter.BrokeAt is var at and not 0 && time.GetElapsedTime(at) < Lasting;
+        Most > 0 && limiter.BrokeAt is var at and not 0 && time.GetElapsedTime(at) < Lasting;
 
     /// <summary>Sessions of those that are kept apart.</summary>
     public NpgsqlDataSource Source => _apart.Value;
@@ -57,7 +55,7 @@ internal sealed class Quarantine(
     /// <returns>Whether that was to be expected, and says nothing of the server.</returns>
     public bool Broke(TenantLimiter limiter, long openedAt)
     {
-        if (_most == 0)
+        if (Most == 0)
         {
             return false;
         }
@@ -86,7 +84,7 @@ internal sealed class Quarantine(
                 (_last, _firstAt, _inRow) = (limiter, now, 0);
             }
 
-            if (++_inRow < _most)
+            if (++_inRow < Most)
             {
                 return false;
             }
@@ -95,7 +93,7 @@ internal sealed class Quarantine(
             limiter.BrokeAt = now;
         }
 
-        LogMessages.TenantKeptApart(_log, limiter.Tenant.Slug, row.Name, _most, Lasting.TotalSeconds);
+        LogMessages.TenantKeptApart(_log, limiter.Tenant.Slug, row().Name, Most, Lasting.TotalSeconds);
         return false;
     }
 
@@ -118,6 +116,10 @@ internal sealed class Quarantine(
             _apart.Value.Dispose();
         }
     }
+
+    // The row may come to be of another type.
+    private int Most =>
+        row() is { Pooler: PoolerMode.None, Type: not ConnectionType.Dedicated } ? options.TenantMaxBreaks : 0;
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 }
