@@ -372,13 +372,14 @@ public sealed class MonitorTests(TestServers servers)
     [Fact]
     public async Task While_a_full_pool_drains_the_one_in_its_place_is_asked()
     {
-        await using var watched = await WatchAsync(null, row => row with { MaxPoolSize = 1 });
+        await using var watched = await WatchAsync(null, row => row with { MaxPoolSize = 1 }, drain: "01:00:00");
         await using var held = await watched.App.Connections.OpenConnectionAsync(watched.Row.Name, Ct);
         watched.App.Registry.Change(watched.Row.Name, row => row with { Port = 1 });
         await Assert.ThrowsAsync<ConnectionUnavailableException>(async () =>
             await watched.App.Connections.OpenConnectionAsync(watched.Row.Name, Ct)
         );
 
+        Assert.Equal(1, watched.App.Connections.GetPoolMetrics(watched.Row.Name).Active);
         var health = (await watched.App.Connections.CheckAsync(watched.Row.Name, Ct))[watched.Row.Name];
 
         Assert.Equal((ConnectionHealthStatus.Unhealthy, "Unreachable"), (health.Status, health.Reason));
@@ -411,7 +412,8 @@ public sealed class MonitorTests(TestServers servers)
     private async Task<Watched> WatchAsync(
         TcpFaultProxy? proxy,
         Func<DatabaseConnection, DatabaseConnection>? change = null,
-        Action<ConnectionHealthOptions>? configure = null
+        Action<ConnectionHealthOptions>? configure = null,
+        string drain = "00:00:00"
     )
     {
         var time = new FakeTimeProvider();
@@ -419,7 +421,7 @@ public sealed class MonitorTests(TestServers servers)
             servers.Postgres,
             new Dictionary<string, string?>
             {
-                ["NeoCommons:Connections:DrainTimeout"] = "00:00:00",
+                ["NeoCommons:Connections:DrainTimeout"] = drain,
                 ["NeoCommons:Health:Interval"] = $"{Interval}",
             },
             time,

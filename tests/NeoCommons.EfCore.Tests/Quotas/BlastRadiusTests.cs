@@ -118,6 +118,17 @@ public sealed class BlastRadiusTests(TestServers servers)
         }
 
         Assert.False(source.Quarantine.Holds(source.Tenants.Enter(tenant, source.Row)));
+
+        // The same pool serves the row when there may be others.
+        app.Registry.Change(row.Name, known => known with { Type = ConnectionType.Shared });
+        for (var i = 0; i < Breaks; i++)
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            await Assert.ThrowsAsync<PostgresException>(() => context.Database.ExecuteSqlRawAsync(Raise("53200"), Ct));
+        }
+
+        Assert.Same(source, await app.AcquireAsync(row.Name));
+        Assert.True(source.Quarantine.Holds(source.Tenants.Enter(tenant, source.Row)));
     }
 
     [Theory]
