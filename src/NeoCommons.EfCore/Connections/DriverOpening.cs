@@ -106,6 +106,19 @@ internal static class DriverOpening
                 var e = HostFailure.RefusalIn(refused)!;
                 var given = passwords.Given(async, token) ?? source.Row.Password;
                 var isNew = HostFailure.HaveToldRefused(refused);
+                if (isNew && at is null && forgotten == 0 && source.Hosts is { } several)
+                {
+                    several.Refuse(passwords.Told(async, token), given, e);
+                    if (several.RefusalOfAll(source.Row) is null)
+                    {
+                        // The others were not asked: the driver remembers them as useless, and they may not be.
+                        forgotten++;
+                        several.ForgetStates();
+                        passwords.Ended(async, token);
+                        continue;
+                    }
+                }
+
                 try
                 {
                     await FindOtherAsync(source, passwords, given, isFirst && isNew, e, async, ct)

