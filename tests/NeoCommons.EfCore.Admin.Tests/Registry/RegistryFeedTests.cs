@@ -238,10 +238,15 @@ public sealed class RegistryFeedTests(TestServers servers)
         var least = long.MaxValue;
         for (var i = 0; i < 5_000; i++)
         {
+            var thread = Environment.CurrentManagedThreadId;
             var before = GC.GetAllocatedBytesForCurrentThread();
             var tenant = await store.FindAsync(acme.Id, CancellationToken.None);
             var connection = await registry.FindAsync(tenant!.ConnectionName, CancellationToken.None);
-            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+            if (Environment.CurrentManagedThreadId == thread)
+            {
+                least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+            }
+
             Assert.NotNull(connection);
         }
 
