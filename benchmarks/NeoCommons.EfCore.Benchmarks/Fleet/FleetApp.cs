@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -78,10 +77,7 @@ internal sealed class FleetApp : IAsyncDisposable
                             ["NeoCommons:AdminDatabase:RefreshInterval"] = "01:00:00",
                             ["NeoCommons:WarmPool:Size"] = $"{warm}",
                             ["NeoCommons:Connections:CollectCommandMetrics"] = $"{collectsCommands}",
-                            ["DB_ENCRYPTION_KEY"] = Convert
-                                .ToBase64String(RandomNumberGenerator.GetBytes(32))
-                                .Replace('+', '-')
-                                .Replace('/', '_'),
+                            ["DB_ENCRYPTION_KEY"] = EncryptionKey.New(),
                         }
                     )
                     .Build()

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.EntityFrameworkCore;
@@ -113,10 +112,7 @@ internal static class HealthBenchmark
             new Dictionary<string, string?>
             {
                 ["ADMIN_DATABASE_URL"] = server.GetConnectionString(admin),
-                ["DB_ENCRYPTION_KEY"] = Convert
-                    .ToBase64String(RandomNumberGenerator.GetBytes(32))
-                    .Replace('+', '-')
-                    .Replace('/', '_'),
+                ["DB_ENCRYPTION_KEY"] = EncryptionKey.New(),
             }
         );
         builder.Services.AddNeoCommons(builder.Configuration).UseAdminDatabase();

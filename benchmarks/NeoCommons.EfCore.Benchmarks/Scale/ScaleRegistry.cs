@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -14,10 +13,7 @@ internal sealed class ScaleRegistry
 {
     private readonly PostgresServer _server;
     private readonly string _database;
-    private readonly string _key = Convert
-        .ToBase64String(RandomNumberGenerator.GetBytes(32))
-        .Replace('+', '-')
-        .Replace('/', '_');
+    private readonly string _key = EncryptionKey.New();
 
     private ScaleRegistry(PostgresServer server, string database) => (_server, _database) = (server, database);
 
