@@ -200,7 +200,7 @@ internal sealed class DatabaseConnections(
         CancellationToken ct
     )
     {
-        var connection = source.SourceFor(permits).CreateConnection();
+        var connection = permits.Choose(source).CreateConnection();
         try
         {
             return (

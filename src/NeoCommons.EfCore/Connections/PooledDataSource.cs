@@ -68,25 +68,17 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>The servers and their data sources; null where the row names one only.</summary>
     public HostPools? Hosts { get; }
 
-    /// <summary>What a connection comes from, under its permits.</summary>
-    public NpgsqlDataSource SourceFor(ConnectionPermits permits, bool readOnly = false)
-    {
-        // One scope, one session: what it has begun with goes on.
-        permits.IsApart =
-            Hosts is null && Transaction.Current is null && permits.Limiter is { } limiter && Quarantine.Holds(limiter);
-        return permits.IsApart ? Quarantine.Source
-            : readOnly && Hosts is { } hosts ? hosts.ReadersFor(permits.Limiter!.Tenant.Id)
-            : Source;
-    }
-
     /// <summary>A permit for each connection of the pool: who opens one waits there, and not in the driver's queue.</summary>
     public FairGate Gate { get; }
 
     /// <summary>What all pools of the server may take; without others, a pool may take what it likes.</summary>
     public ServerBudget Server { get; init; } = new("", FairGate.Unlimited, wanted: null);
 
-    /// <summary>How many connections the pool may have open.</summary>
+    /// <summary>How many connections the pool may have open; where the row names several servers, those that write.</summary>
     public PoolGrowth Growth { get; } = new();
+
+    /// <summary>How many idle connections there may be, those that only read included.</summary>
+    public int Idle => Growth.Idle + (Hosts?.Reading.Idle ?? 0);
 
     /// <summary>What each tenant takes of the pool.</summary>
     public TenantQuotas Tenants { get; }
@@ -170,6 +162,7 @@ internal sealed class PooledDataSource : IDisposable
     public void CloseIdle()
     {
         Growth.Shrink();
+        Hosts?.Reading.Shrink();
         Clear();
     }
 

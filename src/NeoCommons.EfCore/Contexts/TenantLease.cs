@@ -55,7 +55,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _binding = LeaseBinding.For(context, Settings, tenant, source.Row, searchPath, readOnly);
         _leased ??= new LeasedConnection(OnStateChange);
         _permits.Limiter = source.Tenants.Enter(tenant, source.Row);
-        var pool = source.SourceFor(_permits, readOnly);
+        var pool = _permits.Choose(source, readOnly);
         context.GetService<IRelationalConnection>().SetDbConnection(_leased.Of(pool), contextOwnsConnection: true);
         Tenant = tenant;
         _searchPath = searchPath;

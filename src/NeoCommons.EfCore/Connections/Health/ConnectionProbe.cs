@@ -30,7 +30,7 @@ internal sealed class ConnectionProbe(
         }
 
         var started = time.GetTimestamp();
-        var (status, reason) = await TryAsync(row, pool.Idle > 0, ct).ConfigureAwait(false);
+        var (status, reason) = await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false);
         return Health(row, status, reason) with
         {
             ResponseMilliseconds = Math.Round(time.GetElapsedTime(started).TotalMilliseconds, 2),
@@ -110,6 +110,10 @@ internal sealed class ConnectionProbe(
             : null;
         return reason == seen.Reason ? seen : seen with { Status = ConnectionHealthStatus.Degraded, Reason = reason };
     }
+
+    // Of several servers, those that only read do not serve us.
+    private bool HasIdle(DatabaseConnection row, PoolMetrics pool) =>
+        pool.Idle > 0 && sources.Find(row.Name) is { } source && (source.Hosts is null || source.Growth.Idle > 0);
 
     private ConnectionHealth Health(DatabaseConnection row, ConnectionHealthStatus status, string? reason) =>
         new()

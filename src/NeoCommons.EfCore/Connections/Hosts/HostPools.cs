@@ -104,18 +104,15 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <summary>Connections to the primary.</summary>
     public NpgsqlDataSource Writers => _pooled.Writers;
 
+    /// <summary>How many connections that only read there may be: the driver keeps them apart from the others.</summary>
+    public PoolGrowth Reading { get; } = new();
+
     /// <summary>The same beside the pool, for our own work.</summary>
     public NpgsqlDataSource Unpooled => _unpooled.Writers;
 
     /// <summary>Where a tenant's read-only context reads: at a standby, or at the primary where that is needed or all there is.</summary>
     public NpgsqlDataSource ReadersFor(TenantId tenant)
     {
-        // A scope is one transaction, which is one session.
-        if (Transaction.Current is not null)
-        {
-            return Writers;
-        }
-
         var states = Guard.States;
         return _pooled.Readers(
             atPrimary: _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt)

@@ -95,7 +95,7 @@ internal sealed class Admission(TimeProvider time)
     {
         if (permits.Grows)
         {
-            source.Server.CloseSurplus(except: permits.IsApart ? null : source);
+            source.Server.CloseSurplus(except: permits.IsApart || source.Hosts is not null ? null : source);
         }
     }
 

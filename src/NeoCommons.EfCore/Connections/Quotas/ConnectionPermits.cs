@@ -1,3 +1,6 @@
+using System.Transactions;
+using Npgsql;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>What one connection takes of its tenant and its pool while it is open, and gives back once.</summary>
@@ -14,7 +17,22 @@ internal sealed class ConnectionPermits
     public TenantLimiter? Limiter { get; set; }
 
     /// <summary>Whether the connection leads past the pool: then no idle one of it serves (<see cref="Quarantine"/>).</summary>
-    public bool IsApart { get; set; }
+    public bool IsApart { get; private set; }
+
+    /// <summary>Whether it is one of those that only read (<see cref="HostPools"/>): no idle one of the others serves.</summary>
+    public bool Reads { get; private set; }
+
+    /// <summary>What the connection comes from: the pool's connections, those of it that only read, or one past it.</summary>
+    public NpgsqlDataSource Choose(PooledDataSource source, bool readOnly = false)
+    {
+        // One scope, one session: what it has begun with goes on.
+        var isFree = Transaction.Current is null;
+        IsApart = isFree && source.Hosts is null && Limiter is { } limiter && source.Quarantine.Holds(limiter);
+        Reads = isFree && source.Hosts is not null && readOnly;
+        return IsApart ? source.Quarantine.Source
+            : Reads ? source.Hosts!.ReadersFor(Limiter!.Tenant.Id)
+            : source.Source;
+    }
 
     /// <summary>Whether a permit of the tenant is held.</summary>
     public bool HasTenants => _ofTenant is not null;
@@ -30,7 +48,10 @@ internal sealed class ConnectionPermits
     {
         _ofServer = source.Server.Gate;
         source.Server.NoteUse();
-        _growth = IsApart ? null : source.Growth;
+        _growth =
+            IsApart ? null
+            : Reads ? source.Hosts!.Reading
+            : source.Growth;
         Grows = _growth?.Begin() ?? true;
         _acquired = Limiter?.Activity.Acquired();
     }

@@ -59,7 +59,7 @@ internal sealed class ServerBudget
     public bool IsUsed => !_pools.IsEmpty || Gate.Taken > 0;
 
     /// <summary>How many connections may be open now, idle ones included.</summary>
-    public int Open => Gate.Taken + _pools.Keys.Sum(pool => pool.Growth.Idle);
+    public int Open => Gate.Taken + _pools.Keys.Sum(pool => pool.Idle);
 
     /// <summary>How many this process would have used at once in this look back or the one before, or would use now.</summary>
     public int Wanted =>
@@ -184,8 +184,8 @@ internal sealed class ServerBudget
         {
             while (
                 Open > Gate.Permits
-                && _pools.Keys.Where(pool => !ReferenceEquals(pool, except)).MaxBy(pool => pool.Growth.Idle)
-                    is { Growth.Idle: > 0 } largest
+                && _pools.Keys.Where(pool => !ReferenceEquals(pool, except)).MaxBy(pool => pool.Idle)
+                    is { Idle: > 0 } largest
             )
             {
                 largest.CloseIdle();
