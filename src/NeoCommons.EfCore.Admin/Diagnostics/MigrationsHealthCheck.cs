@@ -15,7 +15,13 @@ internal sealed class MigrationsHealthCheck(SchemaVersions versions, TimeProvide
     {
         if (versions.Read() is not { } counted)
         {
-            return Task.FromResult(HealthCheckResult.Healthy("Tenants that lack migrations were not counted yet."));
+            return Task.FromResult(
+                versions.HasFailed
+                    ? HealthCheckResult.Degraded(
+                        "Tenants that lack migrations could not be counted: the admin database could not be asked."
+                    )
+                    : HealthCheckResult.Healthy("Tenants that lack migrations were not counted yet.")
+            );
         }
 
         var age = time.GetElapsedTime(counted.At);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -12,7 +13,7 @@ public static class NeoCommonsHealthResponse
     {
         Converters = { new JsonStringEnumConverter() },
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        WriteIndented = true,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { LeaveOutUnusedPools } },
     };
 
     /// <summary>Writes the report: overall status, and each check with status, description, duration and connections.</summary>
@@ -22,7 +23,8 @@ public static class NeoCommonsHealthResponse
     /// <c>app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync })</c>.
     /// </para>
     /// <para>
-    /// Data are the <see cref="ConnectionHealth"/> of each connection, by its name, and numbers and truths. Left out, since
+    /// Data are the <see cref="ConnectionHealth"/> of each connection, by its name, and numbers and truths; of one that this process
+    /// has not used, without its pool. Left out, since
     /// it may hold host names or the text of an exception: other data, and the description of a check that ended with an
     /// exception.
     /// </para>
@@ -56,6 +58,16 @@ public static class NeoCommonsHealthResponse
             .Data.Where(d => d.Value is ConnectionHealth or bool or int or long or double)
             .ToDictionary(StringComparer.Ordinal);
         return shown.Count == 0 ? null : shown;
+    }
+
+    // A process uses few of a thousand connections, and what it has not used has no figures.
+    private static void LeaveOutUnusedPools(JsonTypeInfo type)
+    {
+        if (type.Type == typeof(ConnectionHealth))
+        {
+            var pool = type.Properties.Single(p => p.PropertyType == typeof(PoolMetrics));
+            pool.ShouldSerialize = static (_, value) => value is PoolMetrics { Max: > 0 };
+        }
     }
 
     private static double Milliseconds(TimeSpan duration) => Math.Round(duration.TotalMilliseconds, 2);

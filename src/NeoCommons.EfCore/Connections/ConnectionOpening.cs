@@ -1,4 +1,3 @@
-using System.Transactions;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -14,9 +13,6 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     private const string Ping = "SELECT 1";
 
     private readonly Admission _admission = new(time);
-
-    /// <summary>The <c>TransactionScope</c> that is open here, if one is.</summary>
-    public static string? CurrentScope => Transaction.Current?.TransactionInformation.LocalIdentifier;
 
     /// <summary>Opens the connection, and binds it if a bind is given: together with its first command, as a rule.</summary>
     /// <remarks>
@@ -207,7 +203,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         catch
         {
             // The driver gives it back by itself, and within a scope as it is, transaction and all: it must not be kept.
-            if (CurrentScope is not null)
+            if (AmbientScope.IsPresent)
             {
                 source.Clear();
             }

@@ -58,14 +58,14 @@ internal sealed class DatabaseConnections(
         // has just closed.
         OpenAsync(
             connectionName,
-            Transaction.Current is null ? null : searchPath.Nobody.Statement(inTransaction: true),
+            !AmbientScope.IsPresent ? null : searchPath.Nobody.Statement(inTransaction: true),
             null,
             ct
         );
 
     public async ValueTask<NpgsqlConnection> OpenTenantConnectionAsync(TenantId tenant, CancellationToken ct = default)
     {
-        if (Transaction.Current is not null)
+        if (AmbientScope.IsPresent)
         {
             throw new TenantIsolationException(
                 "A tenant's raw connection cannot be part of a TransactionScope: closed, it would be handed on with the "
@@ -130,7 +130,7 @@ internal sealed class DatabaseConnections(
     // Nothing binds it, and nothing counts it.
     private void RefuseReopening(NpgsqlConnection connection, PooledDataSource source)
     {
-        if (Transaction.Current is null)
+        if (!AmbientScope.IsPresent)
         {
             throw new TenantIsolationException(
                 "A connection from IDatabaseConnections is open when it is handed out, and is used until it is closed. To "

@@ -165,7 +165,7 @@ internal static class DriverOpening
                 }
                 else if (explained is not null && source.IsOutage(explained))
                 {
-                    breaker?.Failed(explained);
+                    breaker?.Failed(explained, started);
                 }
                 else
                 {

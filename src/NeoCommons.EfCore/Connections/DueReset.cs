@@ -19,7 +19,7 @@ internal static class DueReset
     /// <summary>The bind, after a reset where one is due and the driver leaves it out.</summary>
     public static SessionStatement? Before(SessionStatement? bind, PhysicalConnection physical)
     {
-        var scope = ConnectionOpening.CurrentScope;
+        var scope = AmbientScope.Id;
 
         // A mark stays until the reset has been answered: what was prepended is dropped if no command follows.
         physical.NeedsReset |=

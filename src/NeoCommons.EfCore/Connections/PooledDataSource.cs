@@ -1,4 +1,3 @@
-using System.Transactions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -223,7 +222,7 @@ internal sealed class PooledDataSource : IDisposable
     /// <exception cref="TenantIsolationException">There is a scope, and the reset is ours.</exception>
     public void ThrowIfInScope(TenantId? tenant)
     {
-        if (Transaction.Current is null)
+        if (!AmbientScope.IsPresent)
         {
             return;
         }

@@ -1,4 +1,3 @@
-using System.Transactions;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -45,7 +44,7 @@ internal static class PoolerProbe
     )
     {
         // In a TransactionScope the session is in a transaction, and keeps its backend in either mode.
-        var inScope = Transaction.Current is not null;
+        var inScope = AmbientScope.IsPresent;
 
         // Once per pool: a caller that is synchronous waits for a thread of the pool.
         var checking = async

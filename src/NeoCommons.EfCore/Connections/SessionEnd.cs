@@ -39,9 +39,9 @@ internal static class SessionEnd
             command.Parameters.Add(new() { Value = PhysicalConnection.ProcessesOf(source, server) });
             await command.ExecuteNonQueryAsync(timeout.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is NpgsqlException or OperationCanceledException or ConnectionUnavailableException)
+        catch (Exception)
         {
-            // The process ends, and its sockets with it.
+            // Whatever it is, the pool is to be disposed. The process ends, and its sockets with it.
         }
     }
 }

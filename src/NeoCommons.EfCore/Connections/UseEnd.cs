@@ -31,7 +31,7 @@ internal static class UseEnd
         }
 
         // Within a TransactionScope the driver leaves its reset out.
-        if (physical.Scope is null && ConnectionOpening.CurrentScope is not null)
+        if (physical.Scope is null && AmbientScope.IsPresent)
         {
             // What was set before the scope began stays when it ends.
             physical.NeedsReset = true;

@@ -35,6 +35,12 @@ internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposab
             // Not async: the task has completed.
             _lease.CloseAsync(async: false).GetAwaiter().GetResult();
         }
+        catch
+        {
+            // What disposes a context stops at the first exception, and the lease would be next.
+            _lease.ResetState();
+            throw;
+        }
         finally
         {
             Interlocked.Exchange(ref _ended, null)?.Invoke();
@@ -46,6 +52,11 @@ internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposab
         try
         {
             await _lease.CloseAsync(async: true).ConfigureAwait(false);
+        }
+        catch
+        {
+            _lease.ResetState();
+            throw;
         }
         finally
         {

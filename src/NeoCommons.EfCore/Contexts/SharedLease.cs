@@ -1,6 +1,5 @@
 using System.Data;
 using System.Data.Common;
-using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
@@ -22,7 +21,7 @@ internal sealed class SharedLease : IDisposable
     // In a TransactionScope the driver hands on the physical connection, search path and all, that a tenant's context has
     // just closed.
     private SessionStatement? Bind =>
-        Transaction.Current is null ? null : _searchPath!.Nobody.Statement(inTransaction: true);
+        !AmbientScope.IsPresent ? null : _searchPath!.Nobody.Statement(inTransaction: true);
 
     /// <summary>Gives the context its connection, and takes over the source's lease.</summary>
     public void Begin(DbContext context, PooledDataSource source, SearchPath searchPath, ConnectionOpening opening)

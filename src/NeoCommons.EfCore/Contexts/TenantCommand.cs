@@ -38,7 +38,8 @@ internal sealed class TenantCommand(RelationalCommandBuilderDependencies depende
             lease.Pass(
                 command,
                 isForeign,
-                isQuery: !isForeign && parameterObject.CommandSource == CommandSource.LinqQuery
+                isQuery: !isForeign && parameterObject.CommandSource == CommandSource.LinqQuery,
+                parameterObject.Connection.CurrentTransaction
             );
             return command;
         }

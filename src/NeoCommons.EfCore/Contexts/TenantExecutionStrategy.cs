@@ -1,4 +1,3 @@
-using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
@@ -11,7 +10,7 @@ namespace NeoCommons.EfCore;
 /// <remarks>
 /// <para>
 /// A query, and whatever a read-only context does, always; what writes, only where the server has said that it was rolled
-/// back: when a connection breaks under a commit, nobody knows whether it was one, and doing it again might do it twice.
+/// back, and nothing was committed before it: when a connection breaks under a commit, nobody knows whether it was one, and doing it again might do it twice.
 /// Never within a transaction of the application, which has to begin again as a whole. A server that cannot be reached is <see cref="ConnectionBreaker"/>'s.
 /// </para>
 /// <para>
@@ -27,11 +26,14 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
 
     private static readonly TimeSpan LongestDelay = TimeSpan.FromMilliseconds(500);
 
+    // What was written before this try began.
+    private int _mark;
+
     public override bool RetriesOnFailure => false;
 
     private DbContext Context => Dependencies.CurrentContext.Context;
 
-    /// <summary>The first try is made without what EF needs for more: it costs an operation nothing.</summary>
+    /// <summary>The first try is not the base class's: it is made without what EF needs for more: it costs an operation nothing.</summary>
     public override TResult Execute<TState, TResult>(
         TState state,
         Func<DbContext, TState, TResult> operation,
@@ -43,24 +45,27 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
             return operation(Context, state);
         }
 
-        var lease = Context.GetService<TenantLease>();
-        var before = Begin(lease);
+        var outer = Begin();
         try
         {
             try
             {
                 return operation(Context, state);
             }
-            catch (Exception e) when (CallOnWrappedException(e, ShouldRetryOn))
+            catch (Exception e)
             {
-                // The next try is the strategy's.
+                // Not in a filter: that comes before a transaction within the operation is disposed.
+                if (!CallOnWrappedException(e, ShouldRetryOn))
+                {
+                    throw;
+                }
             }
 
             return base.Execute(state, operation, verifySucceeded);
         }
         finally
         {
-            lease.MayHaveWritten |= before;
+            _mark = outer;
         }
     }
 
@@ -76,8 +81,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
             return await operation(Context, state, cancellationToken).ConfigureAwait(false);
         }
 
-        var lease = Context.GetService<TenantLease>();
-        var before = Begin(lease);
+        var outer = Begin();
         try
         {
             try
@@ -94,26 +98,44 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         }
         finally
         {
-            lease.MayHaveWritten |= before;
+            _mark = outer;
         }
     }
 
-    protected override bool ShouldRetryOn(Exception? exception) =>
-        exception is not null
-        && base.ShouldRetryOn(exception)
-        && Transaction.Current is null
-        && Context.GetService<IRelationalConnection>().CurrentTransaction is null
-        && (
-            IsRolledBack(exception)
-            || Context.GetService<TenantLease>() is { IsReadOnly: true } or { MayHaveWritten: false }
-        );
+    protected override bool ShouldRetryOn(Exception? exception)
+    {
+        if (
+            exception is null
+            || !base.ShouldRetryOn(exception)
+            || AmbientScope.IsPresent
+            || Transactions.CurrentTransaction is not null
+        )
+        {
+            return false;
+        }
+
+        var lease = Context.GetService<TenantLease>();
+        if (
+            !lease.IsReadOnly
+            && (IsRolledBack(exception) ? lease.Progress.HasWrittenBefore(_mark) : lease.Progress.HasWritten(_mark))
+        )
+        {
+            return false;
+        }
+
+        // Nothing is left of this try.
+        _mark = lease.Progress.Mark(null);
+        return true;
+    }
+
+    private IRelationalConnection Transactions => Context.GetService<IRelationalConnection>();
 
     // What runs within an operation of the application is one itself, and must not hide what was written before it.
-    private static bool Begin(TenantLease lease)
+    private int Begin()
     {
-        var before = lease.MayHaveWritten;
-        lease.MayHaveWritten = false;
-        return before;
+        var outer = _mark;
+        _mark = Context.GetService<TenantLease>().Progress.Mark(Transactions.CurrentTransaction);
+        return outer;
     }
 
     // 40003, "statement completion unknown", is of the class too. A server that ends a session (57P01) may have committed.

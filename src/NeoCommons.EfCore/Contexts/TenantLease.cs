@@ -1,6 +1,5 @@
 using System.Data;
 using System.Data.Common;
-using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
@@ -24,6 +23,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private bool _isUnbound;
     private bool _isTouched;
     private LeaseWrites _writes;
+    private LeaseProgress _progress;
 
     public TenantContextSettings Settings { get; } = options.FindExtension<TenantOptionsExtension>()!.Settings;
 
@@ -32,13 +32,13 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     private NpgsqlConnection? Connection => _leased?.Current;
 
-    private SessionStatement? Bind => _binding!.Statement(inTransaction: Transaction.Current is not null);
+    private SessionStatement? Bind => _binding!.Statement(inTransaction: AmbientScope.IsPresent);
     private SessionStatement Nobody => _searchPath!.Nobody.Statement(inTransaction: true)!;
 
     public bool IsReadOnly => _binding is { IsReadOnly: true };
 
-    /// <summary>Whether anything but a query has been sent since this was set to false.</summary>
-    public bool MayHaveWritten { get; set; }
+    /// <summary>What its commands have written.</summary>
+    public ref LeaseProgress Progress => ref _progress;
 
     /// <summary>Gives the context its tenant and its connection, and takes over the source's lease.</summary>
     /// <exception cref="TenantIsolationException">The connection's pooler keeps no search path.</exception>
@@ -72,7 +72,11 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public void Touch()
     {
         _isTouched = true;
-        MarkPhysical();
+        if (_physical is { } physical && _source is { OwnsReset: true })
+        {
+            physical.NeedsReset = true;
+        }
+
         NoteWrite();
     }
 
@@ -132,7 +136,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             physical.HasBeenReset(_binding!.StaysInSession, _binding.HasTimeout);
         }
 
-        if (Transaction.Current is not null)
+        if (AmbientScope.IsPresent)
         {
             await Unbinding.OfAsync(Connection, Nobody, async).ConfigureAwait(false);
             _isUnbound = true;
@@ -148,7 +152,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private bool NeedsBind => _physical is not null && (_isTouched || IsScopeOver) && Again is not null;
 
     // What a scope's bind has set ends with the scope, and an open connection may outlive it.
-    private bool IsScopeOver => _physical is { Scope: { } scope } && scope != ConnectionOpening.CurrentScope;
+    private bool IsScopeOver => _physical is { Scope: { } scope } && AmbientScope.IsOver(scope);
 
     // A connection that was open before the scope is not yet part of it when EF makes its first command there.
     private SessionStatement? Again =>
@@ -168,10 +172,11 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     /// <param name="command">The command.</param>
     /// <param name="isForeign">Whether its SQL is not EF's own.</param>
     /// <param name="isQuery">Whether it only reads.</param>
+    /// <param name="transaction">EF's transaction that it is part of; null where it is none.</param>
     /// <exception cref="TenantIsolationException">It is not on the connection that this lease binds.</exception>
-    public void Pass(DbCommand command, bool isForeign, bool isQuery)
+    public void Pass(DbCommand command, bool isForeign, bool isQuery, IDbContextTransaction? transaction)
     {
-        MayHaveWritten |= !isQuery;
+        _progress.Note(transaction, writes: !isQuery);
 
         // A connection that is closed is opened by EF next, and bound.
         if (
@@ -183,6 +188,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
 
         _source!.ThrowIfInScope(Tenant!.Id);
+        _source.Hosts?.ThrowIfReplaced(_physical);
         _permits.Limiter?.CountCommand();
         if (isForeign || Settings.Binding == SchemaBinding.QualifiedNames)
         {
@@ -278,7 +284,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             return;
         }
 
-        if (physical.Scope is not null && !_isUnbound && Transaction.Current is not null)
+        if (physical.Scope is not null && !_isUnbound && AmbientScope.IsPresent)
         {
             // Closed by the application, or by Dapper for it: EF was not asked, and nothing took the path off.
             Unbinding.OfHandedOn(_leased!.Pool!, Nobody);
@@ -289,12 +295,4 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     }
 
     private void NoteWrite() => _writes.Begin(IsReadOnly ? null : _source, Tenant?.Id);
-
-    private void MarkPhysical()
-    {
-        if (_physical is { } physical && _source is { OwnsReset: true })
-        {
-            physical.NeedsReset = true;
-        }
-    }
 }

@@ -49,6 +49,37 @@ public sealed class NeoCommonsHealthResponseTests
     }
 
     [Fact]
+    public async Task A_connection_that_was_not_used_has_no_pool()
+    {
+        var (json, text) = await WriteAsync(
+            new HealthReportEntry(
+                HealthStatus.Healthy,
+                "1,000 connections.",
+                TimeSpan.Zero,
+                null,
+                Enumerable
+                    .Range(0, 1000)
+                    .ToDictionary(
+                        i => $"db-{i}",
+                        object (i) =>
+                            new ConnectionHealth
+                            {
+                                Status = ConnectionHealthStatus.Unknown,
+                                Reason = "not used yet",
+                                Type = ConnectionType.Shared,
+                                Pool = new PoolMetrics { ConnectionName = $"db-{i}" },
+                            }
+                    )
+            )
+        );
+
+        var connection = json.GetProperty("checks").GetProperty("it").GetProperty("data").GetProperty("db-7");
+        Assert.Equal("not used yet", connection.GetProperty("reason").GetString());
+        Assert.False(connection.TryGetProperty("pool", out _));
+        Assert.InRange(text.Length, 1, 150_000);
+    }
+
+    [Fact]
     public async Task The_text_of_an_exception_is_not_shown()
     {
         // What the health check service makes of a check that throws: the exception's message as the description.

@@ -39,6 +39,55 @@ public sealed class BreakerAloneTests
         await pool.CancelAsync();
     }
 
+    [Fact]
+    public async Task What_was_begun_before_the_server_answered_says_nothing_of_it()
+    {
+        using var pool = new CancellationTokenSource();
+        var isAway = true;
+        var opened = 0;
+        var breaker = new ConnectionBreaker(new(), TimeProvider.System, NullLogger.Instance, pool.Token)
+        {
+            ConnectionName = "alone",
+            Probe = _ => new(Volatile.Read(ref isAway) ? Away : null),
+            Opened = () => Interlocked.Increment(ref opened),
+        };
+        var started = breaker.Timestamp;
+        FailUntilOpen(breaker);
+        Volatile.Write(ref isAway, false);
+        await Eventually.TrueAsync(() => !breaker.IsOpen && !breaker.IsWatching);
+
+        // Logins at a silent server end all together, when it is well again.
+        for (var i = 0; i < 20; i++)
+        {
+            breaker.Failed(Away, started);
+        }
+
+        Assert.False(breaker.IsOpen);
+        FailUntilOpen(breaker);
+        Assert.Equal(2, opened);
+        await pool.CancelAsync();
+    }
+
+    [Fact]
+    public async Task Failures_of_a_server_that_is_well_in_between_do_not_add_up()
+    {
+        using var pool = new CancellationTokenSource();
+        var breaker = new ConnectionBreaker(new(), TimeProvider.System, NullLogger.Instance, pool.Token)
+        {
+            ConnectionName = "alone",
+            Probe = _ => new((ConnectionUnavailableException?)null),
+            Opened = () => Assert.Fail("It answers each question."),
+        };
+        for (var i = 0; i < 10; i++)
+        {
+            breaker.Failed(Away);
+            await Eventually.TrueAsync(() => !breaker.IsWatching);
+        }
+
+        Assert.False(breaker.IsOpen);
+        await pool.CancelAsync();
+    }
+
     private static void FailUntilOpen(ConnectionBreaker breaker)
     {
         while (!breaker.IsOpen)

@@ -131,6 +131,25 @@ public sealed class BlastRadiusTests(TestServers servers)
         Assert.True(source.Quarantine.Holds(source.Tenants.Enter(tenant, source.Row)));
     }
 
+    [Fact]
+    public async Task Who_raises_them_slowly_is_found_out_too()
+    {
+        var time = new FakeTimeProvider();
+        await using var app = new RuntimeApp(servers.Postgres, time: time);
+        var row = await app.AddDatabaseAsync();
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var source = await app.AcquireAsync(row.Name);
+        for (var i = 0; i < Breaks; i++)
+        {
+            // A disk is not filled in a moment.
+            time.Advance(Quarantine.Within / (Breaks + 1));
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            await Assert.ThrowsAsync<PostgresException>(() => context.Database.ExecuteSqlRawAsync(Raise("53100"), Ct));
+        }
+
+        Assert.True(source.Quarantine.Holds(source.Tenants.Enter(tenant, source.Row)));
+    }
+
     [Theory]
     [InlineData("53200", true)]
     [InlineData("XX000", false)]

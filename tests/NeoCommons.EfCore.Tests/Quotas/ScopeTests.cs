@@ -92,6 +92,34 @@ public sealed class ScopeTests(TestServers servers)
         Assert.Equal(1, await app.CountBackendsAsync(row));
     }
 
+    [Theory]
+    [InlineData(Way.Context)]
+    [InlineData(Way.SynchronousContext)]
+    [InlineData(Way.Own)]
+    [InlineData(Way.Nobody)]
+    public async Task What_ends_between_the_completion_of_its_scope_and_the_end_of_it_gives_all_back(Way way)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 1 });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        using (var scope = NewScope())
+        await using (await OpenAsync(app, tenant, way))
+        {
+            // Transaction.Current throws from here on.
+            scope.Complete();
+        }
+
+        Assert.Equal((0, 0), await Held.OfTenantAsync(app, tenant, row));
+        Assert.Equal(0, await Held.OfPoolAsync(app, row));
+        var source = await app.AcquireAsync(row.Name);
+        Assert.Equal(0, source.Life.Leases);
+
+        // What was done in it is nobody else's: neither a path nor a transaction is left.
+        await using var next = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        await using var command = new NpgsqlCommand("SELECT current_setting('search_path')", next);
+        Assert.DoesNotContain("acme", (string)(await command.ExecuteScalarAsync(Ct))!, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_connection_whose_bind_fails_is_not_kept()
     {

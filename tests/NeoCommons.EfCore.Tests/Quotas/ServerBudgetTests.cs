@@ -116,6 +116,34 @@ public sealed class ServerBudgetTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_burst_at_the_start_finds_no_server_full_whose_number_nobody_knows_yet()
+    {
+        await using var small = await PostgresServer.StartAsync(
+            new PostgresServerOptions { MaxConnections = 12, Settings = { ["superuser_reserved_connections"] = "4" } },
+            Ct
+        );
+        Assert.SkipUnless(small.Source == ServerSource.Binaries, "Another server has its own number.");
+        await using var app = new RuntimeApp(small);
+        var rows = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => AddAsync(app, 5)));
+
+        await Task.WhenAll(
+            rows.SelectMany(row => Enumerable.Repeat(row, 5))
+                .Select(row =>
+                    Task.Run(
+                        async () =>
+                        {
+                            await using var open = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+                            await Task.Delay(50, Ct);
+                        },
+                        Ct
+                    )
+                )
+        );
+
+        Assert.Equal(8, await Held.LookAsync(app, rows[0], source => source.Server.Gate.Permits));
+    }
+
+    [Fact]
     public async Task A_process_learns_what_the_server_has_and_refuses_a_pool_that_cannot_fit()
     {
         await using var small = await PostgresServer.StartAsync(

@@ -151,6 +151,9 @@ public sealed class TenantLimitTests(TestServers servers)
         var refused = await Assert.ThrowsAsync<TenantQuotaExceededException>(() => OpenAsync(app, acme));
 
         Assert.Equal(TenantQuota.Waiting, refused.Quota);
+
+        // Nothing is wrong with the pool that it shares.
+        Assert.Equal(0, app.Connections.GetPoolMetrics(row.Name).FailedAcquisitions);
     }
 
     [Fact]

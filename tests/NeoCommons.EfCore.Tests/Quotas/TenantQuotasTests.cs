@@ -32,6 +32,29 @@ public sealed class TenantQuotasTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_limit_that_cannot_be_is_no_limit_less()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var tenant = await app.AddTenantAsync(row, "acme");
+        app.Tenants.Set(tenant with { Limits = new() { CommandsPerSecond = -1 } });
+
+        for (var i = 0; i < 3; i++)
+        {
+            var refused = await Assert.ThrowsAsync<InvalidOperationException>(async () =>
+                await app.Contexts.CreateDbContextAsync(tenant.Id, Ct)
+            );
+            Assert.Contains("CommandsPerSecond is -1", refused.Message, StringComparison.Ordinal);
+        }
+
+        app.Tenants.Set(tenant with { Limits = new() { CommandsPerSecond = 1 } });
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+
+        // The refused ones hold nothing.
+        Assert.Equal(1, (await app.AcquireAsync(row.Name)).Life.Leases);
+    }
+
+    [Fact]
     public async Task It_runs_on_behalf_of_no_caller()
     {
         var time = new CountingTimers();

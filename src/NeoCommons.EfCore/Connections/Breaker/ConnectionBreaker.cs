@@ -1,17 +1,14 @@
 using Microsoft.Extensions.Logging;
 using Polly;
-using Polly.CircuitBreaker;
 
 namespace NeoCommons.EfCore;
 
 /// <summary>Answers for a server that does not: callers are refused at once, while one connection looks for its return.</summary>
 /// <remarks>
-/// <para>
 /// One for each pool. In good times an open costs it the look at a flag. From the first failed open, or the first connection
 /// that breaks in use, it asks the server itself, in a session beside the pool, until that works; how many fail meanwhile,
-/// its own and the callers', decides whether callers are refused. No caller is ever the one who tries.
-/// </para>
-/// <para>All times are differences of a clock that only goes forward.</para>
+/// its own and the callers', decides whether callers are refused. No caller is ever the one who tries. All times are differences
+/// of a clock that only goes forward.
 /// </remarks>
 internal sealed class ConnectionBreaker
 {
@@ -19,14 +16,15 @@ internal sealed class ConnectionBreaker
     private static readonly TimeSpan ProbeInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly ConnectionBreakerOptions _options;
-    private readonly CircuitBreakerStateProvider _state = new();
-    private readonly ResiliencePipeline _pipeline;
+    private readonly Lock _following = new();
     private readonly TimeProvider _time;
     private readonly CancellationToken _closing;
     private readonly ILogger _log;
     private readonly UnansweredProbes _unanswered;
+    private FailureWindow _window;
     private ConnectionUnavailableException? _cause;
     private long _changedAt;
+    private long _answeredAt = long.MinValue;
     private volatile bool _isOpen;
     private int _isWatching;
     private int _hasFailedOver;
@@ -44,19 +42,7 @@ internal sealed class ConnectionBreaker
         _closing = closing;
         _changedAt = time.GetTimestamp();
         _unanswered = new(time);
-        _pipeline = new ResiliencePipelineBuilder { TimeProvider = new MonotonicTime(time) }
-            .AddCircuitBreaker(
-                new CircuitBreakerStrategyOptions
-                {
-                    FailureRatio = options.FailureRatio,
-                    MinimumThroughput = options.MinimumThroughput,
-                    SamplingDuration = options.SamplingDuration,
-                    BreakDuration = options.BreakDuration,
-                    ShouldHandle = static outcome => new(outcome.Outcome.Exception is ConnectionUnavailableException),
-                    StateProvider = _state,
-                }
-            )
-            .Build();
+        _window = new(options, time);
     }
 
     /// <summary>
@@ -128,9 +114,15 @@ internal sealed class ConnectionBreaker
     }
 
     /// <summary>Notes that a connection could not be opened.</summary>
-    public void Failed(ConnectionUnavailableException cause)
+    /// <param name="cause">Why.</param>
+    /// <param name="started">The <see cref="Timestamp"/> of when that was begun; what the server has answered since says more.</param>
+    public void Failed(ConnectionUnavailableException cause, long started = long.MaxValue)
     {
-        Record(cause);
+        if (started >= Volatile.Read(ref _answeredAt))
+        {
+            Record(cause);
+        }
+
         Suspect();
     }
 
@@ -176,6 +168,12 @@ internal sealed class ConnectionBreaker
                 await Task.Delay(_isOpen ? _options.BreakDuration : ProbeInterval, _time, _closing)
                     .ConfigureAwait(false);
             }
+
+            if (!_isOpen)
+            {
+                // It is well: what failed before counts no more.
+                Volatile.Write(ref _window, new(_options, _time));
+            }
         }
         catch when (_closing.IsCancellationRequested)
         {
@@ -202,8 +200,9 @@ internal sealed class ConnectionBreaker
         var begun = Timestamp;
         try
         {
-            var outcome = await _pipeline
-                .ExecuteOutcomeAsync(
+            var outcome = await Volatile
+                .Read(ref _window)
+                .Pipeline.ExecuteOutcomeAsync(
                     static async (context, breaker) =>
                     {
                         var begun = breaker.Timestamp;
@@ -211,6 +210,7 @@ internal sealed class ConnectionBreaker
                         breaker._unanswered.Note(failure is null, begun);
                         if (failure is null)
                         {
+                            Volatile.Write(ref breaker._answeredAt, begun);
                             return Outcome.FromResult(true);
                         }
 
@@ -255,8 +255,9 @@ internal sealed class ConnectionBreaker
         var context = ResilienceContextPool.Shared.Get(CancellationToken.None);
 
         // Not async: there is nothing in it that waits.
-        _ = _pipeline
-            .ExecuteOutcomeAsync<bool, ConnectionUnavailableException?>(
+        _ = Volatile
+            .Read(ref _window)
+            .Pipeline.ExecuteOutcomeAsync<bool, ConnectionUnavailableException?>(
                 static (_, failure) =>
                     new(failure is null ? Outcome.FromResult(true) : Outcome.FromException<bool>(failure)),
                 context,
@@ -272,9 +273,9 @@ internal sealed class ConnectionBreaker
     private void Follow()
     {
         bool isOpen;
-        lock (_state)
+        lock (_following)
         {
-            isOpen = _state.CircuitState != CircuitState.Closed;
+            isOpen = Volatile.Read(ref _window).IsOpen;
             if (isOpen == _isOpen)
             {
                 return;

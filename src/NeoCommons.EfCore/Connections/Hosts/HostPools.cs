@@ -212,6 +212,15 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         }
     }
 
+    /// <exception cref="ConnectionUnavailableException">It has been open while another primary took the place of its own.</exception>
+    public void ThrowIfReplaced(PhysicalConnection? physical)
+    {
+        if (physical is { Session.IsPrimary: true })
+        {
+            ThrowIfRefused(physical);
+        }
+    }
+
     /// <summary>Lets the driver try hosts again that it remembers as useless.</summary>
     public void ForgetStates()
     {

@@ -6,6 +6,7 @@ namespace NeoCommons.EfCore;
 internal readonly struct Acquisition(PooledDataSource source, TenantId? tenant, TimeProvider time)
 {
     private const string Canceled = "canceled";
+    private const string OverQuota = "TenantQuota";
 
     // A pool hands out what it holds in microseconds: whoever took longer has waited, and a trace should say for what.
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(1);
@@ -67,6 +68,7 @@ internal readonly struct Acquisition(PooledDataSource source, TenantId? tenant, 
                 false
             ),
             ConnectionUnavailableException unavailable => (unavailable.Reason.ToString(), true),
+            TenantQuotaExceededException => (OverQuota, false),
             OperationCanceledException => (Canceled, false),
             _ => ("other", true),
         };

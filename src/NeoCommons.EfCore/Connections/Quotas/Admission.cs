@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Transactions;
 
 namespace NeoCommons.EfCore;
 
@@ -23,7 +22,7 @@ internal sealed class Admission(TimeProvider time)
     )
     {
         // Within a TransactionScope a connection that was closed is still its scope's: who waits for it must not be waited for.
-        if (Transaction.Current is not null)
+        if (AmbientScope.IsPresent)
         {
             Take(permits, source);
             return ValueTask.CompletedTask;
@@ -51,7 +50,7 @@ internal sealed class Admission(TimeProvider time)
     /// <exception cref="TenantQuotaExceededException">The tenant has as many connections as it may.</exception>
     public static void Count(ConnectionPermits permits, PooledDataSource source)
     {
-        if (Transaction.Current is not null)
+        if (AmbientScope.IsPresent)
         {
             Take(permits, source);
             return;

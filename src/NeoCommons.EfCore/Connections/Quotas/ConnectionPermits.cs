@@ -1,4 +1,3 @@
-using System.Transactions;
 using Npgsql;
 
 namespace NeoCommons.EfCore;
@@ -26,7 +25,7 @@ internal sealed class ConnectionPermits
     public NpgsqlDataSource Choose(PooledDataSource source, bool readOnly = false)
     {
         // One scope, one session: what it has begun with goes on.
-        var isFree = Transaction.Current is null;
+        var isFree = !AmbientScope.IsPresent;
         IsApart = isFree && source.Hosts is null && Limiter is { } limiter && source.Quarantine.Holds(limiter);
         Reads = isFree && source.Hosts is not null && readOnly;
         return IsApart ? source.Quarantine.Source

@@ -22,8 +22,11 @@ internal sealed class Quarantine(
     ILoggerFactory loggers
 ) : IDisposable
 {
-    /// <summary>In so short a time so many breaks in a row, which no other tenant's interrupts, are one tenant's doing.</summary>
-    private static readonly TimeSpan Within = TimeSpan.FromSeconds(10);
+    /// <summary>
+    /// In this time so many breaks in a row, which no other tenant's interrupts, are one tenant's doing: statements that end so may
+    /// take seconds each, until a disk or the memory is full.
+    /// </summary>
+    internal static readonly TimeSpan Within = TimeSpan.FromMinutes(2);
 
     /// <summary>How long it lasts after the last one.</summary>
     internal static readonly TimeSpan Lasting = TimeSpan.FromSeconds(30);

@@ -29,7 +29,7 @@ public sealed class QuotaOptions
     public int? TenantCommandsPerSecond { get; set; }
 
     /// <summary>
-    /// How many connections in a row a tenant may break within 10 s before its own are opened apart from the pool, until it has
+    /// How many connections in a row a tenant may break within two minutes before its own are opened apart from the pool, until it has
     /// broken none for 30 s: with each, the driver may close the idle ones of all. <value>Default: 8; 0: any number; at most
     /// 10,000.</value>
     /// </summary>

@@ -9,7 +9,10 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class ServerBudget
 {
-    /// <summary>What a process that shares a server has at least, where there is as much for each: it can begin to work.</summary>
+    /// <summary>
+    /// What a process that shares a server has at least, where there is as much for each, and one that does not know yet what the
+    /// server has: it can begin to work, and to learn.
+    /// </summary>
     internal const int LeastPart = 2;
 
     private readonly ConcurrentDictionary<PooledDataSource, bool> _pools = new();
@@ -31,7 +34,7 @@ internal sealed class ServerBudget
         Server = server;
         _given = given;
         _wanted = wanted;
-        Gate = new(wanted is null ? given ?? FairGate.Unlimited : LeastPart);
+        Gate = new(wanted is null && given is { } permits ? permits : LeastPart);
     }
 
     /// <summary>Host and port.</summary>

@@ -98,11 +98,17 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     }
 
     /// <summary>Takes over the limits that the tenant and its connection have now.</summary>
+    /// <exception cref="InvalidOperationException">They cannot be: an <see cref="ITenantStore"/> of the application gave them.</exception>
     public void Obey(Tenant tenant, DatabaseConnection row)
     {
         if (ReferenceEquals(tenant, _tenant) && ReferenceEquals(row, _row))
         {
             return;
+        }
+
+        if (tenant.Limits.FindFaults($"{nameof(TenantLimits)}.").FirstOrDefault() is { } fault)
+        {
+            throw new InvalidOperationException($"Tenant '{tenant.Slug}' has a limit that cannot be: {fault}");
         }
 
         lock (_changing)

@@ -69,8 +69,16 @@ internal sealed class TenantQuotas : IDisposable
 
             if (limiter.TryEnter())
             {
-                limiter.Obey(tenant, row);
-                return limiter;
+                try
+                {
+                    limiter.Obey(tenant, row);
+                    return limiter;
+                }
+                catch
+                {
+                    limiter.Leave();
+                    throw;
+                }
             }
 
             // Dropped at this moment: whoever did removes it too.

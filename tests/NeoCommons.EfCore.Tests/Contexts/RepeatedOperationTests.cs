@@ -1,0 +1,136 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.Contexts;
+
+/// <summary>An operation of the application is done again where all of it was rolled back, and never where a part was committed.</summary>
+public sealed class RepeatedOperationTests(TestServers servers)
+{
+    private const int Fails = 3;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task What_was_committed_before_a_transaction_that_is_rolled_back_is_not_done_twice(
+        bool async,
+        bool inTransactions
+    )
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var tenant = await FailingAsync(app, times: 100);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        var failure = await Record.ExceptionAsync(() =>
+            ExecuteAsync(
+                context,
+                async,
+                () =>
+                {
+                    tries++;
+                    Save(context, 2, inTransactions);
+                    Save(context, Fails, inTransactions: true);
+                }
+            )
+        );
+
+        Assert.Equal("40001", Assert.IsType<PostgresException>(failure?.InnerException).SqlState);
+        Assert.Equal(1, tries);
+    }
+
+    [Fact]
+    public async Task Nor_is_what_a_save_without_a_transaction_has_sent_before()
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            contexts: b => b.AddTenantDbContext<ItemsContext>(o => o.UseNpgsql(n => n.MaxBatchSize(1)))
+        );
+        var tenant = await FailingAsync(app, times: 1);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        context.Database.AutoTransactionBehavior = AutoTransactionBehavior.Never;
+        context.AddRange(new Item { Id = 2, Owner = "acme" }, new Item { Id = Fails, Owner = "acme" });
+
+        var failure = await Assert.ThrowsAsync<DbUpdateException>(() => context.SaveChangesAsync(Ct));
+
+        // Sent again, the first one would be there already.
+        Assert.Equal("40001", Assert.IsType<PostgresException>(failure.InnerException).SqlState);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task All_of_a_transaction_that_was_rolled_back_is(bool async)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var tenant = await FailingAsync(app, times: 2);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        await ExecuteAsync(
+            context,
+            async,
+            () =>
+            {
+                tries++;
+                context.ChangeTracker.Clear();
+                using var transaction = context.Database.BeginTransaction();
+                Save(context, 2, inTransactions: false);
+                Save(context, Fails, inTransactions: false);
+                transaction.Commit();
+            }
+        );
+
+        Assert.Equal((3, 3), (tries, await context.Items.CountAsync(Ct)));
+    }
+
+    private static async Task ExecuteAsync(DbContext context, bool async, Action work)
+    {
+        var strategy = context.Database.CreateExecutionStrategy();
+        if (!async)
+        {
+            strategy.Execute(work);
+            return;
+        }
+
+        await strategy.ExecuteAsync(() =>
+        {
+            work();
+            return Task.CompletedTask;
+        });
+    }
+
+    private static void Save(ItemsContext context, int id, bool inTransactions)
+    {
+        using var transaction = inTransactions ? context.Database.BeginTransaction() : null;
+        context.Add(new Item { Id = id, Owner = "acme" });
+        context.SaveChanges();
+        transaction?.Commit();
+    }
+
+    /// <summary>Has the first inserts of one row fail as if another transaction were in their way.</summary>
+    private static async Task<Tenant> FailingAsync(RuntimeApp app, int times)
+    {
+        var row = await app.AddDatabaseAsync();
+        var tenant = await app.AddTenantAsync(row, "acme");
+        var schema = tenant.Schema.Quoted;
+        await app.DirectAsync(
+            row,
+            $"""
+            CREATE SEQUENCE {schema}.tries;
+            CREATE FUNCTION {schema}.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF NEW.id = {Fails} AND nextval('{schema}.tries') <= {times} THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER fail BEFORE INSERT ON {schema}.items FOR EACH ROW EXECUTE FUNCTION {schema}.fail();
+            """
+        );
+        return tenant;
+    }
+}
