@@ -33,7 +33,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
 
     private DbContext Context => Dependencies.CurrentContext.Context;
 
-    /// <summary>The first try is not the base class's: it is made without what EF needs for more: it costs an operation nothing.</summary>
+    /// <summary>The first try is made without what EF needs for more: it costs an operation nothing.</summary>
     public override TResult Execute<TState, TResult>(
         TState state,
         Func<DbContext, TState, TResult> operation,
