@@ -30,7 +30,6 @@ internal sealed class PooledDataSource : IDisposable
     {
         DataSourceBuilding.ThrowIfFaulty(row, options);
         Gate = new(row.MaxPoolSize);
-        Tenants = new(options, time);
         Quarantine = new(() => Row, options.Quotas, () => Build(DataSourceUse.Apart), time, loggers);
         OwnsReset = ownsReset;
         _row = row;
@@ -46,11 +45,15 @@ internal sealed class PooledDataSource : IDisposable
             Hosts = new(this, AskPasswordAsync, options, loggers, memory ?? new(), time);
             Source = Hosts.Writers;
             _unpooled = new(() => Hosts.Unpooled);
-            return;
+        }
+        else
+        {
+            Source = Build(DataSourceUse.Pool);
+            _unpooled = new(() => Build(DataSourceUse.Beside));
         }
 
-        Source = Build(DataSourceUse.Pool);
-        _unpooled = new(() => Build(DataSourceUse.Beside));
+        // Last: its timer would outlive a pool that cannot be built.
+        Tenants = new(options, time);
 
         NpgsqlDataSource Build(DataSourceUse use) =>
             DataSourceBuilding.Build(Row, AskPasswordAsync, options, loggers, use, ownsReset);

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Tests.Connections;
 
 namespace NeoCommons.EfCore.Tests.Quotas;
@@ -28,6 +29,45 @@ public sealed class TenantQuotasTests(TestServers servers)
         await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
         Assert.Equal(1, time.Alive);
         await app.Connections.CloseAsync(row.Name);
+        Assert.Equal(0, time.Alive);
+    }
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    public async Task A_pool_that_cannot_be_built_leaves_no_timer_however_often_it_is_asked_for(
+        bool throws,
+        bool hasReplicas
+    )
+    {
+        var time = new CountingTimers();
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            time: time,
+            contexts: builder =>
+                builder.ConfigureDataSources(source =>
+                {
+                    if (throws)
+                    {
+                        throw new InvalidOperationException("not today");
+                    }
+
+                    source.ConnectionStringBuilder.Port++;
+                })
+        );
+        var row = await app.AddDatabaseAsync(row =>
+            hasReplicas ? row with { ReplicaHosts = ReplicaHosts.Parse("127.0.0.1:1") } : row
+        );
+        for (var i = 0; i < 100; i++)
+        {
+            var failure = await Record.ExceptionAsync(async () =>
+                await app.Connections.OpenConnectionAsync(row.Name, Ct)
+            );
+            Assert.IsType(throws ? typeof(InvalidOperationException) : typeof(ConnectionUnavailableException), failure);
+        }
+
         Assert.Equal(0, time.Alive);
     }
 
