@@ -8,7 +8,8 @@ public static class DatabaseRetryExtensions
 {
     /// <summary>
     /// Repeats work on a database after a fault that passes: a connection that broke, a deadlock, a server that starts or
-    /// cannot be reached, a tenant whose schema is being migrated. It waits for as long as the exception says, where it says so.
+    /// cannot be reached, a tenant whose schema is being migrated. It waits for as long as the exception says at least, where it
+    /// says so, and callers that failed at the same moment do not come back at the same moment.
     /// </summary>
     /// <remarks>
     /// <para>
@@ -48,7 +49,12 @@ public static class DatabaseRetryExtensions
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,
                 ShouldHandle = static attempt => new(TransientFault.Is(attempt.Outcome.Exception)),
-                DelayGenerator = static attempt => new(TransientFault.RetryAfter(attempt.Outcome.Exception)),
+                DelayGenerator = attempt =>
+                    new(
+                        TransientFault.RetryAfter(attempt.Outcome.Exception) is { } wait
+                            ? options.DelayAfter(wait, attempt.AttemptNumber)
+                            : null
+                    ),
             }
         );
     }

@@ -27,7 +27,7 @@ internal static class TransientFault
     public static TimeSpan? RetryAfter(Exception? e) =>
         e switch
         {
-            // Of hosts more may be known at any moment: who waits for the same second comes back with all others.
+            // Of hosts more may be known at any moment.
             ConnectionUnavailableException { Reason: not ConnectionUnavailableReason.NoHost } unavailable =>
                 unavailable.RetryAfter,
             TenantUnavailableException tenant => tenant.RetryAfter,
