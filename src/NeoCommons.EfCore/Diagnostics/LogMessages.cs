@@ -91,4 +91,16 @@ internal static partial class LogMessages
         "The connections could not be looked at; health checks report what was seen before"
     )]
     public static partial void ConnectionsNotLookedAt(ILogger logger, Exception exception);
+
+    [LoggerMessage(
+        3002,
+        LogLevel.Warning,
+        "The catalog of connection {Connection} could not be counted in the time of a look; it is tried again after {Seconds:0.###} s. It says nothing of the connection: raise NeoCommons:Health:Timeout where the catalog is large"
+    )]
+    public static partial void CatalogNotCounted(
+        ILogger logger,
+        Exception exception,
+        string connection,
+        double seconds
+    );
 }

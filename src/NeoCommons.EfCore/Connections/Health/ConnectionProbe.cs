@@ -29,11 +29,10 @@ internal sealed class ConnectionProbe(
             return Health(row, ConnectionHealthStatus.Healthy, null) with { Pool = pool };
         }
 
-        var started = time.GetTimestamp();
-        var (status, reason) = await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false);
+        var (status, reason, took) = await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false);
         return Health(row, status, reason) with
         {
-            ResponseMilliseconds = Math.Round(time.GetElapsedTime(started).TotalMilliseconds, 2),
+            ResponseMilliseconds = Math.Round(took.TotalMilliseconds, 2),
             Pool = sources.Meter.Read(row.Name),
         };
     }
@@ -125,17 +124,16 @@ internal sealed class ConnectionProbe(
             Pool = new PoolMetrics { ConnectionName = row.Name },
         };
 
-    private async Task<(ConnectionHealthStatus Status, string? Reason)> TryAsync(
-        DatabaseConnection row,
-        bool pooled,
-        CancellationToken ct
-    )
+    private async Task<Answer> TryAsync(DatabaseConnection row, bool pooled, CancellationToken ct)
     {
-        var asking = AskAsync(row, pooled, ct);
+        var started = time.GetTimestamp();
+        var answer = new TaskCompletionSource<Answer>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var asking = AskAsync(row, pooled, answer, ct);
         try
         {
             // Not until it ends: to cancel a command the driver opens another connection, which takes as long as any.
-            return await asking.WaitAsync(options.Value.Timeout, time, ct).ConfigureAwait(false);
+            await asking.WaitAsync(options.Value.Timeout, time, ct).ConfigureAwait(false);
+            return await answer.Task.ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -145,28 +143,37 @@ internal sealed class ConnectionProbe(
                 TaskContinuationOptions.OnlyOnFaulted,
                 TaskScheduler.Default
             );
-            return (ConnectionHealthStatus.Unhealthy, "timeout");
+
+            // Where it has answered, it was the count of its catalog that took long.
+            return answer.Task.IsCompleted ? await answer.Task.ConfigureAwait(false) : Unhealthy("timeout");
         }
         catch (ConnectionUnavailableException e)
         {
             // Others were faster.
             return e.Reason == ConnectionUnavailableReason.PoolExhausted
-                ? (ConnectionHealthStatus.Degraded, "saturated")
-                : (ConnectionHealthStatus.Unhealthy, e.Reason.ToString());
+                ? Unhealthy("saturated") with
+                {
+                    Status = ConnectionHealthStatus.Degraded,
+                }
+                : Unhealthy(e.Reason.ToString());
         }
         catch (Exception) when (!ct.IsCancellationRequested)
         {
             // Whatever it is, its text may name hosts and users, and the other connections have an answer.
-            return (ConnectionHealthStatus.Unhealthy, nameof(ConnectionUnavailableReason.Unreachable));
+            return Unhealthy(nameof(ConnectionUnavailableReason.Unreachable));
         }
+
+        Answer Unhealthy(string reason) => new(ConnectionHealthStatus.Unhealthy, reason, time.GetElapsedTime(started));
     }
 
-    private async Task<(ConnectionHealthStatus Status, string? Reason)> AskAsync(
+    private async Task AskAsync(
         DatabaseConnection row,
         bool pooled,
+        TaskCompletionSource<Answer> answer,
         CancellationToken ct
     )
     {
+        var started = time.GetTimestamp();
         using var timeout = new CancellationTokenSource(options.Value.Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
         var source = await sources.AcquireAsync(row.Name, either.Token).ConfigureAwait(false);
@@ -178,9 +185,9 @@ internal sealed class ConnectionProbe(
             await using var __ = command.ConfigureAwait(false);
             command.CommandText = "SELECT 1";
             await command.ExecuteNonQueryAsync(either.Token).ConfigureAwait(false);
-            var checkedOnes = await CheckAsync(row.Name, connection, either.Token).ConfigureAwait(false);
-            await catalogs.LookAsync(row.Name, connection, either.Token).ConfigureAwait(false);
-            return checkedOnes;
+            var (status, reason) = await CheckAsync(row.Name, connection, either.Token).ConfigureAwait(false);
+            answer.SetResult(new(status, reason, time.GetElapsedTime(started)));
+            await catalogs.LookAsync(row.Name, connection, either.Token, ct).ConfigureAwait(false);
         }
         catch (Exception e) when (timeout.IsCancellationRequested && !ct.IsCancellationRequested)
         {
@@ -220,4 +227,7 @@ internal sealed class ConnectionProbe(
 
         return worst;
     }
+
+    /// <summary>What came of a look at the server, and how long it took without the count of the catalog.</summary>
+    private sealed record Answer(ConnectionHealthStatus Status, string? Reason, TimeSpan Took);
 }

@@ -1,0 +1,146 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
+
+namespace NeoCommons.EfCore.Tests.HealthChecks;
+
+/// <summary>A catalog that takes long to count says nothing of the connection.</summary>
+public sealed class CatalogCountTests(TestServers servers)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task One_that_is_not_counted_in_time_leaves_the_connection_healthy_and_is_left_alone_for_an_interval()
+    {
+        var options = new ConnectionHealthOptions();
+        var time = new FakeTimeProvider();
+        var log = new CountLog();
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            time: time,
+            configure: services =>
+            {
+                services.AddSingleton<ILoggerProvider>(log);
+                services.AddHealthChecks().AddNeoCommons();
+            }
+        );
+        var row = await app.AddDatabaseAsync();
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        await using var holder = await LockCatalogAsync(row);
+
+        // It answers, and then its catalog is not to be had.
+        var looking = CheckAsync();
+        await Eventually.EqualAsync(1L, WaitingAsync);
+        time.Advance(options.Timeout);
+        AssertHealthy(await looking);
+
+        // Who looks again does not count again.
+        await SettledAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            AssertHealthy(await CheckAsync());
+            await SettledAsync();
+        }
+
+        Assert.Single(log.Lines);
+        Assert.Contains(row.Name, log.Lines.Single(), StringComparison.Ordinal);
+
+        // After the interval it is tried once more, and fails once more.
+        time.Advance(options.CatalogInterval);
+        looking = CheckAsync();
+        await Eventually.EqualAsync(1L, WaitingAsync);
+        time.Advance(options.Timeout);
+        AssertHealthy(await looking);
+        await SettledAsync();
+        Assert.Equal(2, log.Lines.Count);
+
+        // What is free again is counted at the next time.
+        await holder.DisposeAsync();
+        Assert.Null((await CheckAsync()).Catalog);
+        time.Advance(options.CatalogInterval);
+        Assert.NotNull((await CheckAsync()).Catalog);
+        Assert.Equal(2, log.Lines.Count);
+
+        async Task<ConnectionHealth> CheckAsync() =>
+            (await app.Connections.CheckAsync(row.Name, Ct).AsTask().WaitAsync(Patience, Ct))[row.Name];
+
+        Task<object?> AskAsync(string condition) =>
+            app.DirectAsync(
+                row with
+                {
+                    Database = "postgres",
+                },
+                $"SELECT count(*) FROM pg_stat_activity WHERE datname = '{row.Database}' AND {condition}"
+            );
+
+        async Task<long> WaitingAsync() => (long)(await AskAsync("wait_event_type = 'Lock'"))!;
+
+        // The server was told to give it up, and the connection is back in the pool.
+        async Task SettledAsync()
+        {
+            await Eventually.EqualAsync(0L, WaitingAsync);
+            await Eventually.EqualAsync(
+                (1, 0),
+                () =>
+                {
+                    var pool = app.Connections.GetPoolMetrics(row.Name);
+                    return Task.FromResult((pool.Idle, pool.Active));
+                }
+            );
+        }
+    }
+
+    private static void AssertHealthy(ConnectionHealth health)
+    {
+        Assert.Equal((ConnectionHealthStatus.Healthy, null), (health.Status, health.Reason));
+        Assert.Equal(0, health.ResponseMilliseconds);
+        Assert.Null(health.Catalog);
+    }
+
+    /// <summary>Has all who read the list of schemas wait, until the connection is closed.</summary>
+    private async Task<NpgsqlConnection> LockCatalogAsync(DatabaseConnection row)
+    {
+        var holder = new NpgsqlConnection(servers.Postgres.GetConnectionString(row.Database) + ";Pooling=false");
+        await holder.OpenAsync(Ct);
+        await using var command = new NpgsqlCommand(
+            "BEGIN; LOCK TABLE pg_catalog.pg_namespace IN ACCESS EXCLUSIVE MODE",
+            holder
+        );
+        await command.ExecuteNonQueryAsync(Ct);
+        return holder;
+    }
+
+    /// <summary>Keeps what is logged of counts that failed.</summary>
+    private sealed class CountLog : ILoggerProvider, ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = [];
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
+        {
+            if (eventId.Id == 3002)
+            {
+                Lines.Enqueue(formatter(state, exception));
+            }
+        }
+
+        public void Dispose() { }
+    }
+}
