@@ -19,9 +19,10 @@ internal static class UseEnd
         {
             source.Breaker.InDoubt();
         }
-        else if (!isBroken && source.Row.Pooler != PoolerMode.None)
+        else if (!isBroken && source.Row.Pooler != PoolerMode.None && !source.Breaker.IsOpen)
         {
-            // That a pooler has let it in was no evidence; this is.
+            // That a pooler has let it in was no evidence; this is, as a rule. The driver does not tell whether anything was
+            // asked, so it is not enough where callers are refused: then the server itself has to answer.
             source.Breaker.Succeeded();
         }
 

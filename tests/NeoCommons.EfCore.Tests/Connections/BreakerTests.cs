@@ -398,40 +398,47 @@ public sealed class BreakerTests(TestServers servers)
     public async Task A_server_that_is_away_behind_a_pooler_is_noticed_and_found_again()
     {
         await using var server = await PostgresServer.StartAsync(ct: Ct);
-        var options = new PgBouncerServerOptions { Settings = { ["server_login_retry"] = "0.1" } };
-        await using var pooler = await PgBouncerServer.StartAsync(server, options, Ct);
-        await using var app = new RuntimeApp(
-            server,
-            new Dictionary<string, string?> { ["NeoCommons:Connections:Breaker:ProbeTimeout"] = "00:00:00.5" }
-        );
-        var row = await app.NewDatabaseAsync();
-        await app.DirectAsync(
-            row,
-            $"ALTER ROLE \"{server.Username}\" IN DATABASE \"{row.Database}\" SET search_path = neocommons_no_tenant"
-        );
-        row = row with { Host = pooler.Host, Port = pooler.Port, Pooler = PoolerMode.Transaction };
-        app.Registry.Set(row);
+        await using var pooler = await StartPoolerAsync(server);
+        await using var app = new RuntimeApp(server, BehindPooler);
+        var row = await AddBehindAsync(pooler, app, server);
         var breaker = (await app.AcquireAsync(row.Name)).Breaker;
-        await UseAsync();
+        await UseAsync(app, row);
 
         await server.StopAsync(ct: Ct);
-        await Eventually.TrueAsync(async () =>
-        {
-            await Record.ExceptionAsync(UseAsync);
-            return breaker.IsOpen;
-        });
+        await FailUntilOpenAsync(app, row, breaker);
         await server.StartAgainAsync(Ct);
         await Eventually.TrueAsync(() => !breaker.IsOpen && !breaker.IsWatching);
 
-        await UseAsync();
+        await UseAsync(app, row);
+    }
 
-        // The pooler lets its clients in, and lets them wait.
-        async Task UseAsync()
-        {
-            await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
-            await using var command = new NpgsqlCommand("SELECT 1", connection) { CommandTimeout = 1 };
-            await command.ExecuteNonQueryAsync(Ct);
-        }
+    [Fact]
+    public async Task Behind_a_pooler_a_lease_that_ends_unused_is_no_sign_that_the_server_is_back()
+    {
+        // Nobody else looks either: what the breaker waits before it asks again does not pass.
+        var held = TimeSpan.FromMilliseconds(777);
+        await using var server = await PostgresServer.StartAsync(ct: Ct);
+        await using var pooler = await StartPoolerAsync(server);
+        await using var app = new RuntimeApp(
+            server,
+            new Dictionary<string, string?>(BehindPooler)
+            {
+                ["NeoCommons:Connections:Breaker:BreakDuration"] = $"{held}",
+            },
+            new HeldTimers(held)
+        );
+        var row = await AddBehindAsync(pooler, app, server);
+        var breaker = (await app.AcquireAsync(row.Name)).Breaker;
+        await UseAsync(app, row);
+        await using var unused = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        await server.StopAsync(ct: Ct);
+        await FailUntilOpenAsync(app, row, breaker);
+
+        // From now on the next success would close it.
+        await Task.Delay(held * 2, Ct);
+        await unused.DisposeAsync();
+
+        Assert.True(breaker.IsOpen);
     }
 
     [Theory]
@@ -630,4 +637,52 @@ public sealed class BreakerTests(TestServers servers)
         Func<DatabaseConnection, DatabaseConnection>? change = null,
         Dictionary<string, string?>? settings = null
     ) => BehindProxy.StartAsync(servers.Postgres, change, settings);
+
+    private static Dictionary<string, string?> BehindPooler =>
+        new() { ["NeoCommons:Connections:Breaker:ProbeTimeout"] = "00:00:00.5" };
+
+    private static Task<PgBouncerServer> StartPoolerAsync(PostgresServer server) =>
+        PgBouncerServer.StartAsync(
+            server,
+            new PgBouncerServerOptions { Settings = { ["server_login_retry"] = "0.1" } },
+            Ct
+        );
+
+    private static async Task<DatabaseConnection> AddBehindAsync(
+        PgBouncerServer pooler,
+        RuntimeApp app,
+        PostgresServer server
+    )
+    {
+        var row = await app.NewDatabaseAsync();
+        await app.DirectAsync(
+            row,
+            $"ALTER ROLE \"{server.Username}\" IN DATABASE \"{row.Database}\" SET search_path = neocommons_no_tenant"
+        );
+        row = row with { Host = pooler.Host, Port = pooler.Port, Pooler = PoolerMode.Transaction };
+        app.Registry.Set(row);
+        return row;
+    }
+
+    // The pooler lets its clients in, and lets them wait.
+    private static async Task UseAsync(RuntimeApp app, DatabaseConnection row)
+    {
+        await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        await using var command = new NpgsqlCommand("SELECT 1", connection) { CommandTimeout = 1 };
+        await command.ExecuteNonQueryAsync(Ct);
+    }
+
+    private static Task FailUntilOpenAsync(RuntimeApp app, DatabaseConnection row, ConnectionBreaker breaker) =>
+        Eventually.TrueAsync(async () =>
+        {
+            await Record.ExceptionAsync(() => UseAsync(app, row));
+            return breaker.IsOpen;
+        });
+
+    /// <summary>A clock whose timers of one length never come due.</summary>
+    private sealed class HeldTimers(TimeSpan held) : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            base.CreateTimer(callback, state, dueTime == held ? TimeSpan.FromDays(1) : dueTime, period);
+    }
 }
