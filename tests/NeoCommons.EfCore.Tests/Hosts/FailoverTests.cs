@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Time.Testing;
 using NeoCommons.EfCore.Testing;
 using NeoCommons.EfCore.Tests.Connections;
+using NeoCommons.EfCore.Tests.Resilience;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Hosts;
@@ -23,6 +24,7 @@ public sealed class FailoverTests
         var tenant = await app.AddTenantAsync(row, "acme");
         await pair.CatchUpAsync();
         var journal = new ConcurrentBag<int>();
+        var recovery = new Recovery();
         var next = 1000;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Ct);
         var workers = Enumerable.Range(0, 4).Select(_ => Task.Run(WorkAsync, Ct)).ToList();
@@ -30,6 +32,7 @@ public sealed class FailoverTests
 
         await pair.Primary.StopAsync(immediate: true, Ct);
         await pair.Standby.PromoteAsync(Ct);
+        recovery.Begin();
         var before = journal.Count;
         await Eventually.TrueAsync(() => journal.Count > before + 50);
         await stop.CancelAsync();
@@ -41,6 +44,7 @@ public sealed class FailoverTests
             await WriteAsync(app, tenant, Interlocked.Increment(ref next));
         }
 
+        recovery.AssertWithin(TimeSpan.FromSeconds(1));
         var kept = (int[])
             (await Pair.ScalarAsync(pair.Standby, row.Database, "SELECT array_agg(id) FROM tenant_acme.items"))!;
         Assert.Empty(journal.Except(kept));
@@ -53,6 +57,10 @@ public sealed class FailoverTests
                 if (await Record.ExceptionAsync(() => WriteAsync(app, tenant, id)) is null)
                 {
                     journal.Add(id);
+                }
+                else if (!stop.IsCancellationRequested)
+                {
+                    recovery.Failed();
                 }
             }
         }

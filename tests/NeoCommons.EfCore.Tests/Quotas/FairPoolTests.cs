@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
 
@@ -9,6 +10,9 @@ public sealed class FairPoolTests(TestServers servers)
 {
     private const int Hungry = 300;
     private const int Small = 19;
+
+    // Many times what anything here takes.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -123,7 +127,7 @@ public sealed class FairPoolTests(TestServers servers)
         await giveUp.CancelAsync();
         foreach (var one in cancelled)
         {
-            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => one);
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => one.WaitAsync(Patience, Ct));
         }
 
         time.Advance(row.PoolTimeout - TimeSpan.FromSeconds(1));
@@ -131,7 +135,7 @@ public sealed class FairPoolTests(TestServers servers)
         time.Advance(TimeSpan.FromSeconds(1));
         foreach (var one in patient)
         {
-            var full = await Assert.ThrowsAsync<ConnectionUnavailableException>(() => one);
+            var full = await Assert.ThrowsAsync<ConnectionUnavailableException>(() => one.WaitAsync(Patience, Ct));
             Assert.Equal(ConnectionUnavailableReason.PoolExhausted, full.Reason);
             Assert.Contains(
                 "all 2 connections of its pool were in use for 30 s",
@@ -148,6 +152,69 @@ public sealed class FairPoolTests(TestServers servers)
 
         Assert.Equal(0, await Held.OfPoolAsync(app, row));
         Assert.Equal((2, 0, 0), Counts(app.Connections.GetPoolMetrics(row.Name)));
+    }
+
+    [Fact]
+    public async Task Of_two_hundred_who_wait_all_are_woken_when_everything_is_disposed_and_synchronous_ones_too()
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Connections:DrainTimeout"] = "00:00:00" }
+        );
+        var row = await app.AddDatabaseAsync(row =>
+            row with
+            {
+                MaxPoolSize = 1,
+                Type = ConnectionType.Dedicated,
+                PoolTimeout = TimeSpan.FromSeconds(1024),
+            }
+        );
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await using var held = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        var source = await app.AcquireAsync(row.Name);
+        var waiting = new List<Task>();
+        for (var i = 0; i < 100; i++)
+        {
+            waiting.Add(
+                Task.Factory.StartNew(
+                        () => ReadAsync(async: false),
+                        Ct,
+                        TaskCreationOptions.LongRunning,
+                        TaskScheduler.Default
+                    )
+                    .Unwrap()
+            );
+            waiting.Add(
+                i % 2 == 0 ? ReadAsync(async: true) : app.Connections.OpenConnectionAsync(row.Name, Ct).AsTask()
+            );
+        }
+
+        await Eventually.EqualAsync(200, () => Task.FromResult(source.Gate.Waiting));
+        await app.Services.GetRequiredService<TenantDataSources>().DisposeAsync().AsTask().WaitAsync(Patience, Ct);
+
+        // The one that holds the connection still does: nothing came back.
+        foreach (var one in waiting)
+        {
+            var woken = await Record.ExceptionAsync(() => one.WaitAsync(Patience, Ct));
+            Assert.True(
+                woken
+                    is ConnectionUnavailableException { Reason: ConnectionUnavailableReason.Replaced }
+                        or ObjectDisposedException,
+                $"{woken}"
+            );
+        }
+
+        Assert.Equal((1, 0), (source.Gate.Taken, source.Gate.Waiting));
+        await held.DisposeAsync();
+        Assert.Equal(0, source.Gate.Taken);
+
+        async Task ReadAsync(bool async)
+        {
+            await using var context = async
+                ? await app.Contexts.CreateDbContextAsync(tenant.Id, Ct)
+                : app.Contexts.CreateDbContextAsync(tenant.Id, Ct).AsTask().GetAwaiter().GetResult();
+            _ = async ? await context.Items.SingleAsync(Ct) : context.Items.Single();
+        }
     }
 
     [Fact]

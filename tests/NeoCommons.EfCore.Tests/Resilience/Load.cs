@@ -12,19 +12,23 @@ internal sealed class Load : IAsyncDisposable
     private readonly ConcurrentQueue<string> _strangers = new();
     private readonly RuntimeApp _app;
     private readonly IReadOnlyList<Tenant> _tenants;
+    private readonly bool _readsReadOnly;
     private readonly Task[] _workers;
     private readonly int[] _phaseOfWorker;
+    private readonly int[] _failuresAfter;
     private int _lastId = 1_000;
     private int _phase;
     private long _operations;
     private long _failures;
     private long _relapses;
 
-    private Load(RuntimeApp app, IReadOnlyList<Tenant> tenants, int workers)
+    private Load(RuntimeApp app, IReadOnlyList<Tenant> tenants, int workers, bool readsReadOnly)
     {
         _app = app;
         _tenants = tenants;
+        _readsReadOnly = readsReadOnly;
         _phaseOfWorker = new int[workers];
+        _failuresAfter = new int[workers];
         _workers = [.. Enumerable.Range(0, workers).Select(worker => Task.Run(() => WorkAsync(worker)))];
     }
 
@@ -37,14 +41,33 @@ internal sealed class Load : IAsyncDisposable
     /// <summary>Operations that failed although their worker had seen one succeed since <see cref="EndOfFaults"/>.</summary>
     public long Relapses => Interlocked.Read(ref _relapses);
 
+    /// <summary>When they failed last.</summary>
+    public Recovery Recovery { get; } = new();
+
+    /// <summary>The most failures that one of the workers has had since <see cref="EndOfFaults"/> who wait as long as they are told.</summary>
+    public int MostFailuresOfPatient => _failuresAfter.Where((_, worker) => IsPatient(worker)).Max();
+
     /// <summary>Whether each worker has succeeded since <see cref="EndOfFaults"/>.</summary>
     public bool HasRecovered => _phaseOfWorker.All(phase => Volatile.Read(ref phase) == Volatile.Read(ref _phase));
 
-    public static Load Start(RuntimeApp app, IReadOnlyList<Tenant> tenants, int workers = 8) =>
-        new(app, tenants, workers);
+    /// <summary>Begins the work.</summary>
+    /// <param name="app">The application.</param>
+    /// <param name="tenants">Whose work it is.</param>
+    /// <param name="workers">How many work at a time.</param>
+    /// <param name="readsReadOnly">Whether half of the workers only read, in contexts that may do so at a standby.</param>
+    public static Load Start(
+        RuntimeApp app,
+        IReadOnlyList<Tenant> tenants,
+        int workers = 8,
+        bool readsReadOnly = false
+    ) => new(app, tenants, workers, readsReadOnly);
 
     /// <summary>Notes that no fault is brought about any more.</summary>
-    public void EndOfFaults() => Interlocked.Increment(ref _phase);
+    public void EndOfFaults()
+    {
+        Recovery.Begin();
+        Interlocked.Increment(ref _phase);
+    }
 
     /// <summary>Ends the work, and compares what each tenant has with what was acknowledged.</summary>
     public async Task AssertNothingLostAsync(DatabaseConnection row)
@@ -80,6 +103,8 @@ internal sealed class Load : IAsyncDisposable
         _over.Dispose();
     }
 
+    private static bool IsPatient(int worker) => worker % 2 == 0;
+
     private async Task WorkAsync(int worker)
     {
         var random = new Random(worker);
@@ -88,26 +113,36 @@ internal sealed class Load : IAsyncDisposable
             var phase = Volatile.Read(ref _phase);
             try
             {
-                await OnceAsync(_tenants[random.Next(_tenants.Count)], random.Next(2) == 0);
+                var writes = _readsReadOnly ? worker % 4 < 2 : random.Next(2) == 0;
+                await OnceAsync(_tenants[random.Next(_tenants.Count)], writes);
                 Interlocked.Increment(ref _operations);
                 _phaseOfWorker[worker] = Math.Max(_phaseOfWorker[worker], phase);
             }
-            catch (Exception)
+            catch (Exception e)
             {
                 Interlocked.Increment(ref _failures);
+                Recovery.Failed();
+                _failuresAfter[worker] += Recovery.IsOver ? 1 : 0;
                 if (phase > 0 && _phaseOfWorker[worker] == phase)
                 {
                     Interlocked.Increment(ref _relapses);
                 }
 
-                await Task.Delay(5);
+                await Task.Delay(
+                    IsPatient(worker) && e is ConnectionUnavailableException { RetryAfter: { } wait }
+                        ? wait
+                        : TimeSpan.FromMilliseconds(5)
+                );
             }
         }
     }
 
     private async Task OnceAsync(Tenant tenant, bool writes)
     {
-        await using var context = await _app.Contexts.CreateDbContextAsync(tenant.Id);
+        await using var context =
+            _readsReadOnly && !writes
+                ? await _app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id)
+                : await _app.Contexts.CreateDbContextAsync(tenant.Id);
         if (writes)
         {
             var id = Interlocked.Increment(ref _lastId);

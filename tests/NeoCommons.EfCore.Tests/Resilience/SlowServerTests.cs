@@ -6,8 +6,11 @@ namespace NeoCommons.EfCore.Tests.Resilience;
 /// <summary>A server that answers late, and one whose network has gone silent (T25).</summary>
 public sealed class SlowServerTests(TestServers servers)
 {
-    // Many times what each of them may take; nobody is waited for without an end.
-    private static readonly TimeSpan EndOfPatience = TimeSpan.FromMinutes(2);
+    // Of a slow machine; nobody is waited for without an end.
+    private static readonly TimeSpan Slack = TimeSpan.FromSeconds(10);
+
+    // Of a statement, and the driver waits as long for its request to cancel it as it does for a login.
+    private static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(10);
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -43,11 +46,12 @@ public sealed class SlowServerTests(TestServers servers)
         );
         proxied.Proxy.Jitter = TimeSpan.FromSeconds(5);
 
-        var callers = Enumerable.Range(0, 200).Select(_ => UseAsync()).ToList();
+        // A turn, a login, and a statement that is waited for or given up.
+        var longest = (proxied.Row.PoolTimeout * 3) + CommandTimeout + Slack;
+        var callers = Enumerable.Range(0, 200).Select(_ => UseAsync().WaitAsync(longest, Ct)).ToList();
 
-        // A connection or a refusal after the pool's timeout, and a statement that is waited for or given up.
         Assert.All(
-            await Task.WhenAll(callers).WaitAsync(EndOfPatience, Ct),
+            await Task.WhenAll(callers),
             e => Assert.True(e is null or ConnectionUnavailableException or NpgsqlException, $"{e}")
         );
         proxied.Proxy.Restore();
@@ -59,7 +63,10 @@ public sealed class SlowServerTests(TestServers servers)
             await Record.ExceptionAsync(async () =>
             {
                 await using var connection = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
-                await using var command = new NpgsqlCommand("SELECT 1", connection) { CommandTimeout = 10 };
+                await using var command = new NpgsqlCommand("SELECT 1", connection)
+                {
+                    CommandTimeout = (int)CommandTimeout.TotalSeconds,
+                };
                 await command.ExecuteNonQueryAsync(Ct);
             });
     }
@@ -69,16 +76,18 @@ public sealed class SlowServerTests(TestServers servers)
     {
         await using var proxied = await BehindProxy.StartAsync(
             servers.Postgres,
-            row => row with { MaxPoolSize = 4, PoolTimeout = TimeSpan.FromSeconds(3) }
+            row => row with { MaxPoolSize = 4, PoolTimeout = TimeSpan.FromSeconds(5) }
         );
         var other = await proxied.App.AddDatabaseAsync();
         proxied.Proxy.Blackhole();
         (await proxied.App.AcquireAsync(proxied.Row.Name)).Clear();
 
-        var callers = Enumerable.Range(0, 200).Select(_ => OpenAsync(proxied.Row)).ToList();
+        // A turn, and then a login.
+        var longest = (proxied.Row.PoolTimeout * 2) + Slack;
+        var callers = Enumerable.Range(0, 200).Select(_ => OpenAsync(proxied.Row).WaitAsync(longest, Ct)).ToList();
 
         // Threads are free, and so is the other server.
-        await Task.Run(() => { }, Ct);
+        await Task.Run(() => { }, Ct).WaitAsync(proxied.Row.PoolTimeout, Ct);
         await using (var connection = await proxied.App.Connections.OpenConnectionAsync(other.Name, Ct))
         {
             Assert.True(await RuntimeApp.PidAsync(connection) > 0);
@@ -86,7 +95,7 @@ public sealed class SlowServerTests(TestServers servers)
 
         Assert.DoesNotContain(callers, caller => caller.IsCompleted);
         Assert.All(
-            await Task.WhenAll(callers).WaitAsync(EndOfPatience, Ct),
+            await Task.WhenAll(callers),
             e =>
                 Assert.Contains(
                     Assert.IsType<ConnectionUnavailableException>(e).Reason,
