@@ -46,6 +46,20 @@ internal static partial class LogMessages
     public static partial void HostLeftOut(ILogger logger, string connection, string host);
 
     [LoggerMessage(
+        1104,
+        LogLevel.Warning,
+        "Host {Host} of connection {Connection} tells no timeline, and is not fenced: if it is replaced and comes back as a primary, it is used. Let the role execute pg_walfile_name and pg_current_wal_lsn"
+    )]
+    public static partial void HostNotFenced(ILogger logger, string connection, string host);
+
+    [LoggerMessage(
+        1105,
+        LogLevel.Warning,
+        "The hosts of connection {Connection} have all answered for half a minute, and none is at the newest timeline that was seen: it is forgotten, and {Timeline} is the newest now"
+    )]
+    public static partial void TimelineForgotten(ILogger logger, string connection, long timeline);
+
+    [LoggerMessage(
         1005,
         LogLevel.Warning,
         "Connection {Connection} is out of order, and callers are refused until it answers: {Reason}"

@@ -199,6 +199,23 @@ public sealed class HostStatesTests
         Assert.Null(states[1].Refusal);
     }
 
+    [Fact]
+    public void Where_a_primary_tells_no_position_time_settles_what_a_standby_that_serves_must_have_by_then()
+    {
+        HostAnswer[] answers = [new(true, null, null, null), new(false, null, null, null)];
+        var states = new HostStates(2);
+        for (var now = 1; now <= 30; now++)
+        {
+            states = Look(states, now, answers);
+            Assert.Equal(now > MostLag + 1 ? now - MostLag - 1 : long.MinValue, states.SettledAt);
+        }
+
+        // Without it nothing more is known.
+        states = Look(states, 31, null, answers[1]);
+        Assert.Equal(30 - MostLag - 1, states.SettledAt);
+        Assert.Null(states[1].Refusal);
+    }
+
     private static HostStates Look(HostStates before, long now, params HostAnswer?[] answers) =>
         before.After(
             now,

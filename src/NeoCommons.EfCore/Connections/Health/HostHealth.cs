@@ -12,6 +12,12 @@ public sealed record HostHealth
     /// <summary>Why no connection is opened to it; null where it serves.</summary>
     public string? Reason { get; init; }
 
+    /// <summary>
+    /// Whether a primary tells its timeline, so that it is kept out when it comes back after it was replaced; where it does not, it is
+    /// not fenced. Null of a standby, and where it did not answer.
+    /// </summary>
+    public bool? IsFenced { get; init; }
+
     /// <summary>How far a standby is behind its primary at most, in seconds; null where that is not known, and of a primary.</summary>
     public double? LagSeconds { get; init; }
 }

@@ -8,4 +8,5 @@ namespace NeoCommons.EfCore;
 /// where it is not told.
 /// </param>
 /// <param name="Lsn">Up to where it has written, or a standby has replayed, its log; null where it is not told.</param>
-internal sealed record HostAnswer(bool IsPrimary, string? System, long? Timeline, long? Lsn);
+/// <param name="Reached">A timeline that it has reached at some time; it may be on a later one. Null where it is not told.</param>
+internal sealed record HostAnswer(bool IsPrimary, string? System, long? Timeline, long? Lsn, long? Reached = null);

@@ -48,15 +48,37 @@ internal sealed class HostGuard(
     {
         var before = States;
         var system = before.SystemAfter(answers);
-        Volatile.Write(ref _timelines, TimelinesOf(hosts.Select(h => h.Address), system));
-        foreach (var (host, answer) in hosts.Zip(answers).OrderBy(seen => seen.Second is { IsPrimary: true }))
+        var timelines = TimelinesOf(hosts.Select(h => h.Address), system);
+        foreach (var timeline in timelines)
         {
-            See(host, answer, system);
+            timeline.Watch(source.Row.Name, begun);
         }
 
+        if (before.System is null && system is not null && TimelinesOf([], null) is [{ Newest: > 0 } untold])
+        {
+            // Whose system nobody has told was this one.
+            SeeAt(timelines, untold.Newest);
+        }
+
+        Volatile.Write(ref _timelines, timelines);
+        SeeAll();
         var after = before.After(begun, answers, Newest, isTooLong);
+        if (after.AreAllBelow && TryForget(timelines, begun))
+        {
+            SeeAll();
+            after = after.Anew(begun, answers, Newest, isTooLong);
+        }
+
         Volatile.Write(ref _states, after);
         return hosts.Any(h => before[h.Number].Refusal is null && after[h.Number].Refusal is not null);
+
+        void SeeAll()
+        {
+            foreach (var (host, answer) in hosts.Zip(answers).OrderBy(seen => seen.Second is { IsPrimary: true }))
+            {
+                See(host, answer, system);
+            }
+        }
     }
 
     /// <summary>For <c>UsePhysicalConnectionInitializer</c>.</summary>
@@ -130,16 +152,36 @@ internal sealed class HostGuard(
         if (answer is { IsPrimary: true, Timeline: { } timeline } && (answer.System is null || answer.System == system))
         {
             // For all hosts of the row: another row that names the one that was replaced, and not this one, is to know.
-            foreach (var seen in TimelinesOf(hosts.Select(h => h.Address), system))
-            {
-                seen.See(timeline);
-            }
+            SeeAt(TimelinesOf(hosts.Select(h => h.Address), system), timeline);
         }
         else if (answer is { IsPrimary: false, System: { } its } && its == system)
         {
             // It follows somebody, and what it was before counts for nobody: it may have been built anew.
             memory.TimelineAt(host.Address, system).Forget();
         }
+    }
+
+    private void SeeAt(Timeline[] timelines, long timeline)
+    {
+        foreach (var seen in timelines)
+        {
+            seen.See(source.Row.Name, timeline, time.GetTimestamp());
+        }
+    }
+
+    // What another connection has seen counts as long as its hosts are looked at: it may know of one that this row does not name.
+    private bool TryForget(Timeline[] timelines, long now)
+    {
+        var before = Newest;
+        foreach (var timeline in timelines.Concat(TimelinesOf([], null)))
+        {
+            timeline.Forget(
+                source.Row.Name,
+                at => time.GetElapsedTime(at, now) > HostStates.MostLooksWithout * HostWatch.Interval
+            );
+        }
+
+        return Newest < before;
     }
 
     private Timeline[] TimelinesOf(IEnumerable<HostAddress> of, string? system) =>

@@ -9,18 +9,30 @@ internal static class HostQuestion
     /// <summary>How long a server may take to answer.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
-    // The name of a log file begins with the timeline. A standby tells its only to a role that may read all statistics. The
-    // insert position: of a commit that did not wait for the disk, the written position knows nothing yet.
-    private const string All = """
-        SELECT NOT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
+    // The name of a log file begins with the timeline. A standby tells its only to a role that may read all statistics; that
+    // of its last checkpoint may be an earlier one. The insert position: of a commit that did not wait for the disk, the
+    // written position knows nothing yet.
+    private const string Log = """
             CASE WHEN pg_is_in_recovery() THEN (SELECT to_hex(received_tli) FROM pg_stat_wal_receiver)
                 ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END,
             (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END - '0/0')::bigint,
             current_setting('wal_block_size')::bigint, pg_size_bytes(current_setting('wal_segment_size'))
         """;
 
+    private const string All = $"""
+        SELECT NOT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
+            (SELECT greatest(timeline_id, min_recovery_end_timeline)::bigint FROM pg_control_checkpoint(), pg_control_recovery()),
+        {Log}
+        """;
+
+    private const string WithoutControl = $"SELECT NOT pg_is_in_recovery(), NULL::text, NULL::bigint,\n{Log}";
+
     private const string Least =
-        "SELECT NOT pg_is_in_recovery(), NULL::text, NULL::text, NULL::bigint, 1::bigint, 1::bigint";
+        "SELECT NOT pg_is_in_recovery(), NULL::text, NULL::bigint, NULL::text, NULL::bigint, 1::bigint, 1::bigint";
+
+    // Each where the one before is refused: EXECUTE on the functions of the control file can be revoked, and a service that is like
+    // PostgreSQL may have no log of its kind, or not show it.
+    private static readonly string[] Questions = [All, WithoutControl, Least];
 
     private const int PageHeader = 24;
     private const int FirstPageHeader = 40;
@@ -28,14 +40,17 @@ internal static class HostQuestion
     /// <summary>Asks over an open connection that is in no transaction.</summary>
     public static async ValueTask<HostAnswer> AskAsync(NpgsqlConnection open, bool async, CancellationToken ct)
     {
-        try
+        for (var question = 0; ; question++)
         {
-            return await AskAsync(open, All, async, ct).ConfigureAwait(false);
-        }
-        catch (PostgresException e) when (e.SqlState is ['4', '2', ..] or ['0', 'A', ..])
-        {
-            // A service that is like PostgreSQL and has no log of its kind, or does not show it.
-            return await AskAsync(open, Least, async, ct).ConfigureAwait(false);
+            try
+            {
+                return await AskAsync(open, Questions[question], async, ct).ConfigureAwait(false);
+            }
+            catch (PostgresException e)
+                when (e.SqlState is ['4', '2', ..] or ['0', 'A', ..] && question < Questions.Length - 1)
+            {
+                // The next one asks for less.
+            }
         }
     }
 
@@ -71,10 +86,11 @@ internal static class HostQuestion
         new(
             reader.GetBoolean(0),
             reader.IsDBNull(1) ? null : reader.GetString(1),
-            reader.IsDBNull(2)
+            reader.IsDBNull(3)
                 ? null
-                : long.Parse(reader.GetString(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture),
-            reader.IsDBNull(3) ? null : EndOfRecord(reader.GetInt64(3), reader.GetInt64(4), reader.GetInt64(5))
+                : long.Parse(reader.GetString(3), NumberStyles.HexNumber, CultureInfo.InvariantCulture),
+            reader.IsDBNull(4) ? null : EndOfRecord(reader.GetInt64(4), reader.GetInt64(5), reader.GetInt64(6)),
+            reader.IsDBNull(2) ? null : reader.GetInt64(2)
         );
 
     // Where the next record goes is behind the header of a new page; the last one ended before it, and a standby says that.

@@ -17,6 +17,7 @@ internal static class HostReading
                 Number = number,
                 IsPrimary = state.Answer?.IsPrimary,
                 Reason = pools.LeftOut.Contains(number) ? "it says nothing, and is left out" : state.Refusal,
+                IsFenced = state.Answer is { IsPrimary: true } primary ? primary.Timeline is not null : null,
                 LagSeconds = state is { Answer.IsPrimary: false, CaughtUpAt: not long.MinValue }
                     ? Math.Round(time.GetElapsedTime(state.CaughtUpAt).TotalSeconds, 1)
                     : null,

@@ -9,8 +9,8 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class HostStates
 {
-    // So many looks in a row that found nobody of a system make its place free: all servers were replaced.
-    private const int MostLooksWithout = 30;
+    /// <summary>So many looks in a row that found nobody of a system make its place free: all servers were replaced.</summary>
+    public const int MostLooksWithout = 30;
 
     // The primary's positions, the newest last.
     private readonly ImmutableArray<(long At, long Lsn)> _history = [];
@@ -39,6 +39,21 @@ internal sealed class HostStates
 
     private int LooksWithout { get; init; }
 
+    // At which looks a primary has told no position, the newest last; none where one has.
+    private ImmutableArray<long> Untold { get; init; } = [];
+
+    // How many looks in a row have had an answer of all, and found nobody at the newest timeline.
+    private int LooksBelow { get; init; }
+
+    /// <summary>
+    /// Whether all servers have answered for long, and none is at the newest timeline that was seen any more, as after they were put
+    /// back to an earlier state.
+    /// </summary>
+    public bool AreAllBelow => LooksBelow >= MostLooksWithout;
+
+    /// <summary>Whether a newer timeline was forgotten at this look.</summary>
+    public bool HasBegunAnew { get; private init; }
+
     /// <summary>Whether no primary has been found for longer than a standby may lag: nobody waits for what it has any more.</summary>
     public bool IsPrimaryLost { get; private init; }
 
@@ -46,6 +61,9 @@ internal sealed class HostStates
 
     /// <summary>Whether one of them is the primary, and serves.</summary>
     public bool HasPrimary => _hosts.Any(host => host is { Refusal: null, Answer.IsPrimary: true });
+
+    /// <summary>Whether one of them is a standby, and serves.</summary>
+    public bool HasStandby => _hosts.Any(host => host is { Refusal: null, Answer.IsPrimary: false });
 
     /// <summary>What the servers that replicate each other have in common; null where none has told.</summary>
     public string? System { get; }
@@ -77,14 +95,22 @@ internal sealed class HostStates
 
         var primaries = answers.Where(a => a is { IsPrimary: true } && RefusalOf(a, system, newest) is null).ToList();
         var written = primaries.Max(a => a!.Lsn);
-        var history = written is { } lsn ? [.. Recent(begun, isTooLong), (begun, lsn)] : _history;
+        ImmutableArray<long> untold =
+            written is not null ? []
+            : primaries.Count > 0 ? [.. Recent(Untold, at => at, begun, isTooLong), begun]
+            : Untold;
+        var history =
+            written is { } lsn ? [.. Recent(_history, look => look.At, begun, isTooLong), (begun, lsn)]
+            : untold.Length > 0 ? []
+            : _history;
         var hosts = answers.Select((answer, host) => Judge(_hosts[host], answer)).ToImmutableArray();
         var serving = hosts.Where(h => h is { Answer.IsPrimary: false, Refusal: null }).ToList();
 
         // Without a primary nothing more is known to have been written.
         var settled =
-            written is null ? SettledAt
-            : serving.Count == 0 ? Math.Max(SettledAt, Outdated())
+            primaries.Count == 0 ? SettledAt
+            : written is null ? Math.Max(SettledAt, Outdated(untold))
+            : serving.Count == 0 ? Math.Max(SettledAt, Outdated(history.Select(look => look.At)))
             : Math.Max(SettledAt, serving.Min(h => h.CaughtUpAt));
 
         // A pool that is made while there is none counts from its first look.
@@ -94,16 +120,14 @@ internal sealed class HostStates
             PrimaryAt = primaryAt,
             IsOwnSystem = isOwn,
             LooksWithout = looksWithout,
+            LooksBelow = AreBelow(answers, system, newest) ? LooksBelow + 1 : 0,
+            Untold = untold,
             IsPrimaryLost = primaries.Count == 0 && isTooLong(primaryAt, begun),
         };
 
-        // Whoever comes to serve has at least this.
-        long Outdated() =>
-            history
-                .Where(look => isTooLong(look.At, begun))
-                .Select(look => look.At)
-                .DefaultIfEmpty(long.MinValue)
-                .Max();
+        // Whoever comes to serve has at least this; where no position is told, whoever serves is taken to have it.
+        long Outdated(IEnumerable<long> looks) =>
+            looks.Where(at => isTooLong(at, begun)).DefaultIfEmpty(long.MinValue).Max();
 
         HostState Judge(HostState before, HostAnswer? answer)
         {
@@ -134,6 +158,29 @@ internal sealed class HostStates
         }
     }
 
+    /// <summary>The states after the same look, where a newer timeline is forgotten, and with it what was known of positions.</summary>
+    public HostStates Anew(
+        long begun,
+        IReadOnlyList<HostAnswer?> answers,
+        long newest,
+        Func<long, long, bool> isTooLong
+    )
+    {
+        var none = new HostStates([.. _hosts.Select(_ => HostState.Unseen)], [], System, long.MinValue)
+        {
+            PrimaryAt = PrimaryAt,
+            IsOwnSystem = IsOwnSystem,
+        };
+        var after = none.After(begun, answers, newest, isTooLong);
+        return new HostStates(after._hosts, after._history, after.System, after.SettledAt)
+        {
+            PrimaryAt = after.PrimaryAt,
+            IsOwnSystem = after.IsOwnSystem,
+            Untold = after.Untold,
+            HasBegunAnew = true,
+        };
+    }
+
     private static string? RefusalOf(HostAnswer answer, string? system, long newest) =>
         answer.System is { } other && other != system ? "it is not a replica of the connection's other hosts"
         : answer.Timeline < newest
@@ -161,7 +208,21 @@ internal sealed class HostStates
         return !IsOwnSystem || looksWithout >= MostLooksWithout ? (own, true, 0) : (System, true, looksWithout);
     }
 
+    // A standby may not tell its timeline, but it tells which one it has reached: it may be what the primary was replaced by.
+    private static bool AreBelow(IReadOnlyList<HostAnswer?> answers, string? system, long newest) =>
+        answers.Any(a => a is { IsPrimary: true })
+        && answers.All(a =>
+            a is not null
+            && (a.System is null || a.System == system)
+            && !(a.IsPrimary && a.Timeline is null)
+            && Math.Max(a.Timeline ?? 0, a.Reached ?? 0) < newest
+        );
+
     // One more than is needed: a standby that lacks more than that serves nobody anyway.
-    private IEnumerable<(long At, long Lsn)> Recent(long now, Func<long, long, bool> isTooLong) =>
-        _history.Where((_, i) => i + 1 == _history.Length || !isTooLong(_history[i + 1].At, now));
+    private static IEnumerable<T> Recent<T>(
+        ImmutableArray<T> looks,
+        Func<T, long> at,
+        long now,
+        Func<long, long, bool> isTooLong
+    ) => looks.Where((_, i) => i + 1 == looks.Length || !isTooLong(at(looks[i + 1]), now));
 }

@@ -30,6 +30,7 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
     [
         .. pools.Hosts.Select(host => pools.LeftOut.Contains(host.Number) ? AnswersToReturn : 0),
     ];
+    private readonly bool[] _isToldUnfenced = new bool[pools.Hosts.Count];
     private readonly Lock _starting = new();
     private Task? _looking;
 
@@ -128,6 +129,17 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             {
                 LogMessages.HostServesNot(log, source.Row.Name, host.Address.ToString(), now);
             }
+
+            if (after[host.Number].Answer is { IsPrimary: true, Timeline: null } && !_isToldUnfenced[host.Number])
+            {
+                _isToldUnfenced[host.Number] = true;
+                LogMessages.HostNotFenced(log, source.Row.Name, host.Address.ToString());
+            }
+        }
+
+        if (after.HasBegunAnew)
+        {
+            LogMessages.TimelineForgotten(log, source.Row.Name, pools.Guard.Newest);
         }
 
         var silent = pools.Hosts.Where(h => _looks[h.Number] >= (IsLeftOut(h) ? 1 : MostSilentLooks)).ToList();

@@ -1,22 +1,64 @@
 namespace NeoCommons.EfCore;
 
-/// <summary>The highest timeline that this process has seen of servers that replicate each other.</summary>
+/// <summary>The highest timeline that this process has seen of servers that replicate each other, by whom it was seen.</summary>
 internal sealed class Timeline
 {
+    private readonly Dictionary<string, (long Newest, long WatchedAt)> _seen = new(StringComparer.Ordinal);
     private long _newest;
 
     /// <summary>The highest; 0 where none was seen.</summary>
     public long Newest => Volatile.Read(ref _newest);
 
     /// <summary>Forgets it: it was of another server at the same address.</summary>
-    public void Forget() => Volatile.Write(ref _newest, 0);
+    public void Forget()
+    {
+        lock (_seen)
+        {
+            _seen.Clear();
+            Volatile.Write(ref _newest, 0);
+        }
+    }
 
     /// <summary>Notes the timeline of a primary.</summary>
-    public void See(long timeline)
+    /// <param name="connection">Whose host it is.</param>
+    /// <param name="timeline">Its timeline.</param>
+    /// <param name="now">When it was seen.</param>
+    public void See(string connection, long timeline, long now)
     {
-        for (var known = Newest; known < timeline; known = Newest)
+        lock (_seen)
         {
-            Interlocked.CompareExchange(ref _newest, timeline, known);
+            var known = _seen.GetValueOrDefault(connection);
+            _seen[connection] = (Math.Max(timeline, known.Newest), Math.Max(now, known.WatchedAt));
+            Volatile.Write(ref _newest, Math.Max(_newest, timeline));
+        }
+    }
+
+    /// <summary>Notes that a connection's hosts are looked at, whatever they say: what it has seen counts.</summary>
+    public void Watch(string connection, long now)
+    {
+        lock (_seen)
+        {
+            if (_seen.TryGetValue(connection, out var seen))
+            {
+                _seen[connection] = (seen.Newest, now);
+            }
+        }
+    }
+
+    /// <summary>Forgets what a connection has seen, and all others whose hosts nobody looks at any more.</summary>
+    public void Forget(string connection, Func<long, bool> isOver)
+    {
+        lock (_seen)
+        {
+            foreach (var (whose, seen) in _seen)
+            {
+                if (whose == connection || isOver(seen.WatchedAt))
+                {
+                    _seen.Remove(whose);
+                }
+            }
+
+            Volatile.Write(ref _newest, _seen.Values.Select(seen => seen.Newest).DefaultIfEmpty().Max());
         }
     }
 }
