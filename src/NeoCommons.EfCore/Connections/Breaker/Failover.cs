@@ -21,7 +21,7 @@ internal static class Failover
     {
         var source = await sources.AcquireAsync(name, ct).ConfigureAwait(false);
         if (
-            !source.Breaker.IsServerAway
+            !IsAway(source)
             || source.Row.FailoverConnection is not { } failover
             || (writes && !source.Row.FailoverWrites)
         )
@@ -32,14 +32,14 @@ internal static class Failover
         try
         {
             var other = await sources.AcquireAsync(failover, ct).ConfigureAwait(false);
-            if (other.Breaker.IsOpen)
+            if (other.Hosts?.Outage.IsOn ?? other.Breaker.IsOpen)
             {
                 other.Release();
                 return source;
             }
 
             source.Release();
-            source.Breaker.NoteFailover(failover);
+            NoteFailover(source, failover);
             return other;
         }
         catch (NeoCommonsException)
@@ -51,6 +51,21 @@ internal static class Failover
         {
             source.Release();
             throw;
+        }
+    }
+
+    // Of several servers all must be: their breaker is never asked.
+    private static bool IsAway(PooledDataSource source) => source.Hosts?.Outage.IsOn ?? source.Breaker.IsServerAway;
+
+    private static void NoteFailover(PooledDataSource source, string failover)
+    {
+        if (source.Hosts is { } hosts)
+        {
+            hosts.Outage.NoteFailover(failover);
+        }
+        else
+        {
+            source.Breaker.NoteFailover(failover);
         }
     }
 }

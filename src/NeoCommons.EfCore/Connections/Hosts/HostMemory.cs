@@ -33,7 +33,14 @@ internal sealed class HostMemory
         _handovers.TryGetValue(connection, out var left) && left.Hosts.SequenceEqual(hosts) ? left : null;
 
     /// <summary>Leaves something to a connection's next pool.</summary>
-    public void Leave(string connection, HostHandover handover) => _handovers[connection] = handover;
+    public void Leave(string connection, HostHandover handover, Func<long, bool> isOver)
+    {
+        _handovers[connection] = handover;
+        foreach (var left in _handovers.Where(left => isOver(left.Value.At)))
+        {
+            _handovers.TryRemove(left);
+        }
+    }
 
     private Timeline TimelineOf(string whose, string? system) =>
         _timelines.GetOrAdd((whose, system), static _ => new Timeline());

@@ -21,7 +21,6 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     private readonly HostSources _pooled;
     private readonly HostSources _unpooled;
     private readonly HostWatch _watch;
-    private volatile bool _areAllSilent;
     private (string? System, long Newest) _clearedFor;
 
     public HostPools(
@@ -47,6 +46,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         LeftOut = before?.Silent ?? new HashSet<int>();
         Guard = new HostGuard(source, Hosts, memory, before?.States, time);
         Retries = new HostRetries(this, source, time);
+        Outage = new HostOutage(source, Hosts, loggers.CreateLogger<HostOutage>(), time);
         _calls = new HostCalls(password, Guard);
         Writes = memory.WritesOf(row.Name);
         _pooled = new(forReads => Build(DataSourceUse.Pool, forReads));
@@ -91,6 +91,9 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     /// <summary>Says which of them may serve.</summary>
     public HostGuard Guard { get; }
+
+    /// <summary>Whether all of them are away.</summary>
+    public HostOutage Outage { get; }
 
     /// <summary>Whose writes may not have reached the standbys.</summary>
     public TenantWrites Writes { get; }
@@ -168,39 +171,22 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <returns>Whether this pool is to be replaced.</returns>
     public bool LeaveOut(IReadOnlySet<int> silent)
     {
-        var wereAllSilent = _areAllSilent;
-        _areAllSilent = silent.Count == Hosts.Count;
-        if (_areAllSilent)
-        {
-            if (!wereAllSilent)
-            {
-                _source.EndWaiting();
-            }
-
-            return false;
-        }
-
-        if (silent.SetEquals(LeftOut) || _source.Life.Retiring.IsCancellationRequested)
+        // While all are away nobody is kept waiting, and whichever is back first is to be among those that are tried.
+        if (Outage.IsOn || silent.SetEquals(LeftOut) || _source.Life.Retiring.IsCancellationRequested)
         {
             return false;
         }
 
-        _memory.Leave(_source.Row.Name, new HostHandover([.. Addresses], Guard.States, silent, _time.GetTimestamp()));
+        _memory.Leave(
+            _source.Row.Name,
+            new HostHandover([.. Addresses], Guard.States, silent, _time.GetTimestamp()),
+            at => _time.GetElapsedTime(at) > HostHandover.Lasting
+        );
         return _source.Outdated?.Invoke(_source) is true;
     }
 
-    /// <exception cref="ConnectionUnavailableException">None of the servers says anything: whoever asked would only wait.</exception>
-    public void ThrowIfSilent()
-    {
-        if (_areAllSilent)
-        {
-            throw OpenFailure.NoHost(
-                _source.Row,
-                $"none of its hosts {string.Join(',', Addresses)} has answered for some seconds. Check that one of them runs, and "
-                    + "that the network leads there"
-            );
-        }
-    }
+    /// <exception cref="ConnectionUnavailableException">None of the servers lets anybody in.</exception>
+    public void ThrowIfSilent() => Outage.ThrowIfOn();
 
     /// <exception cref="ConnectionUnavailableException">The connection leads to a server that must not serve.</exception>
     public void ThrowIfRefused(PhysicalConnection physical)

@@ -15,8 +15,14 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
     /// <summary>How often; the driver tries a host again that failed as often.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    // How often while all are away and say so at once: nobody else tries.
+    private static readonly TimeSpan IntervalOfOutage = TimeSpan.FromMilliseconds(250);
+
     /// <summary>After so many looks in a row to which it has said nothing a server is left out.</summary>
     private const int MostSilentLooks = 2;
+
+    /// <summary>After so many in a row that it has not answered, a server that is in is away.</summary>
+    private const int MostLooksAway = 2;
 
     /// <summary>After so many that it has answered it is taken in again: all connections are opened anew for it.</summary>
     private const int AnswersToReturn = 3;
@@ -30,7 +36,11 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
     [
         .. pools.Hosts.Select(host => pools.LeftOut.Contains(host.Number) ? AnswersToReturn : 0),
     ];
+
+    // How many looks in a row have found it away.
+    private readonly int[] _away = new int[pools.Hosts.Count];
     private readonly bool[] _isToldUnfenced = new bool[pools.Hosts.Count];
+    private int _asking;
     private readonly Lock _starting = new();
     private Task? _looking;
 
@@ -107,7 +117,9 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             }
 
             _first.TrySetResult();
-            await Task.Delay(Interval, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            var isFast = pools.Outage.IsOn && Volatile.Read(ref _asking) == 0;
+            await Task.Delay(isFast ? IntervalOfOutage : Interval, time, _stopping.Token)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -142,6 +154,8 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             LogMessages.TimelineForgotten(log, source.Row.Name, pools.Guard.Newest);
         }
 
+        pools.Outage.Note(pools.Hosts.All(h => IsLeftOut(h) ? _looks[h.Number] > 0 : _away[h.Number] >= MostLooksAway));
+
         var silent = pools.Hosts.Where(h => _looks[h.Number] >= (IsLeftOut(h) ? 1 : MostSilentLooks)).ToList();
         if (pools.LeaveOut(silent.Select(h => h.Number).ToHashSet()))
         {
@@ -166,7 +180,14 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             var answer = await asking.WaitAsync(HostQuestion.Patience, time, _stopping.Token).ConfigureAwait(false);
             _sessions[host.Number] = session;
             host.HeardAt = time.GetTimestamp();
+            _away[host.Number] = 0;
             _looks[host.Number] = IsLeftOut(host) ? Math.Max(0, _looks[host.Number] - 1) : 0;
+            if (!IsLeftOut(host))
+            {
+                // Another one may take its time, and whoever asks need not wait for that.
+                pools.Outage.Note(areAway: false);
+            }
+
             return answer;
         }
         catch (Exception e)
@@ -187,6 +208,10 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             return;
         }
 
+        _away[host.Number] =
+            !IsAway(e) ? 0
+            : host.HeardAt >= begun ? _away[host.Number]
+            : _away[host.Number] + 1;
         ref var looks = ref _looks[host.Number];
         if (IsSilence(e))
         {
@@ -217,7 +242,30 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             _ => IsSilence(e.InnerException),
         };
 
+    // A refused user, or a server that is full, is an answer; one that starts or shuts down lets nobody in.
+    private static bool IsAway(Exception? e) =>
+        e switch
+        {
+            null => false,
+            PostgresException refusal => refusal.SqlState is ['5', '7', 'P', '0', ..],
+            SocketException or IOException or TimeoutException => true,
+            _ => IsAway(e.InnerException),
+        };
+
     private async Task<HostAnswer> AskAsync(RowHost host, NpgsqlConnection session)
+    {
+        Interlocked.Increment(ref _asking);
+        try
+        {
+            return await AskAtAsync(host, session).ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _asking);
+        }
+    }
+
+    private async Task<HostAnswer> AskAtAsync(RowHost host, NpgsqlConnection session)
     {
         if (session.State != System.Data.ConnectionState.Open)
         {

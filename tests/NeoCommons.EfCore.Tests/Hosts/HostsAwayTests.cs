@@ -1,0 +1,235 @@
+using System.Diagnostics;
+using Microsoft.EntityFrameworkCore;
+using NeoCommons.EfCore.Testing;
+using NeoCommons.EfCore.Tests.Connections;
+
+namespace NeoCommons.EfCore.Tests.Hosts;
+
+/// <summary>No host of a row lets anybody in: its callers are told so, and do not find out one by one.</summary>
+public sealed class HostsAwayTests
+{
+    private const int Callers = 200;
+
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(250);
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Only_the_looks_connect_and_who_asks_is_answered_at_once_until_one_is_back()
+    {
+        await using var hosts = await BehindProxies.StartAsync();
+
+        // Whoever connects is counted, and hung up on.
+        await hosts.Pair.Standby.StopAsync(immediate: true, Ct);
+        await hosts.Pair.Primary.StopAsync(immediate: true, Ct);
+        await hosts.AwayAsync();
+        hosts.Primary.ResetCounters();
+        hosts.Standby.ResetCounters();
+        var asking = Stopwatch.StartNew();
+
+        for (var wave = 0; wave < 5; wave++)
+        {
+            var reasons = await Task.WhenAll(
+                Enumerable
+                    .Range(0, Callers / 5)
+                    .Select(i => Task.Run(() => hosts.ReasonAsync(readOnly: i % 2 == 0), Ct))
+            );
+            Assert.All(reasons, reason => Assert.Equal(ConnectionUnavailableReason.NoHost, reason));
+            await Task.Delay(HostWatch.Interval / 2, Ct);
+        }
+
+        var looks = 2 + (int)(asking.Elapsed / ShortestPause);
+        Assert.InRange(hosts.Primary.Counters.Connections, 1, looks);
+        Assert.InRange(hosts.Standby.Counters.Connections, 1, looks);
+
+        await hosts.Pair.Primary.StartAgainAsync(Ct);
+        await hosts.Pair.Standby.StartAgainAsync(Ct);
+        await hosts.ServesAsync();
+    }
+
+    [Fact]
+    public async Task Who_waits_for_a_turn_is_told_so_when_all_refuse()
+    {
+        await using var hosts = await BehindProxies.StartAsync(r => r with { MaxPoolSize = 1 });
+        await using var held = await hosts.App.Connections.OpenTenantConnectionAsync(hosts.Tenant.Id, Ct);
+        var waiting = Task.WhenAll(
+            Enumerable.Range(0, 3).Select(i => Task.Run(() => hosts.ReasonAsync(readOnly: i == 0), Ct))
+        );
+        await Eventually.TrueAsync(() => hosts.App.Connections.GetPoolMetrics(hosts.Row.Name).Pending == 3);
+
+        hosts.Stop();
+
+        Assert.All(
+            await waiting.WaitAsync(TimeSpan.FromSeconds(15), Ct),
+            reason => Assert.Equal(ConnectionUnavailableReason.NoHost, reason)
+        );
+    }
+
+    [Fact]
+    public async Task One_that_is_back_serves_though_the_other_is_away()
+    {
+        await using var hosts = await BehindProxies.StartAsync();
+        hosts.Stop();
+        await hosts.AwayAsync();
+
+        hosts.Primary.Restore();
+        await hosts.ServesAsync();
+        Assert.False(await ReadOnlyContextTests.IsOnStandbyAsync(hosts.App, hosts.Tenant));
+
+        hosts.Stop();
+        await hosts.AwayAsync();
+        hosts.Primary.Restore();
+        hosts.Standby.Restore();
+        await hosts.ServesAsync();
+        await ReadOnlyContextTests.OnStandbyAsync(hosts.App, hosts.Tenant);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_failover_connection_is_used_meanwhile(bool writes)
+    {
+        const string Other = "other";
+        await using var hosts = await BehindProxies.StartAsync(r =>
+            r with
+            {
+                FailoverConnection = Other,
+                FailoverWrites = writes,
+            }
+        );
+        await hosts.App.AddTenantAsync(
+            await hosts.App.AddDatabaseAsync(r => r with { Name = Other }),
+            hosts.Tenant.Slug,
+            Other
+        );
+        var other = hosts.App.Registry[Other];
+        await hosts.App.DirectAsync(other, "UPDATE tenant_acme.items SET owner = 'other'");
+        hosts.App.Tenants.Set(hosts.Tenant);
+        Assert.Equal("acme", await hosts.OwnerAsync(readOnly: true));
+
+        for (var outage = 0; outage < 2; outage++)
+        {
+            hosts.Stop();
+            await hosts.AwayAsync();
+            Assert.Equal("other", await hosts.OwnerAsync(readOnly: true));
+            if (writes)
+            {
+                Assert.Equal("other", await hosts.OwnerAsync(readOnly: false));
+            }
+            else
+            {
+                Assert.Equal(ConnectionUnavailableReason.NoHost, await hosts.ReasonAsync(readOnly: false));
+            }
+
+            hosts.Primary.Restore();
+            hosts.Standby.Restore();
+            await Eventually.EqualAsync("acme", () => hosts.TryOwnerAsync(readOnly: true));
+            await Eventually.EqualAsync("acme", () => hosts.TryOwnerAsync(readOnly: false));
+        }
+    }
+
+    [Fact]
+    public async Task One_whose_hosts_are_all_away_too_is_not_used()
+    {
+        const string Other = "other-away";
+        await using var hosts = await BehindProxies.StartAsync(r => r with { FailoverConnection = Other });
+        var nowhere = hosts.Row with { Name = Other, FailoverConnection = null };
+        hosts.App.Registry.Set(nowhere);
+        var other = await hosts.App.AcquireAsync(Other);
+        other.Hosts!.Start();
+        hosts.Stop();
+        await hosts.AwayAsync();
+        await hosts.AwayAsync(Other);
+
+        var refusal = await Record.ExceptionAsync(() => hosts.OwnerAsync(readOnly: true));
+
+        var unavailable = Assert.IsType<ConnectionUnavailableException>(refusal);
+        Assert.Equal(
+            (ConnectionUnavailableReason.NoHost, hosts.Row.Name),
+            (unavailable.Reason, unavailable.ConnectionName)
+        );
+        Assert.Equal(0, other.Life.Leases);
+    }
+
+    /// <summary>A primary and its standby, each behind a proxy, and a tenant whose contexts have used both.</summary>
+    private sealed record BehindProxies(
+        Pair Pair,
+        TcpFaultProxy Primary,
+        TcpFaultProxy Standby,
+        RuntimeApp App,
+        DatabaseConnection Row,
+        Tenant Tenant
+    ) : IAsyncDisposable
+    {
+        public static async Task<BehindProxies> StartAsync(Func<DatabaseConnection, DatabaseConnection>? change = null)
+        {
+            var pair = await Pair.StartAsync();
+            var primary = TcpFaultProxy.Start(pair.Primary.Host, pair.Primary.Port);
+            var standby = TcpFaultProxy.Start(pair.Standby.Host, pair.Standby.Port);
+            var app = pair.NewApp();
+            var row = await pair.AddAsync(
+                app,
+                r =>
+                    (change ?? (same => same))(r) with
+                    {
+                        Host = primary.Host,
+                        Port = primary.Port,
+                        ReplicaHosts = ReplicaHosts.Parse($"{standby.Host}:{standby.Port}"),
+                    }
+            );
+            var hosts = new BehindProxies(pair, primary, standby, app, row, await app.AddTenantAsync(row, "acme"));
+            await pair.CatchUpAsync();
+            await ReadOnlyContextTests.OnStandbyAsync(app, hosts.Tenant);
+            await hosts.ServesAsync();
+            return hosts;
+        }
+
+        /// <summary>As servers do that are stopped.</summary>
+        public void Stop()
+        {
+            foreach (var proxy in new[] { Primary, Standby })
+            {
+                proxy.RefuseConnections();
+                proxy.Cut();
+            }
+        }
+
+        /// <summary>Waits until the looks have found that nobody is there.</summary>
+        public Task AwayAsync(string? name = null) =>
+            Eventually.TrueAsync(async () =>
+                Record.Exception((await App.AcquireAsync(name ?? Row.Name)).Hosts!.ThrowIfSilent) is not null
+            );
+
+        public Task ServesAsync() =>
+            Eventually.TrueAsync(async () =>
+                await Record.ExceptionAsync(() => OwnerAsync(readOnly: false)) is null
+                && await Record.ExceptionAsync(() => OwnerAsync(readOnly: true)) is null
+            );
+
+        public async Task<string> OwnerAsync(bool readOnly)
+        {
+            await using var context = readOnly
+                ? await App.Contexts.CreateReadOnlyDbContextAsync(Tenant.Id, Ct)
+                : await App.Contexts.CreateDbContextAsync(Tenant.Id, Ct);
+            return (await context.Items.SingleAsync(Ct)).Owner;
+        }
+
+        public async Task<string?> TryOwnerAsync(bool readOnly)
+        {
+            string? owner = null;
+            await Record.ExceptionAsync(async () => owner = await OwnerAsync(readOnly));
+            return owner;
+        }
+
+        public async Task<ConnectionUnavailableReason?> ReasonAsync(bool readOnly) =>
+            (await Record.ExceptionAsync(() => OwnerAsync(readOnly)) as ConnectionUnavailableException)?.Reason;
+
+        public async ValueTask DisposeAsync()
+        {
+            await App.DisposeAsync();
+            await Primary.DisposeAsync();
+            await Standby.DisposeAsync();
+            await Pair.DisposeAsync();
+        }
+    }
+}
