@@ -100,6 +100,9 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>Has new leases use a new pool of the same row; false where they do already.</summary>
     public Func<PooledDataSource, bool>? Outdated { get; init; }
 
+    /// <summary>The pool that the connection of this name has now; null where it has none.</summary>
+    public Func<string, PooledDataSource?>? Successor { get; init; }
+
     /// <summary>
     /// Reads the row again, and takes over its password; false where the pool does not serve what the row says now. Null
     /// where nothing is known but the row.

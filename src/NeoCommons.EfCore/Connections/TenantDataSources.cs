@@ -196,6 +196,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             {
                 Refresh = _refresh.RunAsync,
                 Outdated = Rebuild,
+                Successor = Find,
                 IsStopping = () => _retired.EndSessions,
                 Figures = Meter.Track(row.Name),
                 Server = _servers.Of(row),

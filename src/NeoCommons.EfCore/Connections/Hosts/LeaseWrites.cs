@@ -4,22 +4,39 @@ namespace NeoCommons.EfCore;
 internal struct LeaseWrites
 {
     private HostPools? _hosts;
+    private PooledDataSource? _source;
     private TenantId _tenant;
 
     /// <summary>Notes that it writes now, or may.</summary>
     public void Begin(PooledDataSource? source, TenantId? tenant)
     {
-        if (_hosts is null && source?.Hosts is { } hosts && tenant is { } writing)
+        if (_hosts is not null || source is null || tenant is not { } writing)
         {
-            (_hosts, _tenant) = (hosts, writing);
-            hosts.Writes.Begin(writing);
+            return;
         }
+
+        (_source, _tenant, _hosts) = (source, writing, HostsOf(source));
+        _hosts?.Writes.Begin(writing);
     }
 
     /// <summary>Notes that its connection was closed.</summary>
     public void End()
     {
-        _hosts?.EndWrite(_tenant);
-        _hosts = null;
+        if (_hosts is { } hosts)
+        {
+            hosts.EndWrite(_tenant);
+        }
+        else if (_source is { } source)
+        {
+            HostsOf(source)?.NoteWrite(_tenant);
+        }
+
+        (_hosts, _source) = (null, null);
     }
+
+    // The row may have come to name further hosts: leases of the pool that it has now read at them. One that is yet to be made looks
+    // at them first, and by then this is committed.
+    private static HostPools? HostsOf(PooledDataSource source) =>
+        source.Hosts
+        ?? (source.Life.Retiring.IsCancellationRequested ? source.Successor?.Invoke(source.Row.Name)?.Hosts : null);
 }
