@@ -79,8 +79,8 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>How many connections the pool may have open; where the row names several servers, those that write.</summary>
     public PoolGrowth Growth { get; } = new();
 
-    /// <summary>How many idle connections there may be, those that only read included.</summary>
-    public int Idle => Growth.Idle + (Hosts?.Reading.Idle ?? 0);
+    /// <summary>How many idle connections there may be at its server, of several the primary; those that only read included.</summary>
+    public int Idle => Growth.Idle + (Hosts?.IdleReadersAtPrimary ?? 0);
 
     /// <summary>What each tenant takes of the pool.</summary>
     public TenantQuotas Tenants { get; }

@@ -67,4 +67,49 @@ public sealed class ReadersPoolTests(Pair pair) : IClassFixture<Pair>
             async () => (await app.CountBackendsAsync(row), app.Connections.GetPoolMetrics(row.Name).Idle)
         );
     }
+
+    [Fact]
+    public async Task Readers_at_a_standby_cost_the_primarys_writers_nothing()
+    {
+        await using var app = pair.NewApp(
+            new Dictionary<string, string?>
+            {
+                ["NeoCommons:Connections:ServerBudget"] = $"{Budget}",
+                // What the writers ask is raw SQL, which may write.
+                ["NeoCommons:Connections:ReadYourWrites"] = "false",
+            }
+        );
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await pair.CatchUpAsync();
+        await ReadOnlyContextTests.OnStandbyAsync(app, tenant);
+        var writers = await HoldAsync(() => app.Contexts.CreateDbContextAsync(tenant.Id, Ct));
+
+        for (var round = 0; round < 3; round++)
+        {
+            await HoldAsync(() => app.Contexts.CreateReadOnlyDbContextAsync(tenant.Id, Ct));
+            Assert.Subset((await app.BackendsAsync(row)).Select(b => b.Pid).ToHashSet(), writers);
+        }
+
+        async Task<HashSet<int>> HoldAsync(Func<ValueTask<ItemsContext>> make)
+        {
+            var held = new List<ItemsContext>();
+            var pids = new HashSet<int>();
+            for (var i = 0; i < Budget; i++)
+            {
+                held.Add(await make());
+                await held[i].Database.OpenConnectionAsync(Ct);
+                pids.Add(
+                    await held[i].Database.SqlQueryRaw<int>("SELECT pg_backend_pid() AS \"Value\"").SingleAsync(Ct)
+                );
+            }
+
+            foreach (var one in held)
+            {
+                await one.DisposeAsync();
+            }
+
+            return pids;
+        }
+    }
 }

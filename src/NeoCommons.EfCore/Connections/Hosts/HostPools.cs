@@ -110,16 +110,21 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <summary>How many connections that only read there may be: the driver keeps them apart from the others.</summary>
     public PoolGrowth Reading { get; } = new();
 
+    /// <summary>Idle ones of them that the primary may have; while a standby serves, it is the one that has them.</summary>
+    public int IdleReadersAtPrimary => Guard.States.HasStandby ? 0 : Reading.Idle;
+
     /// <summary>The same beside the pool, for our own work.</summary>
     public NpgsqlDataSource Unpooled => _unpooled.Writers;
 
     /// <summary>Where a tenant's read-only context reads: at a standby, or at the primary where that is needed or all there is.</summary>
-    public NpgsqlDataSource ReadersFor(TenantId tenant)
+    public NpgsqlDataSource ReadersFor(TenantId tenant) =>
+        _pooled.Readers(atPrimary: MissesWrites(tenant, Guard.States));
+
+    /// <summary>Whether a read-only context of the tenant reads at a standby.</summary>
+    public bool ReadsAtStandby(TenantId tenant)
     {
         var states = Guard.States;
-        return _pooled.Readers(
-            atPrimary: _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt)
-        );
+        return states.HasStandby && !MissesWrites(tenant, states);
     }
 
     /// <summary>Notes that a lease of the tenant has ended that wrote.</summary>
@@ -250,6 +255,9 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     private IEnumerable<HostAddress> Addresses => Hosts.Select(host => host.Address);
 
     private HostSources[] AllSources => [_pooled, _unpooled];
+
+    private bool MissesWrites(TenantId tenant, HostStates states) =>
+        _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt);
 
     private void ClearIfReplaced()
     {

@@ -89,10 +89,10 @@ internal sealed class Admission(TimeProvider time)
         permits.HoldServers(source);
     }
 
-    // As long as as many were in use before, an idle one serves.
+    // As long as as many were in use before, an idle one serves; and what reads at a standby costs the primary nothing.
     private static void MakeRoom(ConnectionPermits permits, PooledDataSource source)
     {
-        if (permits.Grows)
+        if (permits.Grows && !(permits.Reads && source.Hosts!.ReadsAtStandby(permits.Limiter!.Tenant.Id)))
         {
             source.Server.CloseSurplus(except: permits.IsApart || source.Hosts is not null ? null : source);
         }
