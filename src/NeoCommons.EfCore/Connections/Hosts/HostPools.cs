@@ -12,6 +12,9 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class HostPools : IDisposable, IAsyncDisposable
 {
+    // After its completion a scope ends, as a rule at once; the commit may wait for a synchronous standby.
+    private static readonly TimeSpan MostOfCommit = TimeSpan.FromMinutes(1);
+
     private readonly PooledDataSource _source;
     private readonly ConnectionOptions _options;
     private readonly TimeProvider _time;
@@ -130,7 +133,13 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <summary>Notes that a lease of the tenant has ended that wrote.</summary>
     public void EndWrite(TenantId tenant)
     {
-        if (Transaction.Current is { } scope)
+        if (!TryFindScope(out var scope))
+        {
+            // It is committed when the scope is disposed, which nobody tells us any more.
+            var ticks = (long)(MostOfCommit.TotalSeconds * _time.TimestampFrequency);
+            Writes.End(tenant, _time.GetTimestamp() + ticks);
+        }
+        else if (scope is not null)
         {
             // What it wrote is committed with the scope.
             scope.TransactionCompleted += (_, _) => Writes.End(tenant, _time.GetTimestamp());
@@ -258,6 +267,21 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     private bool MissesWrites(TenantId tenant, HostStates states) =>
         _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt);
+
+    // False between a scope's completion and its end: the framework does not show it then.
+    private static bool TryFindScope(out Transaction? scope)
+    {
+        try
+        {
+            scope = Transaction.Current;
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            scope = null;
+            return false;
+        }
+    }
 
     private void ClearIfReplaced()
     {
