@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Data.Common;
-using System.Text;
 
 namespace NeoCommons.EfCore;
 
@@ -14,37 +13,20 @@ internal static class QualifiedSql
     private const string Quoted = "\"" + SchemaName.Placeholder + "\"";
     private const string Qualifier = Quoted + ".";
 
-    // Some MiB at most: a command of EF has hundreds of characters, and a longer one costs more to execute than to read.
-    private const int Slots = 2_048;
+    // A command of EF has hundreds of characters, and a longer one costs more to execute than to read.
     private const int LongestKept = 4_096;
 
+    // As many places as are looked for on the stack: a kibibyte.
+    private const int Few = 256;
+
     private static readonly SearchValues<char> Special = SearchValues.Create("'\"$-/");
-    private static readonly Known?[] Cache = new Known?[Slots];
+    private static readonly QualifiedSqlCache Cache = new(sets: 4_096, mostCharacters: 8 * 1024 * 1024);
 
     /// <summary>The SQL, with the tenant's schema.</summary>
-    public static string For(string sql, SchemaName schema)
-    {
-        if (!sql.Contains(Qualifier, StringComparison.Ordinal))
-        {
-            return sql;
-        }
-
-        if (sql.Length > LongestKept)
-        {
-            return Qualify(sql, schema.Quoted);
-        }
-
-        // A slot holds what was asked for last: no lock, no growth, and a collision costs a reading.
-        ref var slot = ref Cache[(sql.GetHashCode(StringComparison.Ordinal) ^ schema.GetHashCode()) & (Slots - 1)];
-        var known = Volatile.Read(ref slot);
-        if (known is null || !known.Schema.Equals(schema) || known.Sql != sql)
-        {
-            known = new Known(sql, schema, Qualify(sql, schema.Quoted));
-            Volatile.Write(ref slot, known);
-        }
-
-        return known.Result;
-    }
+    public static string For(string sql, SchemaName schema) =>
+        !sql.Contains(Qualifier, StringComparison.Ordinal) ? sql
+        : sql.Length > LongestKept ? Qualify(sql, schema)
+        : Cache.Get(sql, schema);
 
     /// <summary>Gives a command the tenant's schema, and puts what is to be said first before it.</summary>
     public static void Apply(DbCommand command, SchemaName schema, string? prefix)
@@ -56,23 +38,49 @@ internal static class QualifiedSql
         }
     }
 
-    private static string Qualify(string sql, string schema)
+    /// <summary>The same as <see cref="For"/>, made anew.</summary>
+    public static string Qualify(string sql, SchemaName schema)
     {
-        var text = new StringBuilder(sql.Length);
-        var copied = 0;
+        // There cannot be more.
+        var most = sql.Length / Qualifier.Length;
+        int[]? rented = null;
+        Span<int> places = most <= Few ? stackalloc int[Few] : rented = ArrayPool<int>.Shared.Rent(most);
+        try
+        {
+            var found = Find(sql, places);
+            return found == 0
+                ? sql
+                : string.Create(
+                    sql.Length + (found * (schema.Quoted.Length - Quoted.Length)),
+                    new Replacement(sql, schema.Quoted, places[..found]),
+                    static (text, replacement) => replacement.WriteTo(text)
+                );
+        }
+        finally
+        {
+            if (rented is not null)
+            {
+                ArrayPool<int>.Shared.Return(rented);
+            }
+        }
+    }
+
+    // Where the placeholder stands for a schema, in order.
+    private static int Find(string sql, Span<int> places)
+    {
+        var found = 0;
         for (var at = 0; (at = Next(sql, at)) < sql.Length; )
         {
             var end = SqlLexer.EndOf(sql, at);
             if (IsPlaceholder(sql, at, end))
             {
-                text.Append(sql, copied, at - copied).Append(schema);
-                copied = end;
+                places[found++] = at;
             }
 
             at = end;
         }
 
-        return text.Append(sql, copied, sql.Length - copied).ToString();
+        return found;
     }
 
     private static int Next(string sql, int from) =>
@@ -85,5 +93,23 @@ internal static class QualifiedSql
         // A column of this name, or an identifier with escapes.
         && (at == 0 || sql[at - 1] is not ('.' or '&'));
 
-    private sealed record Known(string Sql, SchemaName Schema, string Result);
+    private readonly ref struct Replacement(string sql, string schema, ReadOnlySpan<int> places)
+    {
+        private readonly ReadOnlySpan<int> _places = places;
+
+        public void WriteTo(Span<char> text)
+        {
+            var copied = 0;
+            foreach (var place in _places)
+            {
+                sql.AsSpan(copied, place - copied).CopyTo(text);
+                text = text[(place - copied)..];
+                schema.CopyTo(text);
+                text = text[schema.Length..];
+                copied = place + Quoted.Length;
+            }
+
+            sql.AsSpan(copied).CopyTo(text);
+        }
+    }
 }

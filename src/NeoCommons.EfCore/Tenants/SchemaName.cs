@@ -32,9 +32,13 @@ public sealed class SchemaName : IEquatable<SchemaName>, IParsable<SchemaName>
 
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
+    // Each command of QualifiedNames looks its SQL up by it.
+    private readonly int _hashCode;
+
     private SchemaName(string value)
     {
         Value = value;
+        _hashCode = value.GetHashCode(StringComparison.Ordinal);
         Quoted = string.Concat("\"", value.Replace("\"", "\"\"", StringComparison.Ordinal), "\"");
     }
 
@@ -74,7 +78,7 @@ public sealed class SchemaName : IEquatable<SchemaName>, IParsable<SchemaName>
     public override bool Equals(object? obj) => Equals(obj as SchemaName);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => Value.GetHashCode(StringComparison.Ordinal);
+    public override int GetHashCode() => _hashCode;
 
     /// <summary>The unquoted name, for people: never put it into SQL.</summary>
     public override string ToString() => Value;

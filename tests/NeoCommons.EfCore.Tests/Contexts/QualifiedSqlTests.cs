@@ -151,6 +151,94 @@ public sealed class QualifiedSqlTests(TestServers servers)
         );
     }
 
+    [Fact]
+    public void What_is_kept_is_what_is_made_anew_for_all_callers_at_once()
+    {
+        var schemas = Enumerable.Range(0, 300).Select(i => SchemaName.Parse($"{Schema}{i}")).ToList();
+        string[] sqls =
+        [
+            .. Enumerable
+                .Range(0, 100)
+                .Select(i => $"SELECT '\"$tenant\".', {i} FROM \"$tenant\".t AS t -- \"$tenant\".t"),
+            .. Enumerable.Range(0, 100).Select(i => $"UPDATE \"$tenant\".t SET n = {i} WHERE \"$tenant\".f($$x$$)"),
+            // Longer than what is kept, with more places than are looked for on the stack.
+            string.Concat(Enumerable.Repeat("INSERT INTO \"$tenant\".t (n) VALUES ($1);\n", 1_000)),
+        ];
+        var small = new QualifiedSqlCache(sets: 16, mostCharacters: 2_000);
+        Parallel.For(
+            0,
+            8,
+            caller =>
+            {
+                var random = new Random(caller);
+                for (var i = 0; i < 20_000; i++)
+                {
+                    var schema = schemas[random.Next(schemas.Count)];
+                    // Often one of few, and seldom the long one.
+                    var sql = sqls[i % 500 == 0 ? sqls.Length - 1 : random.Next(random.Next(1, sqls.Length - 1))];
+                    var expected = sql.Length > 10_000 ? OfLong(schema) : Replaced(sql, schema);
+                    Assert.Equal(expected, QualifiedSql.For(sql, schema));
+                    Assert.Equal(expected, QualifiedSql.Qualify(sql, schema));
+                    Assert.Equal(expected, small.Get(sql, schema));
+                }
+            }
+        );
+
+        static string OfLong(SchemaName schema) =>
+            string.Concat(Enumerable.Repeat($"INSERT INTO {schema.Quoted}.t (n) VALUES ($1);\n", 1_000));
+
+        static string Replaced(string sql, SchemaName schema) =>
+            sql[0] == 'U'
+                ? sql.Replace("\"$tenant\".", schema.Quoted + ".")
+                : sql.Replace("FROM \"$tenant\".", $"FROM {schema.Quoted}.");
+    }
+
+    [Theory]
+    [InlineData(1, 1_000)]
+    [InlineData(16, 3_000)]
+    [InlineData(16, 1_000_000)]
+    [InlineData(16, 0)]
+    public void What_is_kept_is_bounded_in_number_and_in_text(int sets, long mostCharacters)
+    {
+        var cache = new QualifiedSqlCache(sets, mostCharacters);
+        Parallel.For(
+            0,
+            4,
+            caller =>
+            {
+                for (var i = 0; i < 5_000; i++)
+                {
+                    var sql = $"SELECT {caller * i} FROM \"$tenant\".t";
+                    Assert.Equal($"SELECT {caller * i} FROM {Name.Quoted}.t", cache.Get(sql, Name));
+                }
+            }
+        );
+
+        var last = "SELECT -1 FROM \"$tenant\".t";
+        var first = cache.Get(last, Name);
+        Assert.Equal(mostCharacters > 0, ReferenceEquals(first, cache.Get(last, Name)));
+        Assert.InRange(cache.Count, mostCharacters > 0 ? 1 : 0, sets * 4);
+        Assert.InRange(cache.Characters, cache.Count, mostCharacters);
+    }
+
+    [Fact]
+    public void Of_a_thousand_tenants_with_three_statements_each_nearly_all_is_kept()
+    {
+        var schemas = Enumerable.Range(0, 1_000).Select(i => SchemaName.Parse($"tenant_kept{i}")).ToList();
+        string[] sqls =
+        [
+            .. Enumerable.Range(0, 3).Select(i => $"SELECT {i} FROM \"$tenant\".kept {new string(' ', 300)}"),
+        ];
+        var cache = new QualifiedSqlCache(sets: 4_096, mostCharacters: 8 * 1024 * 1024);
+        var first = All();
+        var again = All();
+
+        // By the hashes' chance less than one in a hundred.
+        Assert.InRange(first.Zip(again, ReferenceEquals).Count(same => same), first.Count * 95 / 100, first.Count);
+
+        List<string> All() => [.. schemas.SelectMany(schema => sqls.Select(sql => cache.Get(sql, schema)))];
+    }
+
     private static async Task ExecuteAsync(NpgsqlDataSource source, string sql)
     {
         await using var command = source.CreateCommand(sql);
