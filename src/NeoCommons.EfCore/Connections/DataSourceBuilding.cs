@@ -78,6 +78,7 @@ internal static class DataSourceBuilding
         ILoggerFactory loggers
     )
     {
+        LeaveOutDefaults(settings);
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = row.Name };
         builder.UseLoggerFactory(loggers);
         builder.UsePasswordProvider(
@@ -133,6 +134,10 @@ internal static class DataSourceBuilding
         ThrowIfFaulty(row, options);
         var settings = new NpgsqlConnectionStringBuilder
         {
+            // What a session beside the pool does, a migration for one, is never part of the caller's transaction.
+            // Nor is a session whose reset is ours, which no transaction that has begun can take: ConnectionOpening refuses.
+            // It comes first: EF's provider looks for it at each command, from the beginning of the string.
+            Enlist = use != DataSourceUse.Beside && !ownsReset,
             Host = row.Host,
             Port = row.Port,
             Database = row.Database,
@@ -147,9 +152,6 @@ internal static class DataSourceBuilding
             SearchPath = row.Pooler == PoolerMode.None ? SchemaName.Unbound : null,
             Timeout = (int)row.PoolTimeout.TotalSeconds,
             Pooling = use == DataSourceUse.Pool,
-            // What a session beside the pool does, a migration for one, is never part of the caller's transaction.
-            // Nor is a session whose reset is ours, which no transaction that has begun can take: ConnectionOpening refuses.
-            Enlist = use != DataSourceUse.Beside && !ownsReset,
             PersistSecurityInfo = false,
             // A statement without a timeout, a migration's for one, must notice that its server is gone.
             TcpKeepAlive = true,
@@ -174,5 +176,19 @@ internal static class DataSourceBuilding
         }
 
         return settings;
+    }
+
+    // Where no Enlist=False is in it, EF's provider reads all of the string at each command.
+    private static void LeaveOutDefaults(NpgsqlConnectionStringBuilder settings)
+    {
+        var defaults = new NpgsqlConnectionStringBuilder();
+        foreach (var keyword in settings.Keys)
+        {
+            // Numbers and switches: the environment may stand in for a text or a mode that is left out.
+            if (settings[keyword] is int or bool && settings[keyword].Equals(defaults[keyword]))
+            {
+                settings.Remove(keyword);
+            }
+        }
     }
 }
