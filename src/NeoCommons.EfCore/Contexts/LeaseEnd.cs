@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
 
@@ -24,6 +25,9 @@ internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposab
 
     /// <summary>Makes EF's connection like new: it forgets neither its connection nor how often it was opened by itself.</summary>
     public void Begin() => _connection.ResetState();
+
+    /// <summary>Has EF use the connection, and close it.</summary>
+    public void Lead(DbConnection connection) => _connection.SetDbConnection(connection, contextOwnsConnection: true);
 
     /// <summary>Has somebody told, once, when this lease ends.</summary>
     public void Tell(Action ended) => Volatile.Write(ref _ended, ended);

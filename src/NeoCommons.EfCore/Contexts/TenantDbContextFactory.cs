@@ -87,8 +87,9 @@ internal sealed class TenantDbContextFactory<TContext>(
         try
         {
             context = contexts.Create(provider, tenant);
-            TenantModel.ThrowIfUnfit(context, tenant);
-            context.GetService<TenantLease>().Begin(context, tenant, source, searchPath, readOnly, opening);
+            var lease = context.GetService<TenantLease>();
+            var tables = TenantModel.CountTables(context, lease.Settings, tenant);
+            lease.Begin(context, tables, tenant, source, searchPath, readOnly, opening);
             return context;
         }
         catch

@@ -15,6 +15,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private ConnectionOpening? _opening;
     private SearchPath? _searchPath;
     private SessionBinding? _binding;
+    private LeaseEnd? _end;
     private LeasedConnection? _leased;
     private PhysicalConnection? _physical;
     private int _tables;
@@ -31,7 +32,6 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public Tenant? Tenant { get; private set; }
 
     private NpgsqlConnection? Connection => _leased?.Current;
-
     private SessionStatement? Bind => _binding!.Statement(inTransaction: AmbientScope.IsPresent);
     private SessionStatement Nobody => _searchPath!.Nobody.Statement(inTransaction: true)!;
 
@@ -44,6 +44,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     /// <exception cref="TenantIsolationException">The connection's pooler keeps no search path.</exception>
     public void Begin(
         DbContext context,
+        int tables,
         Tenant tenant,
         PooledDataSource source,
         SearchPath searchPath,
@@ -51,17 +52,17 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         ConnectionOpening opening
     )
     {
-        context.GetService<LeaseEnd>().Begin();
+        (_end ??= context.GetService<LeaseEnd>()).Begin();
         _binding = LeaseBinding.For(context, Settings, tenant, source.Row, searchPath, readOnly);
         _leased ??= new LeasedConnection(OnStateChange);
         _permits.Limiter = source.Tenants.Enter(tenant, source.Row);
         var pool = _permits.Choose(source, readOnly);
-        context.GetService<IRelationalConnection>().SetDbConnection(_leased.Of(pool), contextOwnsConnection: true);
+        _end.Lead(_leased.Of(pool));
         Tenant = tenant;
         _searchPath = searchPath;
         _opening = opening;
         _source = source;
-        _tables = TenantModel.TablesOf(context.Model);
+        _tables = tables;
         _isTouched = readOnly || _hasInterceptors;
     }
 

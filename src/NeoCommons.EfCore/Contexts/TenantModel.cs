@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Metadata;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
@@ -19,12 +18,15 @@ internal static class TenantModel
     private static readonly ConditionalWeakTable<IModel, Pass> Passed = [];
     private static readonly Lock Looking = new();
 
+    /// <summary>Looks at the model of a context, and tells how many tables and views it has, one at least.</summary>
+    /// <param name="context">The context.</param>
+    /// <param name="settings">What the context's own options say.</param>
+    /// <param name="tenant">The tenant that it is to serve.</param>
     /// <exception cref="InvalidOperationException">The model does not suit the options of the context.</exception>
     /// <exception cref="TenantIsolationException">The model was built for another tenant.</exception>
-    public static void ThrowIfUnfit(DbContext context, Tenant tenant)
+    public static int CountTables(DbContext context, TenantContextSettings settings, Tenant tenant)
     {
         var model = context.Model;
-        var settings = context.GetService<IDbContextOptions>().FindExtension<TenantOptionsExtension>()!.Settings;
         if (!Passed.TryGetValue(model, out var pass) || !pass.Settings.Equals(settings))
         {
             // One at a time: EF makes the relational model when it is first asked for, and of several that ask at the same moment
@@ -49,10 +51,9 @@ internal static class TenantModel
                 owner.Id
             );
         }
-    }
 
-    /// <summary>How many tables and views a model that was looked at has, one at least.</summary>
-    public static int TablesOf(IModel model) => Passed.TryGetValue(model, out var pass) ? pass.Tables : 0;
+        return pass.Tables;
+    }
 
     private static Tenant FindOwner(DbContext context, IModel model) =>
         TenantModelSource.OwnerOf(model)

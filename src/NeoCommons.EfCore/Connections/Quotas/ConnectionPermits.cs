@@ -92,6 +92,12 @@ internal sealed class ConnectionPermits
     /// <summary>Gives everything back; a second time, nothing.</summary>
     public void Release()
     {
+        // A lease gives back when its connection is closed, and again when it ends.
+        if (_ofTenant is null && _ofPool is null && _ofServer is null && _growth is null)
+        {
+            return;
+        }
+
         Interlocked.Exchange(ref _growth, null)?.End();
         Interlocked.Exchange(ref _ofServer, null)?.Release();
         Interlocked.Exchange(ref _ofPool, null)?.Release();
