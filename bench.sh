@@ -6,4 +6,10 @@ cd "$(dirname "$0")"
 
 . eng/jobs.sh
 run eng/setup.sh postgres pgbouncer
+
+# .NET does not start without ICU unless it is told to do without.
+if [[ $(uname) == Linux && $(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2> /dev/null) != *libicuuc* ]]; then
+  export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
+fi
+
 run dotnet run --project benchmarks/NeoCommons.EfCore.Benchmarks -c Release -- "$@"

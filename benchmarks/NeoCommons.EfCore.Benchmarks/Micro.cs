@@ -16,7 +16,8 @@ internal static class Micro
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(5);
 
     /// <summary>Measures the benchmarks of a class, and writes their table.</summary>
-    public static async Task RunAsync<TBenchmarks>(bool quick, TextWriter report)
+    /// <returns>The mean of each in nanoseconds, by its description.</returns>
+    public static async Task<IReadOnlyDictionary<string, double>> RunAsync<TBenchmarks>(bool quick, TextWriter report)
     {
         await Console.Error.WriteLineAsync($"micro: {typeof(TBenchmarks).Name}");
         var artifacts = Directory.CreateTempSubdirectory("benchmarks-");
@@ -52,6 +53,12 @@ internal static class Micro
             {
                 await report.WriteLineAsync(line.TrimEnd().Replace("&#39;", "", StringComparison.Ordinal));
             }
+
+            return summary.Reports.ToDictionary(
+                r => r.BenchmarkCase.Descriptor.WorkloadMethodDisplayInfo.Trim('\''),
+                r => r.ResultStatistics!.Mean,
+                StringComparer.Ordinal
+            );
         }
         finally
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using NeoCommons.EfCore.Benchmarks;
 using NeoCommons.EfCore.Benchmarks.Acquire;
 using NeoCommons.EfCore.Benchmarks.Blast;
@@ -32,7 +33,9 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["overhead"] = OverheadBenchmark.RunAsync,
     ["scale"] = ScaleBenchmark.RunAsync,
 };
-var place = Path.GetTempPath().StartsWith("/dev/shm", StringComparison.Ordinal) ? "in memory" : "on a disk";
+const string Results = "benchmarks/results";
+CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
+Directory.CreateDirectory(Results);
 var goals = new List<string>();
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
 {
@@ -47,21 +50,28 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
     using var report = new StringWriter();
     await report.WriteLineAsync($"# {name}");
     await report.WriteLineAsync();
-    await report.WriteLineAsync(
-        $"`./bench.sh {name}{(quick ? " --quick" : "")}`, {Environment.ProcessorCount} processors, .NET {Environment.Version}, data of the servers {place}"
-    );
+    await report.WriteLineAsync(Run.Describe(name, quick));
     await report.WriteLineAsync();
+    var begun = DateTime.UtcNow;
     await run(quick, report);
     Console.WriteLine(report);
     goals.AddRange(Goals.Of(name, report.ToString()));
-    Directory.CreateDirectory("benchmarks/results");
-    await File.WriteAllTextAsync($"benchmarks/results/{name}{(quick ? "-quick" : "")}.md", report.ToString());
+    var path = Path.Combine(Results, name + (quick ? "-quick" : ""));
+    await File.WriteAllTextAsync($"{path}.md", report.ToString());
+    var tables = ReportTable.AllOf(report.ToString());
+
+    // Some write their own, of all rounds.
+    if (File.GetLastWriteTimeUtc($"{path}.csv") < begun)
+    {
+        await ReportTable.WriteCsvAsync($"{path}.csv", tables);
+    }
+
+    await ReportPlots.WriteAsync($"{path}.svg", name, tables);
+    if (!quick)
+    {
+        await Goals.WriteAsync(Results, benchmarks.Keys);
+    }
 }
 
 Console.WriteLine(string.Join(Environment.NewLine, goals));
-if (names.Count == 0)
-{
-    await File.WriteAllLinesAsync($"benchmarks/results/goals{(quick ? "-quick" : "")}.md", goals);
-}
-
 return 0;

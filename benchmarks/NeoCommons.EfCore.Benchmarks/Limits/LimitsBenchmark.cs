@@ -3,11 +3,13 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace NeoCommons.EfCore.Benchmarks.Limits;
 
-/// <summary>What the limits add to an open that has to wait for nobody: a tenant's limiter, its permit, the pool's.</summary>
+/// <summary>What the limits add to an open that has to wait for nobody: a tenant's limiter, its permit, the pool's, the server's.</summary>
 public class LimitsBenchmark : IDisposable
 {
     private const int Count = 1_000;
+    private const string OnOne = "on one thread";
 
+    private readonly Admission _admission = new(TimeProvider.System);
     private readonly ConnectionPermits _permits = new();
     private readonly CancellationTokenSource _ending = new();
     private PooledDataSource? _source;
@@ -18,10 +20,14 @@ public class LimitsBenchmark : IDisposable
     internal static async Task RunAsync(bool quick, TextWriter report)
     {
         await report.WriteLineAsync(
-            $"What an open and a close take and give back, {Count:N0} tenants. The goal is 1 us."
+            $"What an open and a close take and give back, {Count:N0} tenants, on a server with a budget."
         );
         await report.WriteLineAsync();
-        await Micro.RunAsync<LimitsBenchmark>(quick, report);
+        var means = await Micro.RunAsync<LimitsBenchmark>(quick, report);
+        var goals = new GoalsTable();
+        goals.AtMost($"{OnOne}: at most 1,000 ns", means[OnOne], 1_000);
+        await report.WriteLineAsync();
+        await goals.WriteAsync(report);
     }
 
     /// <summary>Makes a pool, which nobody connects.</summary>
@@ -40,7 +46,11 @@ public class LimitsBenchmark : IDisposable
             new ConnectionOptions(),
             NullLoggerFactory.Instance,
             TimeProvider.System
-        );
+        )
+        {
+            Server = new ServerBudget("localhost:5432", given: 100, wanted: null),
+        };
+        _source.Server.Join(_source);
         _tenants = [.. Enumerable.Range(0, Count).Select(i => MemoryRegistry.NewTenant(i))];
     }
 
@@ -74,7 +84,7 @@ public class LimitsBenchmark : IDisposable
     }
 
     /// <summary>One thread.</summary>
-    [Benchmark(Description = "on one thread")]
+    [Benchmark(Description = OnOne)]
     public void Alone() => Use(_permits, Next());
 
     /// <summary>One of two.</summary>
@@ -85,7 +95,9 @@ public class LimitsBenchmark : IDisposable
     private void Use(ConnectionPermits permits, Tenant tenant)
     {
         permits.Limiter = _source!.Tenants.Enter(tenant, _source.Row);
-        if (!permits.TryTake(_source))
+        permits.Choose(_source);
+        var admitted = _admission.AdmitAsync(permits, _source, OpenUse.Lease, async: true, CancellationToken.None);
+        if (!admitted.IsCompletedSuccessfully)
         {
             throw new InvalidOperationException("Nobody has to wait here.");
         }

@@ -16,25 +16,45 @@ internal static class OverheadBenchmark
         await using var server = await PostgresServer.StartAsync();
         await ShopDatabase.CreateAsync(server, tenants);
         await using var peers = new Peers(MemoryRegistry.RowOf(server), tenants);
-        var all = peers.All();
+        var ways = peers.Of(Ways);
+        var goals = new GoalsTable();
         await report.WriteLineAsync(
             $"One tenant, one caller, {operations:N0} operations in each of {rounds} rounds, one way after the other. The ratio of "
-                + $"*{Peers.NpgsqlAll}* is to *{Peers.Npgsql}*, which is the same work: so exact is this machine."
+                + $"*{Peers.NpgsqlAll}* is to *{Peers.Npgsql}*, which is the same work: so exact is this machine. {Peers.Metrics}"
         );
         foreach (var workload in new[] { Workload.Read, Workload.Insert })
         {
             await Console.Error.WriteLineAsync($"overhead: {workload.Name}");
             var measured = await Rounds.InTurnAsync(
                 rounds,
-                [.. Ways.Select(way => all.Single(peer => peer.Name == way))],
+                ways,
                 (peer, round) => Measured.OfAsync(peer, workload, operations, workers: 1, tenants: 1, round)
             );
             await WaysTable.WriteAsync(
                 report,
-                workload.Name,
+                $"{workload.Name}: ratio to no tenants",
                 measured,
                 way => way == Peers.NpgsqlAll ? Peers.Npgsql : Peers.Limit
             );
+            var limit = Of(Peers.Limit);
+            foreach (var ours in new[] { Peers.Names, Peers.SearchPath })
+            {
+                goals.AtMost(
+                    $"{workload.Name}, {ours}, to no tenants: at most 1.05",
+                    Measured.Ratio(Of(ours), limit).Median,
+                    1.05
+                );
+                goals.AtMost(
+                    $"{workload.Name}, {ours}: at most 512 bytes more than no tenants",
+                    Measured.MedianBytes(Of(ours)) - Measured.MedianBytes(limit),
+                    512
+                );
+            }
+
+            IReadOnlyList<Measured> Of(string name) => measured.Single(way => way.Way.Name == name).Measured;
         }
+
+        await report.WriteLineAsync();
+        await goals.WriteAsync(report);
     }
 }

@@ -15,7 +15,8 @@ internal sealed partial class Peers
     public const string NpgsqlWithoutReset = Npgsql + ", no reset, auto-prepare";
     public const string NpgsqlAll = "Npgsql, all schemas, names written out";
     public const string NpgsqlPrepared = NpgsqlAll + ", prepared, no reset";
-    public const string Set = "SET when opened, pooled contexts";
+    public const string SetUnpooled = "SET when opened";
+    public const string Set = SetUnpooled + ", pooled contexts";
     public const string DataSources = "data source per tenant";
     public const string Models = "model per schema, EF's cache";
     public const string OwnModels = "model per schema, a cache of its own";

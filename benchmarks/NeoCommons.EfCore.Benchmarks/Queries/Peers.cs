@@ -3,6 +3,7 @@ using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Benchmarks.Queries;
@@ -20,6 +21,9 @@ internal sealed partial class Peers : IAsyncDisposable
     private readonly DatabaseConnection _row;
     private readonly IReadOnlyList<Tenant> _tenants;
     private readonly string _settings;
+    private readonly ConnectionInstruments _instruments = new();
+    private PoolMeter? _meter;
+    private int _applications;
 
     /// <summary>Makes them.</summary>
     /// <param name="row">Where the road begins. Its pool is that of our ways.</param>
@@ -48,7 +52,11 @@ internal sealed partial class Peers : IAsyncDisposable
     }
 
     /// <summary>All that can be had on a server, each with a pool of its own.</summary>
-    public IReadOnlyList<Peer> All() => [.. WithoutTenants(), .. OfOthers(), .. Ours(), .. OursWithMore()];
+    public IReadOnlyList<Peer> All() => [.. Ways().Select(way => way.Make(way.Name))];
+
+    /// <summary>Those of these names; nothing is made of the others.</summary>
+    public IReadOnlyList<Peer> Of(IEnumerable<string> names) =>
+        [.. names.Select(name => Ways().Single(way => way.Name == name).Make(name))];
 
     /// <summary>Those that can be had behind a pooler that hands sessions from transaction to transaction.</summary>
     public IReadOnlyList<Peer> BehindTransactionPooler() =>
@@ -68,6 +76,8 @@ internal sealed partial class Peers : IAsyncDisposable
         }
 
         _owned.Clear();
+        _meter?.Dispose();
+        _instruments.Dispose();
     }
 
     private void SearchPathOfFirst(NpgsqlConnectionStringBuilder settings) => settings.SearchPath = SchemaOf(0);
@@ -80,72 +90,6 @@ internal sealed partial class Peers : IAsyncDisposable
     private static void PlansFromTheFirst(NpgsqlConnectionStringBuilder settings) =>
         (settings.NoResetOnClose, settings.Options) = (true, "-c plan_cache_mode=force_generic_plan");
 
-    private IEnumerable<Peer> WithoutTenants()
-    {
-        yield return Pooled<FixedContext>(Limit, Source(SearchPathOfFirst));
-        yield return Pooled<FixedContext>(LimitWithoutReset, Source(AutoPrepareOfFirst), prepares: true);
-        var options = new DbContextOptionsBuilder<FixedContext>().UseNpgsql(Source(SearchPathOfFirst)).Options;
-        yield return new ContextPeer(LimitUnpooled, _ => new(new FixedContext(options)));
-        yield return new NpgsqlPeer(Npgsql, Source(SearchPathOfFirst), _ => "products");
-        yield return new NpgsqlPeer(NpgsqlWithoutReset, Source(AutoPrepareOfFirst), _ => "products")
-        {
-            Prepares = true,
-        };
-        yield return new NpgsqlPeer(NpgsqlAll, Source(), TableOf);
-        yield return new NpgsqlPeer(NpgsqlPrepared, Source(PlansFromTheFirst), TableOf, prepares: true)
-        {
-            Prepares = true,
-        };
-    }
-
-    private IEnumerable<Peer> OfOthers()
-    {
-        var set = SetOptions(Source());
-        yield return new ContextPeer(
-            "SET when opened",
-            tenant => new(new SetContext(set) { Schema = SchemaOf(tenant) })
-        );
-        yield return SetPooled(Source());
-        yield return PerTenant();
-        yield return ModelPerSchema(Models, cache: null, Source());
-        yield return ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()), Source());
-        yield return Filtered(Source());
-    }
-
-    private IEnumerable<Peer> Ours()
-    {
-        yield return BySearchPath(SearchPathUnpooled, pooled: false);
-        yield return BySearchPath(SearchPath);
-        yield return ByNames(NamesUnpooled, pooled: false);
-        yield return ByNames(Names);
-    }
-
-    private IEnumerable<Peer> OursWithMore()
-    {
-        const string Section = "NeoCommons:Connections:";
-        (string, string)[] fallback = [(Section + "SharedSchemas:0", "shared")];
-        (string, string)[] roles = [(Section + "TenantRoles", "true")];
-        (string, string)[] whenUsed =
-        [
-            (Section + "SessionReset", "WhenUsed"),
-            (Section + "MaxPreparedStatements", "20"),
-        ];
-        yield return BySearchPath(SearchPath + ", a shared schema", fallback);
-        yield return BySearchPath(SearchPath + ", roles", roles);
-        yield return ByNames(Names + ", roles", roles);
-        yield return BySearchPath(SearchPath + ", WhenUsed, auto-prepare", whenUsed, prepares: true);
-        yield return ByNames(Fastest, whenUsed, prepares: true);
-        yield return ByNames(
-            FastestOfMany,
-            [
-                (Section + "SessionReset", "WhenUsed"),
-                (Section + "MaxPreparedStatements", "5000"),
-                (Section + "PrepareAfterUses", "1"),
-            ],
-            prepares: true
-        );
-    }
-
     private string TableOf(int tenant) => $"{SchemaOf(tenant)}.products";
 
     private string SchemaOf(int tenant) => _tenants[tenant].Schema.Value;
@@ -153,11 +97,11 @@ internal sealed partial class Peers : IAsyncDisposable
     private static DbContextOptions<SetContext> SetOptions(NpgsqlDataSource source) =>
         new DbContextOptionsBuilder<SetContext>().UseNpgsql(source).AddInterceptors(new SetSearchPath()).Options;
 
-    private ContextPeer SetPooled(NpgsqlDataSource source)
+    private ContextPeer SetPooled(string name, NpgsqlDataSource source)
     {
         var contexts = new PooledDbContextFactory<SetContext>(SetOptions(source));
         return new ContextPeer(
-            Set,
+            name,
             async tenant =>
             {
                 var context = await contexts.CreateDbContextAsync();
@@ -167,11 +111,11 @@ internal sealed partial class Peers : IAsyncDisposable
         );
     }
 
-    private ContextPeer PerTenant()
+    private ContextPeer PerTenant(string name)
     {
         var sources = new Dictionary<int, DbContextOptions<FixedContext>>();
         return new ContextPeer(
-            DataSources,
+            name,
             tenant =>
             {
                 DbContextOptions<FixedContext>? options;
@@ -260,13 +204,23 @@ internal sealed partial class Peers : IAsyncDisposable
     )
         where TContext : ShopContext
     {
-        var registry = new MemoryRegistry([_row], _tenants);
+        // A name of its own, by which the driver's commands are told apart.
+        var row = _row with
+        {
+            Name = $"{_row.Name}{++_applications}",
+        };
+        var registry = new MemoryRegistry([row], _tenants.Select(t => t with { ConnectionName = row.Name }));
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(
             (settings ?? []).Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))
         );
         var services = new ServiceCollection();
         services.AddSingleton<IConnectionRegistry>(registry);
         services.AddSingleton<ITenantStore>(registry);
+
+        // One listener in the process, as in an application: the driver tells each of them of all commands, whichever the way.
+        services.AddSingleton(
+            _meter ??= new PoolMeter(_instruments, Options.Create(new ConnectionOptions()), TimeProvider.System)
+        );
         var ours = services.AddNeoCommons(configuration.Build());
         _ = pooled ? ours.AddPooledTenantDbContext<TContext>(Bind) : ours.AddTenantDbContext<TContext>(Bind);
         var app = services.BuildServiceProvider();

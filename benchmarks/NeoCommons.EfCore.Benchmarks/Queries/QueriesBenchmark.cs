@@ -46,7 +46,7 @@ internal sealed class QueriesBenchmark
                 + "execution on (`plan_cache_mode`), not from the sixth. The server runs with `fsync=off` and `full_page_writes=off`, and tables are "
                 + $"vacuumed after those that write. With 32 workers there are {TenantsOfMany} tenants, and so many operations come before "
                 + $"({WarmUpsOfMany(32, TenantsOfMany):N0}, or fewer of what takes longer) that nearly every connection has met every tenant's table. "
-                + "Behind PgBouncer all ways have the same connections of the server."
+                + $"Behind PgBouncer all ways have the same connections of the server. {Peers.Metrics}"
         );
         await StraightAsync(server);
         await DistantAsync(server);
@@ -111,10 +111,7 @@ internal sealed class QueriesBenchmark
         using var distance = new DistantServer(server.Host, server.Port, TimeSpan.FromMilliseconds(0.5));
         await using var peers = new Peers(At("127.0.0.1", distance.Port, server), _tenants);
         // It is the distance that takes time here, for each way: those that the goals are of tell most of it.
-        IReadOnlyList<Peer> some =
-        [
-            .. peers.All().Where(peer => !_quick || QueriesGoals.WaysAtADistance.Contains(peer.Name)),
-        ];
+        var some = _quick ? peers.Of(QueriesGoals.WaysAtADistance) : peers.All();
         foreach (var workload in new[] { Workload.Read, Workload.Insert })
         {
             await MeasureAsync(workload, Distant(workload), some, Operations / 4, workers: 1, _tenants.Count);

@@ -1,6 +1,4 @@
-using System.Linq.Expressions;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Metadata;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -174,19 +172,6 @@ public sealed class ModelPerSchemaTests(TestServers servers)
         await using (var parts = await app.Parts.CreateDbContextAsync("acme", Ct))
         {
             Assert.NotNull(parts.Model.FindEntityType(typeof(Part))!.FindProperty("Color"));
-        }
-    }
-
-    private sealed class Compilations : IQueryExpressionInterceptor
-    {
-        private int _count;
-
-        public int Count => Volatile.Read(ref _count);
-
-        public Expression QueryCompilationStarting(Expression queryExpression, QueryExpressionEventData eventData)
-        {
-            Interlocked.Increment(ref _count);
-            return queryExpression;
         }
     }
 }

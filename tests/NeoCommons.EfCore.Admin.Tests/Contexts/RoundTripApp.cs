@@ -8,7 +8,7 @@ using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 
-/// <summary>Tenant <c>acme</c>, and its schema as plain EF has it, behind one proxy.</summary>
+/// <summary>Tenants <c>acme</c> and <c>globex</c>, and the first one's schema as plain EF has it, behind one proxy.</summary>
 internal sealed class RoundTripApp(
     TestApp app,
     TcpFaultProxy proxy,
@@ -63,6 +63,7 @@ internal sealed class RoundTripApp(
 
         await app.ReloadAsync();
         await app.CreateTenantAsync("acme", "proxied");
+        await app.CreateTenantAsync("globex", "proxied");
         var plain = new NpgsqlConnectionStringBuilder(server.GetConnectionString(database))
         {
             Host = proxy.Host,

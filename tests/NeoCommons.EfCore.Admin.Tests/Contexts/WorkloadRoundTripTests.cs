@@ -22,6 +22,12 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
         ("NeoCommons:Connections:SessionReset", nameof(SessionReset.WhenUsed)),
         ("NeoCommons:Connections:MaxPreparedStatements", "20"),
     ];
+    private static readonly (string, string?)[] PreparedAtOnce =
+    [
+        ("NeoCommons:Connections:SessionReset", nameof(SessionReset.WhenUsed)),
+        ("NeoCommons:Connections:MaxPreparedStatements", "5000"),
+        ("NeoCommons:Connections:PrepareAfterUses", "1"),
+    ];
 
     private static readonly Dictionary<string, Func<TestServers, Task<RoundTripApp>>> Ways = new()
     {
@@ -30,11 +36,15 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
         ["SearchPath, a shared schema"] = s => StartAsync(s, SchemaBinding.SearchPath, Shared),
         ["SearchPath, roles"] = s => StartAsync(s, SchemaBinding.SearchPath, Roles),
         ["SearchPath, WhenUsed, auto-prepare"] = s => StartAsync(s, SchemaBinding.SearchPath, Prepared),
+        ["SearchPath, WhenUsed, prepared at the first use"] = s =>
+            StartAsync(s, SchemaBinding.SearchPath, PreparedAtOnce),
         ["QualifiedNames, a new context each"] = s => StartAsync(s, SchemaBinding.QualifiedNames, [], isPooled: false),
         ["QualifiedNames"] = s => StartAsync(s, SchemaBinding.QualifiedNames, []),
         ["QualifiedNames, a shared schema"] = s => StartAsync(s, SchemaBinding.QualifiedNames, Shared),
         ["QualifiedNames, roles"] = s => StartAsync(s, SchemaBinding.QualifiedNames, Roles),
         ["QualifiedNames, WhenUsed, auto-prepare"] = s => StartAsync(s, SchemaBinding.QualifiedNames, Prepared),
+        ["QualifiedNames, WhenUsed, prepared at the first use"] = s =>
+            StartAsync(s, SchemaBinding.QualifiedNames, PreparedAtOnce),
         ["QualifiedNames, PgBouncer"] = s => StartAsync(s, SchemaBinding.QualifiedNames, [], isBehindPooler: true),
     };
 
@@ -76,6 +86,9 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
     public static TheoryData<string, string> CasesOfSeveral() =>
         new(Ways.Keys.SelectMany(way => SeveralStatements.Keys.Select(operation => (way, operation))));
 
+    public static TheoryData<string, string> CasesOfAll() =>
+        new(CasesOfOneStatement().Concat(CasesOfSeveral()).Select(c => c.Data));
+
     [Theory]
     [MemberData(nameof(CasesOfOneStatement))]
     public async Task One_statement_is_one_round_trip(string way, string operation)
@@ -93,6 +106,16 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
 
         Assert.InRange(Usual(plain), 2, int.MaxValue);
         Assert.Equal(Usual(plain), Usual(tenant));
+    }
+
+    [Theory]
+    [MemberData(nameof(CasesOfAll))]
+    public async Task Another_tenant_each_time_on_the_same_connection_costs_no_round_trip(string way, string operation)
+    {
+        var use = OneStatement.TryGetValue(operation, out var one) ? one : SeveralStatements[operation];
+        var (plain, tenants) = await CountAsync(way, use, tenants: ["acme", "globex"]);
+
+        Assert.Equal(Usual(plain), Usual(tenants));
     }
 
     /// <summary>
@@ -122,6 +145,8 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
         var app = await RoundTripApp.StartAsync(servers.Postgres, binding, settings, isPooled, isBehindPooler);
         await using var shop = app.Plain();
         await InsertAsync(shop, Rows);
+        await using var other = await app.Tenant.CreateDbContextAsync("globex", Ct);
+        await InsertAsync(other, Rows);
         return app;
     }
 
@@ -145,13 +170,16 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
     private async Task<(IReadOnlyList<long> Plain, IReadOnlyList<long> Tenant)> CountAsync(
         string way,
         Func<ShopDbContext, Task> operation,
-        TimeSpan latency = default
+        TimeSpan latency = default,
+        string[]? tenants = null
     )
     {
+        tenants ??= ["acme"];
+        var turn = 0;
         var app = await apps.GetAsync(way, () => Ways[way](servers));
         return (
             await CountAsync(() => new(app.Plain())),
-            await CountAsync(() => app.Tenant.CreateDbContextAsync("acme", Ct))
+            await CountAsync(() => app.Tenant.CreateDbContextAsync(tenants[turn++ % tenants.Length], Ct))
         );
 
         async Task<IReadOnlyList<long>> CountAsync(Func<ValueTask<ShopDbContext>> create)
