@@ -15,18 +15,21 @@ internal static class AmbientScope
     public static bool IsPresent => Id is not null;
 
     /// <summary>What it is called; null where there is none.</summary>
-    public static string? Id
+    public static string? Id =>
+        TryGet(out var transaction) ? transaction?.TransactionInformation.LocalIdentifier : Completed;
+
+    /// <summary>Finds its transaction, if there is one; false where there is, and cannot be had any more.</summary>
+    public static bool TryGet(out Transaction? transaction)
     {
-        get
+        try
         {
-            try
-            {
-                return Transaction.Current?.TransactionInformation.LocalIdentifier;
-            }
-            catch (InvalidOperationException)
-            {
-                return Completed;
-            }
+            transaction = Transaction.Current;
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            transaction = null;
+            return false;
         }
     }
 

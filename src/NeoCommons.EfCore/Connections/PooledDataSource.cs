@@ -160,6 +160,9 @@ internal sealed class PooledDataSource : IDisposable
         Server.Gate.EndAll(ofPool: this);
     }
 
+    /// <summary>Whether callers are refused, since the server is away, or all of several are.</summary>
+    public bool RefusesAll => Hosts?.Outage.IsOn ?? Breaker.IsOpen;
+
     /// <summary>Notes that so many callers more wait for a connection, or fewer.</summary>
     public void CountWaiting(int more) => Figures?.Waiting(more);
 

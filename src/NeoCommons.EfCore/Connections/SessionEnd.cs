@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace NeoCommons.EfCore;
 
-/// <summary>Has the server end the sessions of a pool that are still in use when nobody may wait for them any more.</summary>
+/// <summary>Has the server end the sessions of a pool that are still in use when nobody may wait for them, or use them, any more.</summary>
 /// <remarks>
 /// A command that runs cannot be reached through the driver but by who has it, and closing the socket would let the server
 /// work on. From another session it is one statement.
@@ -22,10 +22,11 @@ internal static class SessionEnd
     /// <summary>Ends them; a server that does not answer in time is left alone.</summary>
     public static Task OfAsync(PooledDataSource source, TimeProvider time) =>
         source.Hosts is { } pools
-            ? Task.WhenAll(pools.Hosts.Select(host => EndAsync(source, host, time)))
-            : EndAsync(source, null, time);
+            ? Task.WhenAll(pools.Hosts.Select(host => AtAsync(source, host, time)))
+            : AtAsync(source, null, time);
 
-    private static async Task EndAsync(PooledDataSource source, RowHost? server, TimeProvider time)
+    /// <summary>Ends those at one of several servers.</summary>
+    public static async Task AtAsync(PooledDataSource source, RowHost? server, TimeProvider time)
     {
         using var timeout = new CancellationTokenSource(Patience, time);
         try
@@ -41,7 +42,7 @@ internal static class SessionEnd
         }
         catch (Exception)
         {
-            // Whatever it is, the pool is to be disposed. The process ends, and its sockets with it.
+            // Whatever it is, the pool is to be disposed, or the server was replaced: it may be away by now.
         }
     }
 }

@@ -14,8 +14,9 @@ internal static class UseEnd
         TimeProvider time
     )
     {
-        var isBroken = source.Hosts is null && connection.FullState == ConnectionState.Broken;
-        if (isBroken && (limiter is null || !source.Quarantine.Broke(limiter, physical.Since)))
+        var isBroken = connection.FullState == ConnectionState.Broken;
+        var isExpected = isBroken && limiter is not null && source.Quarantine.Broke(limiter, physical.Since);
+        if (isBroken && !isExpected && source.Hosts is null)
         {
             source.Breaker.InDoubt();
         }
@@ -43,7 +44,7 @@ internal static class UseEnd
             physical.HasBeenReset(isBound: false);
         }
 
-        if (physical.Session is { } session && connection.FullState != ConnectionState.Broken)
+        if (physical.Session is { } session && !isBroken)
         {
             session.Host.HeardAt = time.GetTimestamp();
         }

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace NeoCommons.EfCore.Tests.Connections;
 
 /// <summary>The breaker by itself, where what happens at the same time decides.</summary>
-public sealed class BreakerAloneTests
+public sealed class BreakerAloneTests(TestServers servers)
 {
     private static readonly ConnectionUnavailableException Away = new(
         "alone",
@@ -86,6 +86,30 @@ public sealed class BreakerAloneTests
 
         Assert.False(breaker.IsOpen);
         await pool.CancelAsync();
+    }
+
+    [Fact]
+    public async Task Who_comes_to_a_queue_after_all_were_refused_does_not_wait_in_it()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var source = await app.AcquireAsync((await app.AddDatabaseAsync(r => r with { Port = 1 })).Name);
+        FailUntilOpen(source.Breaker);
+        var gate = new FairGate(0);
+
+        var outcome = await gate.TakeAsync(
+                default,
+                int.MaxValue,
+                TimeSpan.FromMinutes(1),
+                TimeProvider.System,
+                CancellationToken.None,
+                async: true,
+                TestContext.Current.CancellationToken,
+                source
+            )
+            .AsTask()
+            .WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        Assert.Equal((GateOutcome.Ended, 0), (outcome, gate.Waiting));
     }
 
     private static void FailUntilOpen(ConnectionBreaker breaker)

@@ -317,6 +317,10 @@ public sealed class BreakerTests(TestServers servers)
                 Assert.Equal(ConnectionUnavailableReason.Refused, refused.Reason);
             }
 
+            // Busy is not down, for a look beside the pool neither.
+            var seen = (await app.Connections.CheckAsync(row.Name, Ct))[row.Name];
+            Assert.Equal((ConnectionHealthStatus.Degraded, "saturated"), (seen.Status, seen.Reason));
+
             // It goes back, and the next one has it.
             await first.CloseAsync();
             await using var next = await app.Connections.OpenConnectionAsync(row.Name, Ct);

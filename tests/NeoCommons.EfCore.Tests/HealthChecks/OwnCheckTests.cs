@@ -15,6 +15,44 @@ public sealed class OwnCheckTests(TestServers servers)
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
+    [Fact]
+    public async Task One_that_does_not_end_is_not_begun_again_beside_itself()
+    {
+        var (begun, end) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            new Dictionary<string, string?> { ["NeoCommons:Health:Timeout"] = "00:00:00.200" },
+            configure: services =>
+                services
+                    .AddHealthChecks()
+                    .AddNeoCommons(options =>
+                        options.AddCheck(
+                            "stuck",
+                            async (_, _) =>
+                            {
+                                Interlocked.Increment(ref begun);
+                                await end.Task;
+                                return ConnectionHealthStatus.Healthy;
+                            }
+                        )
+                    )
+        );
+        var row = await app.AddDatabaseAsync();
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+
+        for (var i = 0; i < 5; i++)
+        {
+            var seen = (await app.Connections.CheckAsync(row.Name, Ct))[row.Name];
+            Assert.Equal((ConnectionHealthStatus.Unhealthy, "timeout"), (seen.Status, seen.Reason));
+        }
+
+        Assert.Equal((1, 1), (begun, await app.CountBackendsAsync(row)));
+        end.SetResult();
+        await Eventually.TrueAsync(async () =>
+            (await app.Connections.CheckAsync(row.Name, Ct))[row.Name].Status == ConnectionHealthStatus.Healthy
+        );
+    }
+
     [Theory]
     [InlineData(SessionReset.WhenUsed, true, true)]
     [InlineData(SessionReset.WhenUsed, true, false)]

@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Hosts;
 
@@ -7,6 +8,36 @@ namespace NeoCommons.EfCore.Tests.Hosts;
 public sealed class FencedLeaseTests
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_drivers_connection_that_a_tenant_has_is_ended()
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var row = await pair.AddAsync(app);
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await using var raw = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+        await InsertAsync(2);
+        await pair.CatchUpAsync();
+
+        await pair.Standby.PromoteAsync(Ct);
+        var id = 100;
+        await Eventually.TrueAsync(async () =>
+            await Record.ExceptionAsync(() => InsertAsync(id++))
+                is PostgresException { SqlState: "57P01" }
+                    or NpgsqlException
+        );
+
+        // And the next one leads to the new primary.
+        await using var next = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+        Assert.Equal(pair.Standby.Port, next.Port);
+
+        async Task InsertAsync(int id)
+        {
+            await using var command = new NpgsqlCommand($"INSERT INTO items VALUES ({id}, 'acme')", raw);
+            await command.ExecuteNonQueryAsync(Ct);
+        }
+    }
 
     [Theory]
     [InlineData(true)]

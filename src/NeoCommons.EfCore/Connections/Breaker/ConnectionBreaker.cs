@@ -5,10 +5,9 @@ namespace NeoCommons.EfCore;
 
 /// <summary>Answers for a server that does not: callers are refused at once, while one connection looks for its return.</summary>
 /// <remarks>
-/// One for each pool. In good times an open costs it the look at a flag. From the first failed open, or the first connection
-/// that breaks in use, it asks the server itself, in a session beside the pool, until that works; how many fail meanwhile,
-/// its own and the callers', decides whether callers are refused. No caller is ever the one who tries. All times are differences
-/// of a clock that only goes forward.
+/// One for each pool. In good times an open costs it the look at a flag. From the first failed open, or the first connection that
+/// breaks in use, it asks the server itself, in a session beside the pool, until that works; how many fail meanwhile, its own and the
+/// callers', decides whether callers are refused. No caller is ever the one who tries. Its clock only goes forward.
 /// </remarks>
 internal sealed class ConnectionBreaker
 {

@@ -32,7 +32,7 @@ internal static class Failover
         try
         {
             var other = await sources.AcquireAsync(failover, ct).ConfigureAwait(false);
-            if (other.Hosts?.Outage.IsOn ?? other.Breaker.IsOpen)
+            if (other.RefusesAll)
             {
                 other.Release();
                 return source;

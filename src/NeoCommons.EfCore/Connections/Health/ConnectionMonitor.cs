@@ -71,7 +71,8 @@ internal sealed class ConnectionMonitor(
         CancellationToken ct
     )
     {
-        var found = new ConcurrentDictionary<string, ConnectionHealth>(StringComparer.Ordinal);
+        var seen = new ConcurrentDictionary<string, Seen>(StringComparer.Ordinal);
+        var pools = Pools(rows);
         var parallel = new ParallelOptions
         {
             MaxDegreeOfParallelism = options.Value.Parallelism,
@@ -84,13 +85,33 @@ internal sealed class ConnectionMonitor(
                 async (row, ct) =>
                 {
                     var begun = time.GetTimestamp();
-                    var health = await probe.LookAsync(row, ct).ConfigureAwait(false);
-                    found[row.Name] = probe.Judge(health);
-                    Remember(row.Name, new Seen(health, begun));
+                    seen[row.Name] = new(await probe.LookAsync(row, pools(row), ct).ConfigureAwait(false), begun);
                 }
             )
             .ConfigureAwait(false);
-        return found;
+        pools = Pools(rows);
+        return rows.ToDictionary(
+            row => row.Name,
+            row =>
+            {
+                var (health, begun) = seen[row.Name];
+                Remember(row.Name, new(health with { Pool = pools(row) }, begun));
+                return probe.Judge(health with { Pool = pools(row) });
+            },
+            StringComparer.Ordinal
+        );
+    }
+
+    // Of many all at once: each reading of the driver's meter goes over all pools.
+    private Func<DatabaseConnection, PoolMetrics> Pools(IReadOnlyList<DatabaseConnection> rows)
+    {
+        if (rows.Count == 1)
+        {
+            return row => sources.Meter.Read(row.Name);
+        }
+
+        var all = sources.Meter.ReadAll();
+        return row => all.GetValueOrDefault(row.Name) ?? new PoolMetrics { ConnectionName = row.Name };
     }
 
     /// <summary>The host has started, and what other services do at its start, migrations for one, is done.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -13,28 +14,35 @@ internal sealed class ConnectionProbe(
     TimeProvider time
 )
 {
+    private const string Late = "timeout";
+
+    // Questions that have not ended in time: another one beside them would be another session, look after look.
+    private readonly ConcurrentDictionary<string, Task> _unfinished = new(StringComparer.Ordinal);
+
     /// <summary>Asks the server, if the connection is in use; <see cref="Judge"/> what is seen.</summary>
-    public async Task<ConnectionHealth> LookAsync(DatabaseConnection row, CancellationToken ct)
+    /// <param name="row">The connection.</param>
+    /// <param name="pool">What its pool holds.</param>
+    /// <param name="ct">Cancels.</param>
+    public async Task<ConnectionHealth> LookAsync(DatabaseConnection row, PoolMetrics pool, CancellationToken ct)
     {
         if (LookFromOutside(row) is { } known)
         {
-            // What a pool did is told while callers are refused, too.
-            return sources.IsInUse(row.Name) ? known with { Pool = sources.Meter.Read(row.Name) } : known;
+            return known;
         }
 
-        var pool = sources.Meter.Read(row.Name);
-        if (pool.IsFull && sources.Find(row.Name) is { IsFull: true })
+        if (IsBusy(sources.Find(row.Name), pool))
         {
             // It is in use, so it is not waited for. Busy is not down: whoever takes such a process away makes the others busier.
-            return Health(row, ConnectionHealthStatus.Healthy, null) with { Pool = pool };
+            return Health(row, ConnectionHealthStatus.Healthy, null);
+        }
+
+        if (_unfinished.TryGetValue(row.Name, out var earlier) && !earlier.IsCompleted)
+        {
+            return Health(row, ConnectionHealthStatus.Unhealthy, Late);
         }
 
         var (status, reason, took) = await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false);
-        return Health(row, status, reason) with
-        {
-            ResponseMilliseconds = Math.Round(took.TotalMilliseconds, 2),
-            Pool = sources.Meter.Read(row.Name),
-        };
+        return Health(row, status, reason) with { ResponseMilliseconds = Math.Round(took.TotalMilliseconds, 2) };
     }
 
     /// <summary>The pool of a connection, without the server.</summary>
@@ -72,8 +80,14 @@ internal sealed class ConnectionProbe(
 
         // A pool exists only after its first use, and looking is not a use.
         return !sources.IsInUse(row.Name) ? Unknown(row, "not used yet")
-            : sources.BreakerOf(row.Name) is { IsOpen: true }
-                ? Health(row, ConnectionHealthStatus.Unhealthy, nameof(ConnectionUnavailableReason.CircuitOpen))
+            : sources.Find(row.Name) is { RefusesAll: true } source
+                ? Health(
+                    row,
+                    ConnectionHealthStatus.Unhealthy,
+                    source.Hosts is null
+                        ? nameof(ConnectionUnavailableReason.CircuitOpen)
+                        : nameof(ConnectionUnavailableReason.NoHost)
+                )
             : null;
     }
 
@@ -110,9 +124,13 @@ internal sealed class ConnectionProbe(
         return reason == seen.Reason ? seen : seen with { Status = ConnectionHealthStatus.Degraded, Reason = reason };
     }
 
-    // Of several servers, those that only read do not serve us.
+    // Of several servers, those that only read do not serve us, and which ones are idle the driver does not tell.
     private bool HasIdle(DatabaseConnection row, PoolMetrics pool) =>
-        pool.Idle > 0 && sources.Find(row.Name) is { } source && (source.Hosts is null || source.Growth.Idle > 0);
+        pool.Idle > 0 && sources.Find(row.Name) is { Hosts: null };
+
+    private static bool IsBusy(PooledDataSource? source, PoolMetrics pool) =>
+        source is not null
+        && ((pool.IsFull && source.IsFull) || source.Server.Gate is var server && server.Taken >= server.Permits);
 
     private ConnectionHealth Health(DatabaseConnection row, ConnectionHealthStatus status, string? reason) =>
         new()
@@ -137,6 +155,7 @@ internal sealed class ConnectionProbe(
         }
         catch (TimeoutException)
         {
+            _unfinished[row.Name] = asking;
             _ = asking.ContinueWith(
                 static ended => ended.Exception,
                 CancellationToken.None,
@@ -145,12 +164,12 @@ internal sealed class ConnectionProbe(
             );
 
             // Where it has answered, it was the count of its catalog that took long.
-            return answer.Task.IsCompleted ? await answer.Task.ConfigureAwait(false) : Unhealthy("timeout");
+            return answer.Task.IsCompleted ? await answer.Task.ConfigureAwait(false) : Unhealthy(Late);
         }
         catch (ConnectionUnavailableException e)
         {
-            // Others were faster.
-            return e.Reason == ConnectionUnavailableReason.PoolExhausted
+            // Others were faster, of this process or another.
+            return e.Reason == ConnectionUnavailableReason.PoolExhausted || OpenFailure.IsFull(e)
                 ? Unhealthy("saturated") with
                 {
                     Status = ConnectionHealthStatus.Degraded,

@@ -1,4 +1,3 @@
-using System.Transactions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -12,9 +11,6 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class HostPools : IDisposable, IAsyncDisposable
 {
-    // After its completion a scope ends, as a rule at once; the commit may wait for a synchronous standby.
-    private static readonly TimeSpan MostOfCommit = TimeSpan.FromMinutes(1);
-
     private readonly PooledDataSource _source;
     private readonly ConnectionOptions _options;
     private readonly TimeProvider _time;
@@ -22,6 +18,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     private readonly HostCalls _calls;
     private readonly Lock _clearing = new();
     private readonly HostSources _pooled;
+    private readonly HostSources _apart;
     private readonly HostSources _unpooled;
     private readonly HostWatch _watch;
     private (string? System, long Newest) _clearedFor;
@@ -53,6 +50,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         _calls = new HostCalls(password, Guard);
         Writes = memory.WritesOf(row.Name);
         _pooled = new(forReads => Build(DataSourceUse.Pool, forReads));
+        _apart = new(forReads => Build(DataSourceUse.Apart, forReads));
         _unpooled = new(forReads => Build(DataSourceUse.Beside, forReads));
         _watch = new HostWatch(source, this, loggers.CreateLogger<HostWatch>(), time);
 
@@ -120,8 +118,13 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     public NpgsqlDataSource Unpooled => _unpooled.Writers;
 
     /// <summary>Where a tenant's read-only context reads: at a standby, or at the primary where that is needed or all there is.</summary>
-    public NpgsqlDataSource ReadersFor(TenantId tenant) =>
-        _pooled.Readers(atPrimary: MissesWrites(tenant, Guard.States));
+    /// <param name="tenant">The tenant.</param>
+    /// <param name="isApart">Whether by sessions of its own (<see cref="Quarantine"/>).</param>
+    public NpgsqlDataSource ReadersFor(TenantId tenant, bool isApart) =>
+        (isApart ? _apart : _pooled).Readers(atPrimary: MissesWrites(tenant, Guard.States));
+
+    /// <summary>Connections to the primary that end when they are closed.</summary>
+    public NpgsqlDataSource WritersApart => _apart.Writers;
 
     /// <summary>Whether a read-only context of the tenant reads at a standby.</summary>
     public bool ReadsAtStandby(TenantId tenant)
@@ -131,24 +134,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     }
 
     /// <summary>Notes that a lease of the tenant has ended that wrote.</summary>
-    public void EndWrite(TenantId tenant)
-    {
-        if (!TryFindScope(out var scope))
-        {
-            // It is committed when the scope is disposed, which nobody tells us any more.
-            var ticks = (long)(MostOfCommit.TotalSeconds * _time.TimestampFrequency);
-            Writes.End(tenant, _time.GetTimestamp() + ticks);
-        }
-        else if (scope is not null)
-        {
-            // What it wrote is committed with the scope.
-            scope.TransactionCompleted += (_, _) => Writes.End(tenant, _time.GetTimestamp());
-        }
-        else
-        {
-            Writes.End(tenant, _time.GetTimestamp());
-        }
-    }
+    public void EndWrite(TenantId tenant) => Writes.EndWithScope(tenant, _time);
 
     /// <summary>Notes that something was committed for the tenant, not by a lease.</summary>
     public void NoteWrite(TenantId tenant)
@@ -165,6 +151,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <summary>Takes over the answers of a look.</summary>
     public void Look(long begun, IReadOnlyList<HostAnswer?> answers)
     {
+        var before = Guard.States;
         var isRefused = Guard.Look(
             begun,
             answers,
@@ -176,6 +163,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         if (isRefused)
         {
             _pooled.ClearReaders();
+            EndAtReplaced(before);
         }
 
         Writes.Settle(Guard.States.SettledAt);
@@ -263,23 +251,23 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     private IEnumerable<HostAddress> Addresses => Hosts.Select(host => host.Address);
 
-    private HostSources[] AllSources => [_pooled, _unpooled];
+    private HostSources[] AllSources => [_pooled, _apart, _unpooled];
 
     private bool MissesWrites(TenantId tenant, HostStates states) =>
         _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt);
 
-    // False between a scope's completion and its end: the framework does not show it then.
-    private static bool TryFindScope(out Transaction? scope)
+    // Who has the driver's connection is not asked before he writes.
+    private void EndAtReplaced(HostStates before)
     {
-        try
+        foreach (var host in Hosts)
         {
-            scope = Transaction.Current;
-            return true;
-        }
-        catch (InvalidOperationException)
-        {
-            scope = null;
-            return false;
+            if (
+                before[host.Number].Refusal is null
+                && Guard.States[host.Number] is { Refusal: not null, Answer.IsPrimary: true }
+            )
+            {
+                _ = SessionEnd.AtAsync(_source, host, _time);
+            }
         }
     }
 

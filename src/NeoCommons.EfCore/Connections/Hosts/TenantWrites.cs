@@ -9,6 +9,9 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class TenantWrites
 {
+    // After its completion a scope ends, as a rule at once; the commit may wait for a synchronous standby.
+    private static readonly TimeSpan MostOfCommit = TimeSpan.FromMinutes(1);
+
     private readonly ConcurrentDictionary<TenantId, Entry> _entries = [];
 
     /// <summary>How many tenants have one.</summary>
@@ -28,6 +31,24 @@ internal sealed class TenantWrites
                     return;
                 }
             }
+        }
+    }
+
+    /// <summary>Notes that the lease has ended; within a <c>TransactionScope</c> what it wrote is committed with that.</summary>
+    public void EndWithScope(TenantId tenant, TimeProvider time)
+    {
+        if (!AmbientScope.TryGet(out var scope))
+        {
+            // It is committed when the scope is disposed, which nobody tells us any more.
+            End(tenant, time.GetTimestamp() + (long)(MostOfCommit.TotalSeconds * time.TimestampFrequency));
+        }
+        else if (scope is not null)
+        {
+            scope.TransactionCompleted += (_, _) => End(tenant, time.GetTimestamp());
+        }
+        else
+        {
+            End(tenant, time.GetTimestamp());
         }
     }
 

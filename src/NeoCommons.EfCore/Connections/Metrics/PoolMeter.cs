@@ -54,10 +54,7 @@ internal sealed class PoolMeter : IDisposable
         );
         instruments.Meter.CreateObservableGauge(
             "neocommons.connection.circuit_open",
-            () =>
-                EachPool(figures =>
-                    Find?.Invoke(figures.Connection) is { Breaker.IsOpen: true } or { Hosts.Outage.IsOn: true } ? 1 : 0
-                ),
+            () => EachPool(figures => Find?.Invoke(figures.Connection) is { RefusesAll: true } ? 1 : 0),
             "1",
             "1 while callers are refused since the server is away, else 0."
         );

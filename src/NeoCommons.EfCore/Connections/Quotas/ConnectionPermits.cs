@@ -26,11 +26,11 @@ internal sealed class ConnectionPermits
     {
         // One scope, one session: what it has begun with goes on.
         var isFree = !AmbientScope.IsPresent;
-        IsApart = isFree && source.Hosts is null && Limiter is { } limiter && source.Quarantine.Holds(limiter);
+        IsApart = isFree && Limiter is { } limiter && source.Quarantine.Holds(limiter);
         Reads = isFree && source.Hosts is not null && readOnly;
-        return IsApart ? source.Quarantine.Source
-            : Reads ? source.Hosts!.ReadersFor(Limiter!.Tenant.Id)
-            : source.Source;
+        return Reads ? source.Hosts!.ReadersFor(Limiter!.Tenant.Id, IsApart)
+            : !IsApart ? source.Source
+            : source.Hosts?.WritersApart ?? source.Quarantine.Source;
     }
 
     /// <summary>Whether a permit of the tenant is held.</summary>

@@ -118,6 +118,12 @@ internal sealed class FairGate(int permits)
         );
         using var ending = ended.UnsafeRegister(static w => ((GateWaiter)w!).GiveUp(GateOutcome.Ended), waiter);
         using var cancelling = ct.UnsafeRegister(static w => ((GateWaiter)w!).GiveUp(GateOutcome.Cancelled), waiter);
+        if (pool is { RefusesAll: true })
+        {
+            // Whoever stood here was told so, and he came a moment later.
+            waiter.GiveUp(GateOutcome.Ended);
+        }
+
         var outcome = async ? await waiter.Ending.ConfigureAwait(false) : waiter.Ending.GetAwaiter().GetResult();
         if (outcome == GateOutcome.Cancelled)
         {

@@ -11,8 +11,8 @@ namespace NeoCommons.EfCore;
 /// costs the server more than a query, so that each break keeps the tenant's next opens waiting.
 /// Breaks that come from outside, of the network or of an administrator, hit many connections at once, and tenants in turn: what
 /// counts is a connection that was opened after the last one broke. Behind a pooler that does not tell them apart, since the
-/// pooler lets clients in while its server is away; there a login costs little, and nobody is kept apart. Nor is anybody where the
-/// row names several servers: a host that fails breaks sessions too; or on a DEDICATED row, where there is nobody else.
+/// pooler lets clients in while its server is away; there a login costs little, and nobody is kept apart. Nor is anybody on a
+/// DEDICATED row, where there is nobody else.
 /// </remarks>
 internal sealed class Quarantine(
     Func<DatabaseConnection> row,
@@ -49,7 +49,7 @@ internal sealed class Quarantine(
     public bool Holds(TenantLimiter limiter) =>
         Most > 0 && limiter.BrokeAt is var at and not 0 && time.GetElapsedTime(at) < Lasting;
 
-    /// <summary>Sessions of those that are kept apart.</summary>
+    /// <summary>Sessions of those that are kept apart; where the row names several servers, <see cref="HostPools"/> has them.</summary>
     public NpgsqlDataSource Source => _apart.Value;
 
     /// <summary>Notes that a connection of the tenant broke in use.</summary>
