@@ -156,6 +156,17 @@ internal static class OpenFailure
 
     /// <summary>All connections that the server has for this process were in use for as long as a caller waits.</summary>
     public static ConnectionUnavailableException ServerExhausted(DatabaseConnection row, ServerBudget server) =>
+        server.Total is null
+            ? new(
+                row.Name,
+                ConnectionUnavailableReason.Unreachable,
+                $"Connection '{row.Name}' is unavailable: the first {server.Gate.Permits} that were opened to server {server.Server} are not "
+                    + $"open after {row.PoolTimeout.TotalSeconds:0.###} s, and no more are opened before it has told how many it has. Check that it "
+                    + "runs, and that the network leads there."
+            )
+            : Exhausted(row, server);
+
+    private static ConnectionUnavailableException Exhausted(DatabaseConnection row, ServerBudget server) =>
         new(
             row.Name,
             ConnectionUnavailableReason.PoolExhausted,

@@ -25,8 +25,8 @@ internal static class SessionEnd
             ? Task.WhenAll(pools.Hosts.Select(host => AtAsync(source, host, time)))
             : AtAsync(source, null, time);
 
-    /// <summary>Ends those at one of several servers.</summary>
-    public static async Task AtAsync(PooledDataSource source, RowHost? server, TimeProvider time)
+    /// <summary>Ends those at one of several servers; false where that could not be done.</summary>
+    public static async Task<bool> AtAsync(PooledDataSource source, RowHost? server, TimeProvider time)
     {
         using var timeout = new CancellationTokenSource(Patience, time);
         try
@@ -39,10 +39,12 @@ internal static class SessionEnd
             // Not before the session is open: until then others may have opened theirs.
             command.Parameters.Add(new() { Value = PhysicalConnection.ProcessesOf(source, server) });
             await command.ExecuteNonQueryAsync(timeout.Token).ConfigureAwait(false);
+            return true;
         }
         catch (Exception)
         {
             // Whatever it is, the pool is to be disposed, or the server was replaced: it may be away by now.
+            return false;
         }
     }
 }

@@ -31,9 +31,10 @@ internal static class Unbinding
             // The driver gives the scope's connection to whoever opens one in it.
             same.Open();
         }
-        catch (Exception e) when (e is DbException or TransactionException or NotSupportedException)
+        catch (Exception e)
+            when (e is DbException or TransactionException or NotSupportedException or InvalidOperationException)
         {
-            // It is gone, and there is no other in this transaction.
+            // It is gone, and there is no other in this transaction; or the scope is complete, and nobody gets it in there any more.
             return;
         }
 

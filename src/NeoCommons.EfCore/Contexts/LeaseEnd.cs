@@ -41,7 +41,8 @@ internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposab
         }
         catch
         {
-            // What disposes a context stops at the first exception, and the lease would be next.
+            // What disposes a context stops at the first exception, and the lease would be next, and the connection.
+            _lease.Touch();
             _lease.ResetState();
             throw;
         }
@@ -59,6 +60,7 @@ internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposab
         }
         catch
         {
+            _lease.Touch();
             _lease.ResetState();
             throw;
         }

@@ -3,7 +3,8 @@ namespace NeoCommons.EfCore;
 /// <summary>What a lease's commands have written, transaction by transaction: whether doing an operation again does it twice.</summary>
 /// <remarks>
 /// A command outside of a transaction is one by itself. Where the server says that something was rolled back, it is the
-/// transaction of the last command, and nothing that was committed before it.
+/// transaction of the last command, unless that has ended well, and nothing that was committed before it. SQL of the application outside
+/// of one may commit by itself, halfway, and counts as if it had.
 /// </remarks>
 internal struct LeaseProgress
 {
@@ -14,18 +15,37 @@ internal struct LeaseProgress
     /// <summary>Notes a command.</summary>
     /// <param name="transaction">EF's transaction that it is part of; null where it is none.</param>
     /// <param name="writes">Whether it may write.</param>
-    public void Note(object? transaction, bool writes)
+    /// <param name="isForeign">Whether its SQL is not EF's own.</param>
+    public void Note(object? transaction, bool writes, bool isForeign = false)
     {
         if (transaction is null || !ReferenceEquals(transaction, _transaction))
         {
-            EndTransaction();
+            End();
             _transaction = transaction;
         }
 
         _isWriting |= writes;
+        if (isForeign && transaction is null)
+        {
+            End();
+        }
     }
 
-    /// <summary>Where an operation begins, or is begun again after it was rolled back.</summary>
+    /// <summary>Notes that the application has the connection: in the transaction that there is, or outside of one.</summary>
+    public void NoteUnseen() => Note(_transaction, writes: true, isForeign: true);
+
+    /// <summary>Notes that what the commands have written is there to stay.</summary>
+    public void End()
+    {
+        _transaction = null;
+        if (_isWriting)
+        {
+            _isWriting = false;
+            _written++;
+        }
+    }
+
+    /// <summary>Where an operation begins, has ended well, or is begun again after it was rolled back.</summary>
     public int Mark(object? transaction)
     {
         Note(transaction, writes: false);
@@ -35,15 +55,6 @@ internal struct LeaseProgress
     /// <summary>Whether anything may have been written since then.</summary>
     public readonly bool HasWritten(int mark) => _isWriting || _written != mark;
 
-    /// <summary>Whether anything was, in a transaction before that of the last command.</summary>
-    public readonly bool HasWrittenBefore(int mark) => _written != mark;
-
-    private void EndTransaction()
-    {
-        if (_isWriting)
-        {
-            _isWriting = false;
-            _written++;
-        }
-    }
+    /// <summary>Whether anything was that is there to stay: not in the transaction of the last command, which has not ended.</summary>
+    public readonly bool HasCommitted(int mark) => _written != mark;
 }

@@ -50,7 +50,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         {
             try
             {
-                return operation(Context, state);
+                return Ended(operation(Context, state));
             }
             catch (Exception e)
             {
@@ -61,7 +61,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
                 }
             }
 
-            return base.Execute(state, operation, verifySucceeded);
+            return Ended(base.Execute(state, operation, verifySucceeded));
         }
         finally
         {
@@ -86,7 +86,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         {
             try
             {
-                return await operation(Context, state, cancellationToken).ConfigureAwait(false);
+                return Ended(await operation(Context, state, cancellationToken).ConfigureAwait(false));
             }
             catch (Exception e)
                 when (!cancellationToken.IsCancellationRequested && CallOnWrappedException(e, ShouldRetryOn))
@@ -94,7 +94,9 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
                 // The next try is the strategy's.
             }
 
-            return await base.ExecuteAsync(state, operation, verifySucceeded, cancellationToken).ConfigureAwait(false);
+            return Ended(
+                await base.ExecuteAsync(state, operation, verifySucceeded, cancellationToken).ConfigureAwait(false)
+            );
         }
         finally
         {
@@ -117,7 +119,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         var lease = Context.GetService<TenantLease>();
         if (
             !lease.IsReadOnly
-            && (IsRolledBack(exception) ? lease.Progress.HasWrittenBefore(_mark) : lease.Progress.HasWritten(_mark))
+            && (IsRolledBack(exception) ? lease.Progress.HasCommitted(_mark) : lease.Progress.HasWritten(_mark))
         )
         {
             return false;
@@ -129,6 +131,13 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
     }
 
     private IRelationalConnection Transactions => Context.GetService<IRelationalConnection>();
+
+    // Outside of a transaction what it has written is there to stay.
+    private TResult Ended<TResult>(TResult result)
+    {
+        Context.GetService<TenantLease>().Progress.Mark(Transactions.CurrentTransaction);
+        return result;
+    }
 
     // What runs within an operation of the application is one itself, and must not hide what was written before it.
     private int Begin()

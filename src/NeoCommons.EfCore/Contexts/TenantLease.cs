@@ -85,6 +85,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public void Take()
     {
         Touch();
+        _progress.NoteUnseen();
         if (IsScopeOver)
         {
             // Not async: the task has completed, and its exception is rethrown.
@@ -169,15 +170,11 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
             ? ValueTask.CompletedTask
             : BindApartAsync(async, ct);
 
-    /// <summary>Lets EF execute a command, with the tenant's schema in its SQL.</summary>
-    /// <param name="command">The command.</param>
-    /// <param name="isForeign">Whether its SQL is not EF's own.</param>
-    /// <param name="isQuery">Whether it only reads.</param>
-    /// <param name="transaction">EF's transaction that it is part of; null where it is none.</param>
+    /// <summary>Lets EF execute a command, with the tenant's schema in its SQL, which may be foreign: not EF's own.</summary>
     /// <exception cref="TenantIsolationException">It is not on the connection that this lease binds.</exception>
     public void Pass(DbCommand command, bool isForeign, bool isQuery, IDbContextTransaction? transaction)
     {
-        _progress.Note(transaction, writes: !isQuery);
+        _progress.Note(transaction, writes: !isQuery, isForeign);
 
         // A connection that is closed is opened by EF next, and bound.
         if (
@@ -189,7 +186,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
 
         _source!.ThrowIfInScope(Tenant!.Id);
-        _source.Hosts?.ThrowIfReplaced(_physical);
+        ThrowIfReplaced();
         _permits.Limiter?.CountCommand();
         if (isForeign || Settings.Binding == SchemaBinding.QualifiedNames)
         {
@@ -231,6 +228,9 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
     }
 
+    /// <exception cref="ConnectionUnavailableException">The open connection leads to a primary that was replaced.</exception>
+    public void ThrowIfReplaced() => _source?.Hosts?.ThrowIfReplaced(_physical);
+
     private void Qualify(DbCommand command, bool isForeign) =>
         QualifiedSql.Apply(command, Tenant!.Schema, isForeign || IsReadOnly ? _binding!.Prefix : null);
 
@@ -250,6 +250,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _opening = null;
         _binding = null;
         _isTouched = false;
+        _progress = default;
         Tenant = null;
     }
 

@@ -165,6 +165,7 @@ public static class TenantDbContextBuilderExtensions
         options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();
         options.ReplaceService<IRelationalDatabaseFacadeDependencies, TenantFacade>();
         options.ReplaceService<IRelationalCommandBuilderFactory, TenantCommandFactory>();
+        options.ReplaceService<IRelationalTransactionFactory, TenantTransaction.Factory>();
         return options.Options;
     }
 }

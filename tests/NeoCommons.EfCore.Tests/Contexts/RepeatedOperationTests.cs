@@ -65,6 +65,84 @@ public sealed class RepeatedOperationTests(TestServers servers)
         Assert.Equal("40001", Assert.IsType<PostgresException>(failure.InnerException).SqlState);
     }
 
+    public enum Then
+    {
+        AnotherContextFails,
+        SqlOfTheApplicationFails,
+        TheDriversConnectionFails,
+    }
+
+    [Theory]
+    [InlineData(Then.AnotherContextFails, false)]
+    [InlineData(Then.AnotherContextFails, true)]
+    [InlineData(Then.SqlOfTheApplicationFails, false)]
+    [InlineData(Then.TheDriversConnectionFails, true)]
+    public async Task Nor_is_what_was_committed_before_something_else_failed(Then then, bool inTransactions)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var tenant = await FailingAsync(app, times: 100);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        await using var other = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        await Assert.ThrowsAnyAsync<Exception>(() =>
+            ExecuteAsync(
+                context,
+                async: true,
+                () =>
+                {
+                    tries++;
+                    Save(context, 2, inTransactions);
+                    switch (then)
+                    {
+                        case Then.AnotherContextFails:
+                            Save(other, Fails, inTransactions: true);
+                            break;
+                        case Then.SqlOfTheApplicationFails:
+                            context.Database.ExecuteSqlRaw($"INSERT INTO items VALUES ({Fails}, 'acme')");
+                            break;
+                        default:
+                            using (var command = context.Database.GetDbConnection().CreateCommand())
+                            {
+                                context.Database.OpenConnection();
+                                command.CommandText = $"INSERT INTO items VALUES ({Fails}, 'acme')";
+                                command.ExecuteNonQuery();
+                            }
+
+                            break;
+                    }
+                }
+            )
+        );
+
+        Assert.Equal(1, tries);
+    }
+
+    [Fact]
+    public async Task Nor_is_SQL_of_the_application_that_commits_by_itself()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var tenant = await FailingAsync(app, times: 100);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        await Assert.ThrowsAsync<PostgresException>(() =>
+            ExecuteAsync(
+                context,
+                async: true,
+                () =>
+                {
+                    tries++;
+                    context.Database.ExecuteSqlRaw(
+                        $"INSERT INTO items VALUES (2, 'acme'); COMMIT; INSERT INTO items VALUES ({Fails}, 'acme')"
+                    );
+                }
+            )
+        );
+
+        Assert.Equal(1, tries);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -84,6 +162,7 @@ public sealed class RepeatedOperationTests(TestServers servers)
                 context.ChangeTracker.Clear();
                 using var transaction = context.Database.BeginTransaction();
                 Save(context, 2, inTransactions: false);
+                context.Database.ExecuteSqlRaw("UPDATE items SET owner = 'acme'");
                 Save(context, Fails, inTransactions: false);
                 transaction.Commit();
             }

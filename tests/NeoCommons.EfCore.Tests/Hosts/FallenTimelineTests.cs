@@ -14,7 +14,7 @@ public sealed class FallenTimelineTests
     public void Where_all_answer_and_none_is_at_the_newest_timeline_the_row_begins_anew(string? system)
     {
         using var source = HostsAlone.New();
-        Look(source, 1, Primary(2, system), Standby(system));
+        Look(source, 1, Primary(2, system), Standby(system, reached: 2));
 
         Look(source, Looks - 1, Primary(1, system), Standby(system));
         Assert.NotNull(source.Hosts!.Guard.States[0].Refusal);
@@ -42,6 +42,30 @@ public sealed class FallenTimelineTests
         Look(source, 1, Primary(1), null);
         Look(source, Looks - 1, Primary(1), Standby());
         Assert.NotNull(source.Hosts.Guard.States[0].Refusal);
+    }
+
+    [Theory]
+    [InlineData(2L)]
+    [InlineData(null)]
+    public void A_standby_that_has_reached_the_newest_timeline_or_does_not_tell_may_follow_it(long? reached)
+    {
+        using var source = HostsAlone.New();
+        Look(source, 1, null, Primary(2));
+
+        Look(source, 10 * Looks, Primary(1), Standby(reached: reached));
+
+        Assert.NotNull(source.Hosts!.Guard.States[0].Refusal);
+    }
+
+    [Fact]
+    public void A_host_that_does_not_tell_its_system_replaces_nobody_of_a_system_that_is_known()
+    {
+        using var source = HostsAlone.New();
+        Look(source, 1, Primary(1), null);
+
+        Look(source, 1, Primary(1), Primary(5, system: null));
+
+        Assert.Null(source.Hosts!.Guard.States[0].Refusal);
     }
 
     [Fact]
@@ -77,7 +101,8 @@ public sealed class FallenTimelineTests
 
     private static HostAnswer Primary(long timeline, string? system = "system") => new(true, system, timeline, 100);
 
-    private static HostAnswer Standby(string? system = "system") => new(false, system, null, 100);
+    private static HostAnswer Standby(string? system = "system", long? reached = 1) =>
+        new(false, system, null, 100, reached);
 
     private void Look(PooledDataSource source, int times, params HostAnswer?[] answers)
     {

@@ -14,6 +14,7 @@ public sealed class ScopeWritesTests
     {
         using var source = HostsAlone.New();
         var writes = source.Hosts!.Writes;
+        var before = TimeProvider.System.GetTimestamp();
         writes.Begin(Tenant);
         using (var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
         {
@@ -26,7 +27,14 @@ public sealed class ScopeWritesTests
             Assert.True(writes.IsUnsettled(Tenant, TimeProvider.System.GetTimestamp()));
         }
 
-        Assert.True(writes.IsUnsettled(Tenant, settledAt: long.MinValue));
+        // And no later lease makes that earlier.
+        writes.Begin(Tenant);
+        source.Hosts.EndWrite(Tenant);
+        Assert.True(writes.IsUnsettled(Tenant, before));
+        Assert.Equal(
+            commits,
+            writes.IsUnsettled(Tenant, TimeProvider.System.GetTimestamp() + Ticks(TimeSpan.FromSeconds(5)))
+        );
         Assert.False(writes.IsUnsettled(Tenant, TimeProvider.System.GetTimestamp() + Ticks(TimeSpan.FromHours(1))));
     }
 

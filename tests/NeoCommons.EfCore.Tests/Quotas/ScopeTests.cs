@@ -121,6 +121,27 @@ public sealed class ScopeTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_connection_that_the_application_closes_in_a_scope_that_is_complete_gives_all_back()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 1 });
+        var tenant = await app.AddTenantAsync(row, "acme");
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        using (var scope = NewScope())
+        {
+            await context.Database.GetDbConnection().OpenAsync(Ct);
+            Assert.Equal("acme", (await context.Items.SingleAsync(Ct)).Owner);
+            scope.Complete();
+            await context.Database.GetDbConnection().CloseAsync();
+            Assert.Equal(0, await Held.OfPoolAsync(app, row));
+        }
+
+        await using var next = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+        await using var command = new NpgsqlCommand("SELECT current_setting('search_path')", next);
+        Assert.DoesNotContain("acme", (string)(await command.ExecuteScalarAsync(Ct))!, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_connection_whose_bind_fails_is_not_kept()
     {
         await using var app = new RuntimeApp(

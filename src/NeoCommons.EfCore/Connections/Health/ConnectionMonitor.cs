@@ -85,10 +85,14 @@ internal sealed class ConnectionMonitor(
                 async (row, ct) =>
                 {
                     var begun = time.GetTimestamp();
-                    seen[row.Name] = new(await probe.LookAsync(row, pools(row), ct).ConfigureAwait(false), begun);
+                    var pool = pools(row);
+                    var health = await probe.LookAsync(row, pool, ct).ConfigureAwait(false);
+                    Remember(row.Name, seen[row.Name] = new(health with { Pool = pool }, begun));
                 }
             )
             .ConfigureAwait(false);
+
+        // What they hold now: a look that began earlier is remembered by then, if it is still the last one.
         pools = Pools(rows);
         return rows.ToDictionary(
             row => row.Name,

@@ -17,7 +17,9 @@ internal sealed class ConnectionProbe(
     private const string Late = "timeout";
 
     // Questions that have not ended in time: another one beside them would be another session, look after look.
-    private readonly ConcurrentDictionary<string, Task> _unfinished = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, (Task Asking, Task<Answer> Answer)> _unfinished = new(
+        StringComparer.Ordinal
+    );
 
     /// <summary>Asks the server, if the connection is in use; <see cref="Judge"/> what is seen.</summary>
     /// <param name="row">The connection.</param>
@@ -36,12 +38,11 @@ internal sealed class ConnectionProbe(
             return Health(row, ConnectionHealthStatus.Healthy, null);
         }
 
-        if (_unfinished.TryGetValue(row.Name, out var earlier) && !earlier.IsCompleted)
-        {
-            return Health(row, ConnectionHealthStatus.Unhealthy, Late);
-        }
-
-        var (status, reason, took) = await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false);
+        var (status, reason, took) =
+            !_unfinished.TryGetValue(row.Name, out var earlier) || earlier.Asking.IsCompleted
+                ? await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false)
+            : earlier.Answer.IsCompleted ? await earlier.Answer.ConfigureAwait(false)
+            : new(ConnectionHealthStatus.Unhealthy, Late, options.Value.Timeout);
         return Health(row, status, reason) with { ResponseMilliseconds = Math.Round(took.TotalMilliseconds, 2) };
     }
 
@@ -130,7 +131,10 @@ internal sealed class ConnectionProbe(
 
     private static bool IsBusy(PooledDataSource? source, PoolMetrics pool) =>
         source is not null
-        && ((pool.IsFull && source.IsFull) || source.Server.Gate is var server && server.Taken >= server.Permits);
+        && (
+            (pool.IsFull && source.IsFull)
+            || (pool.Active > 0 && source.Server is { Total: not null, Gate: var gate } && gate.Taken >= gate.Permits)
+        );
 
     private ConnectionHealth Health(DatabaseConnection row, ConnectionHealthStatus status, string? reason) =>
         new()
@@ -155,7 +159,7 @@ internal sealed class ConnectionProbe(
         }
         catch (TimeoutException)
         {
-            _unfinished[row.Name] = asking;
+            _unfinished[row.Name] = (asking, answer.Task);
             _ = asking.ContinueWith(
                 static ended => ended.Exception,
                 CancellationToken.None,

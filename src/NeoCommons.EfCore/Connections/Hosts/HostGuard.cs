@@ -21,6 +21,7 @@ internal sealed class HostGuard(
 )
 {
     private readonly Dictionary<HostAddress, RowHost> _byAddress = hosts.ToDictionary(h => h.Address);
+    private readonly HostAddress[] _addresses = [.. hosts.Select(h => h.Address)];
     private HostStates _states = found ?? new(hosts.Count);
     private Timeline[] _timelines = [];
 
@@ -48,13 +49,13 @@ internal sealed class HostGuard(
     {
         var before = States;
         var system = before.SystemAfter(answers);
-        var timelines = TimelinesOf(hosts.Select(h => h.Address), system);
+        var timelines = TimelinesOf(system);
         foreach (var timeline in timelines)
         {
             timeline.Watch(source.Row.Name, begun);
         }
 
-        if (before.System is null && system is not null && TimelinesOf([], null) is [{ Newest: > 0 } untold])
+        if (before.System is null && system is not null && TimelinesOf(null)[0] is { Newest: > 0 } untold)
         {
             // Whose system nobody has told was this one.
             SeeAt(timelines, untold.Newest);
@@ -149,10 +150,10 @@ internal sealed class HostGuard(
 
     private void See(RowHost host, HostAnswer? answer, string? system)
     {
-        if (answer is { IsPrimary: true, Timeline: { } timeline } && (answer.System is null || answer.System == system))
+        if (answer is { IsPrimary: true, Timeline: { } timeline } && answer.System == system)
         {
             // For all hosts of the row: another row that names the one that was replaced, and not this one, is to know.
-            SeeAt(TimelinesOf(hosts.Select(h => h.Address), system), timeline);
+            SeeAt(TimelinesOf(system), timeline);
         }
         else if (answer is { IsPrimary: false, System: { } its } && its == system)
         {
@@ -173,7 +174,7 @@ internal sealed class HostGuard(
     private bool TryForget(Timeline[] timelines, long now)
     {
         var before = Newest;
-        foreach (var timeline in timelines.Concat(TimelinesOf([], null)))
+        foreach (var timeline in timelines.Concat(TimelinesOf(null)))
         {
             timeline.Forget(
                 source.Row.Name,
@@ -184,6 +185,5 @@ internal sealed class HostGuard(
         return Newest < before;
     }
 
-    private Timeline[] TimelinesOf(IEnumerable<HostAddress> of, string? system) =>
-        memory.TimelinesOf(source.Row.Name, of, system);
+    private Timeline[] TimelinesOf(string? system) => memory.TimelinesOf(source.Row.Name, _addresses, system);
 }

@@ -19,8 +19,12 @@ internal sealed class HostMemory
     /// <param name="connection">Its name: what it has seen counts for it, whichever hosts its row comes to name.</param>
     /// <param name="hosts">What any connection has seen at these counts too.</param>
     /// <param name="system">What the servers have in common, since a host may come to be another; null where none has told.</param>
-    public Timeline[] TimelinesOf(string connection, IEnumerable<HostAddress> hosts, string? system) =>
-        [TimelineOf("connection " + connection, system), .. hosts.Select(host => TimelineAt(host, system))];
+    public Timeline[] TimelinesOf(string connection, IReadOnlyList<HostAddress> hosts, string? system) =>
+        [
+            // Other hosts may be of another system, where none tells.
+            TimelineOf($"connection {connection}{(system is null ? " at " + string.Join(',', hosts) : "")}", system),
+            .. hosts.Select(host => TimelineAt(host, system)),
+        ];
 
     /// <summary>What counts for every connection that names the host.</summary>
     public Timeline TimelineAt(HostAddress host, string? system) => TimelineOf($"host {host}", system);

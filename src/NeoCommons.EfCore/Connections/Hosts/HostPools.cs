@@ -151,7 +151,6 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <summary>Takes over the answers of a look.</summary>
     public void Look(long begun, IReadOnlyList<HostAnswer?> answers)
     {
-        var before = Guard.States;
         var isRefused = Guard.Look(
             begun,
             answers,
@@ -163,8 +162,10 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         if (isRefused)
         {
             _pooled.ClearReaders();
-            EndAtReplaced(before);
+            Reading.Shrink();
         }
+
+        EndAtReplaced();
 
         Writes.Settle(Guard.States.SettledAt);
     }
@@ -256,17 +257,18 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     private bool MissesWrites(TenantId tenant, HostStates states) =>
         _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt);
 
-    // Who has the driver's connection is not asked before he writes.
-    private void EndAtReplaced(HostStates before)
+    // Who has the driver's connection is not asked before he writes. Again at the next look where it was of no use.
+    private void EndAtReplaced()
     {
         foreach (var host in Hosts)
         {
-            if (
-                before[host.Number].Refusal is null
-                && Guard.States[host.Number] is { Refusal: not null, Answer.IsPrimary: true }
-            )
+            if (Guard.States[host.Number] is not { Refusal: not null, Answer.IsPrimary: true })
             {
-                _ = SessionEnd.AtAsync(_source, host, _time);
+                host.Ending = null;
+            }
+            else if (host.Ending is null or { IsCompletedSuccessfully: true, Result: false })
+            {
+                host.Ending = SessionEnd.AtAsync(_source, host, _time);
             }
         }
     }

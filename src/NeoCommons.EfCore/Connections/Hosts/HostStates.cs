@@ -208,13 +208,14 @@ internal sealed class HostStates
         return !IsOwnSystem || looksWithout >= MostLooksWithout ? (own, true, 0) : (System, true, looksWithout);
     }
 
-    // A standby may not tell its timeline, but it tells which one it has reached: it may be what the primary was replaced by.
+    // A standby may not tell its timeline, but which one it has reached: it may be what the primary was replaced by. One that tells
+    // neither may follow it.
     private static bool AreBelow(IReadOnlyList<HostAnswer?> answers, string? system, long newest) =>
         answers.Any(a => a is { IsPrimary: true })
         && answers.All(a =>
             a is not null
             && (a.System is null || a.System == system)
-            && !(a.IsPrimary && a.Timeline is null)
+            && (a.Timeline is not null || (!a.IsPrimary && a.Reached is not null))
             && Math.Max(a.Timeline ?? 0, a.Reached ?? 0) < newest
         );
 

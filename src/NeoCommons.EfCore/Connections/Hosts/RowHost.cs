@@ -28,6 +28,9 @@ internal sealed class RowHost(int number, HostAddress address, PasswordGate pass
         set => _isProbed = value;
     }
 
+    /// <summary>What ends the sessions at it, since it is a primary that was replaced; null where it is not.</summary>
+    public Task<bool>? Ending { get; set; }
+
     /// <summary>When it has last answered anybody, a timestamp.</summary>
     public long HeardAt
     {

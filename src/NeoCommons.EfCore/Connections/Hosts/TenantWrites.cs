@@ -60,7 +60,7 @@ internal sealed class TenantWrites
             lock (entry)
             {
                 entry.Writing--;
-                entry.EndedAt = now;
+                entry.EndedAt = Math.Max(entry.EndedAt, now);
             }
         }
     }
