@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using NeoCommons.EfCore;
 using NeoCommons.EfCore.Admin;
+using NeoCommons.EfCore.AspNetCore;
 
 var builder = WebApplication.CreateBuilder(args);
 builder
@@ -12,7 +13,7 @@ builder.Services.AddNeoCommonsProblemDetails().AddHealthChecks().AddNeoCommons()
 var app = builder.Build();
 app.UseExceptionHandler();
 app.UseTenantResolution(o => o.FromHeader("X-Tenant"));
-app.MapHealthChecks("/health");
+app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync });
 app.MapPost("/tenants", (NewTenant tenant, ITenantProvisioner provisioner) => provisioner.CreateAsync(tenant));
 app.MapGet("/products", (ShopDbContext shop) => shop.Products.ToListAsync()); // the current tenant's
 app.MapGet(

@@ -38,6 +38,8 @@ app.MapReports();
 app.MapTenants();
 app.MapDemo(servers);
 app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync });
+app.MapHealthChecks("/health/live", new() { Predicate = check => check.Tags.Contains("live") }); // restart it?
+app.MapHealthChecks("/health/ready", new() { Predicate = check => check.Tags.Contains("ready") }); // send it requests?
 app.MapPrometheusScrapingEndpoint("/metrics"); // shows host names of databases: for your own network
 app.MapShopOpenApi();
 

@@ -37,7 +37,7 @@ internal sealed class RegistryHealthCheck(RegistryMetrics metrics, IOptions<Admi
                 )
             : metrics.IsListening ? HealthCheckResult.Healthy("The registry is up to date.", data)
             : HealthCheckResult.Healthy(
-                "The registry is up to date; changes are looked for every NeoCommons:AdminDatabase:RefreshInterval.",
+                $"The registry's changes were read {since.TotalSeconds:0} s ago; nobody listens for them, so they are looked for every NeoCommons:AdminDatabase:RefreshInterval.",
                 data
             )
         );

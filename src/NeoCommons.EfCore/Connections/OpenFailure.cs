@@ -43,7 +43,7 @@ internal static class OpenFailure
             ),
             NpgsqlException n => (
                 ConnectionUnavailableReason.Unreachable,
-                $"{row.Host}:{row.Port} cannot be used: {EndOf(n.Message)} Check that the server runs, that host and port are right, and ssl_mode {row.SslMode}"
+                $"{row.Host}:{row.Port} cannot be used: {EndOf(n.Message)} Check that the server runs, that host and port are right, and that ssl_mode '{row.SslMode}' suits it"
             ),
             SocketException or TimeoutException or IOException or AuthenticationException => (
                 ConnectionUnavailableReason.Unreachable,

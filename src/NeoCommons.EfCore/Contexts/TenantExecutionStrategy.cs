@@ -116,26 +116,27 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
             return false;
         }
 
-        var lease = Context.GetService<TenantLease>();
         if (
-            !lease.IsReadOnly
-            && (IsRolledBack(exception) ? lease.Progress.HasCommitted(_mark) : lease.Progress.HasWritten(_mark))
+            !Lease.IsReadOnly
+            && (IsRolledBack(exception) ? Lease.Progress.HasCommitted(_mark) : Lease.Progress.HasWritten(_mark))
         )
         {
             return false;
         }
 
         // Nothing is left of this try.
-        _mark = lease.Progress.Mark(null);
+        _mark = Lease.Progress.Mark(null);
         return true;
     }
 
-    private IRelationalConnection Transactions => Context.GetService<IRelationalConnection>();
+    private TenantLease Lease => field ??= Context.GetService<TenantLease>();
+
+    private IRelationalConnection Transactions => field ??= Context.GetService<IRelationalConnection>();
 
     // Outside of a transaction what it has written is there to stay.
     private TResult Ended<TResult>(TResult result)
     {
-        Context.GetService<TenantLease>().Progress.Mark(Transactions.CurrentTransaction);
+        Lease.Progress.Mark(Transactions.CurrentTransaction);
         return result;
     }
 
@@ -143,7 +144,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
     private int Begin()
     {
         var outer = _mark;
-        _mark = Context.GetService<TenantLease>().Progress.Mark(Transactions.CurrentTransaction);
+        _mark = Lease.Progress.Mark(Transactions.CurrentTransaction);
         return outer;
     }
 

@@ -151,6 +151,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     /// <summary>Takes over the answers of a look.</summary>
     public void Look(long begun, IReadOnlyList<HostAnswer?> answers)
     {
+        var before = Guard.States;
         var isRefused = Guard.Look(
             begun,
             answers,
@@ -163,6 +164,12 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         {
             _pooled.ClearReaders();
             Reading.Shrink();
+        }
+
+        if (Hosts.Any(h => before[h.Number].Refusal is not null && Guard.States[h.Number].Refusal is null))
+        {
+            // The driver would try it again after a time by the wall clock, which may be put back.
+            ForgetStates();
         }
 
         EndAtReplaced();
