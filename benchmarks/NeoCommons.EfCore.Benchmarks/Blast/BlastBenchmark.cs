@@ -71,7 +71,9 @@ internal static class BlastBenchmark
 
         Task WriteAsync(string deed, double median, double p99, double ratio) =>
             report.WriteLineAsync(
-                Numbers.Text($"| {deed} | {median:0.000} | {p99:0.000} | {ratio:0.00}{(ratio > Goal ? " MISSED" : "")} |")
+                Numbers.Text(
+                    $"| {deed} | {median:0.000} | {p99:0.000} | {ratio:0.00}{(ratio > Goal ? " MISSED" : "")} |"
+                )
             );
 
         // It begins a moment before, unless it is to be found out meanwhile.

@@ -45,11 +45,16 @@ internal sealed class PhysicalConnection
     /// <summary>The server processes that the connections of a pool have: all that are open now, and a few that were.</summary>
     /// <param name="pool">The pool.</param>
     /// <param name="server">At which server: of several, one's number is another's process. Null where the row names one only.</param>
-    public static int[] ProcessesOf(PooledDataSource pool, RowHost? server) =>
+    /// <param name="below">Only those that were opened on an earlier timeline; null: all.</param>
+    public static int[] ProcessesOf(PooledDataSource pool, RowHost? server, long? below = null) =>
         [
             .. Known
                 .Select(known => known.Value)
-                .Where(c => ReferenceEquals(c._pool, pool) && ReferenceEquals(c.Session?.Host, server))
+                .Where(c =>
+                    ReferenceEquals(c._pool, pool)
+                    && ReferenceEquals(c.Session?.Host, server)
+                    && !(c.Session?.Timeline >= below)
+                )
                 .Select(c => c._processId),
         ];
 

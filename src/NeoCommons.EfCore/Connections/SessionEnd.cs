@@ -25,8 +25,37 @@ internal static class SessionEnd
             ? Task.WhenAll(pools.Hosts.Select(host => AtAsync(source, host, time)))
             : AtAsync(source, null, time);
 
+    /// <summary>
+    /// Ends those at primaries that were replaced, since nobody asks whoever has the driver's connection before he writes; again at the
+    /// next look where that was of no use.
+    /// </summary>
+    public static void AtReplaced(PooledDataSource source, HostPools pools, TimeProvider time)
+    {
+        foreach (var host in pools.Hosts.Where(host => host.Ending is not { IsCompleted: false }))
+        {
+            var isReplaced = pools.Guard.States[host.Number] is { Refusal: not null, Answer.IsPrimary: true };
+            if (!isReplaced)
+            {
+                host.Ending = null;
+            }
+            else if (host.Ending is not { Result: true })
+            {
+                host.Ending = AtAsync(source, host, time, below: pools.Guard.Newest);
+            }
+        }
+    }
+
     /// <summary>Ends those at one of several servers; false where that could not be done.</summary>
-    public static async Task<bool> AtAsync(PooledDataSource source, RowHost? server, TimeProvider time)
+    /// <param name="source">The pool.</param>
+    /// <param name="server">The server; null where the row names one only.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="below">Only those that were opened on an earlier timeline; null: all.</param>
+    public static async Task<bool> AtAsync(
+        PooledDataSource source,
+        RowHost? server,
+        TimeProvider time,
+        long? below = null
+    )
     {
         using var timeout = new CancellationTokenSource(Patience, time);
         try
@@ -37,7 +66,7 @@ internal static class SessionEnd
             await using var __ = command.ConfigureAwait(false);
 
             // Not before the session is open: until then others may have opened theirs.
-            command.Parameters.Add(new() { Value = PhysicalConnection.ProcessesOf(source, server) });
+            command.Parameters.Add(new() { Value = PhysicalConnection.ProcessesOf(source, server, below) });
             await command.ExecuteNonQueryAsync(timeout.Token).ConfigureAwait(false);
             return true;
         }

@@ -29,6 +29,9 @@ internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposab
     /// <summary>Has EF use the connection, and close it.</summary>
     public void Lead(DbConnection connection) => _connection.SetDbConnection(connection, contextOwnsConnection: true);
 
+    /// <summary>The transaction that EF has begun.</summary>
+    public IDbContextTransaction? Transaction => _connection.CurrentTransaction;
+
     /// <summary>Has somebody told, once, when this lease ends.</summary>
     public void Tell(Action ended) => Volatile.Write(ref _ended, ended);
 

@@ -15,8 +15,8 @@ internal struct LeaseProgress
     /// <summary>Notes a command.</summary>
     /// <param name="transaction">EF's transaction that it is part of; null where it is none.</param>
     /// <param name="writes">Whether it may write.</param>
-    /// <param name="isForeign">Whether its SQL is not EF's own.</param>
-    public void Note(object? transaction, bool writes, bool isForeign = false)
+    /// <param name="mayCommit">Whether it may commit by itself what it has written.</param>
+    public void Note(object? transaction, bool writes, bool mayCommit = false)
     {
         if (transaction is null || !ReferenceEquals(transaction, _transaction))
         {
@@ -25,14 +25,11 @@ internal struct LeaseProgress
         }
 
         _isWriting |= writes;
-        if (isForeign && transaction is null)
+        if (mayCommit && transaction is null)
         {
             End();
         }
     }
-
-    /// <summary>Notes that the application has the connection: in the transaction that there is, or outside of one.</summary>
-    public void NoteUnseen() => Note(_transaction, writes: true, isForeign: true);
 
     /// <summary>Notes that what the commands have written is there to stay.</summary>
     public void End()

@@ -34,13 +34,7 @@ internal sealed class TenantCommand(RelationalCommandBuilderDependencies depende
         try
         {
             var command = base.CreateDbCommand(parameterObject, commandId, commandMethod);
-            var isForeign = IsForeign(parameterObject.CommandSource);
-            lease.Pass(
-                command,
-                isForeign,
-                isQuery: !isForeign && parameterObject.CommandSource == CommandSource.LinqQuery,
-                parameterObject.Connection.CurrentTransaction
-            );
+            lease.Pass(command, KindOf(parameterObject.CommandSource), parameterObject.Connection.CurrentTransaction);
             return command;
         }
         catch when (commandMethod == DbCommandMethod.ExecuteReader)
@@ -129,14 +123,15 @@ internal sealed class TenantCommand(RelationalCommandBuilderDependencies depende
     private static TenantLease LeaseOf(RelationalCommandParameterObject parameters) =>
         parameters.Connection.Context.GetService<TenantLease>();
 
-    private bool IsForeign(CommandSource source) =>
+    private CommandKind KindOf(CommandSource source) =>
         source switch
         {
+            CommandSource.LinqQuery => ForeignSql.IsIn(CommandText) ? CommandKind.ForeignQuery : CommandKind.Query,
+            CommandSource.FromSqlQuery => CommandKind.ForeignQuery,
             CommandSource.SaveChanges
-            or CommandSource.LinqQuery
             or CommandSource.ExecuteUpdate
             or CommandSource.ExecuteDelete
-            or CommandSource.ValueGenerator => ForeignSql.IsIn(CommandText),
-            _ => true,
+            or CommandSource.ValueGenerator => ForeignSql.IsIn(CommandText) ? CommandKind.Foreign : CommandKind.Write,
+            _ => CommandKind.Foreign,
         };
 }

@@ -42,7 +42,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
     {
         if (Current is not null)
         {
-            return operation(Context, state);
+            return Ended(operation(Context, state));
         }
 
         var outer = Begin();
@@ -78,7 +78,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
     {
         if (Current is not null)
         {
-            return await operation(Context, state, cancellationToken).ConfigureAwait(false);
+            return Ended(await operation(Context, state, cancellationToken).ConfigureAwait(false));
         }
 
         var outer = Begin();
@@ -106,27 +106,34 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
 
     protected override bool ShouldRetryOn(Exception? exception)
     {
-        if (
-            exception is null
-            || !base.ShouldRetryOn(exception)
-            || AmbientScope.IsPresent
-            || Transactions.CurrentTransaction is not null
-        )
+        if (exception is null)
         {
             return false;
         }
 
+        var isRolledBack = RolledBack.Is(exception);
         if (
-            !Lease.IsReadOnly
-            && (IsRolledBack(exception) ? Lease.Progress.HasCommitted(_mark) : Lease.Progress.HasWritten(_mark))
+            base.ShouldRetryOn(exception)
+            && !AmbientScope.IsPresent
+            && Transactions.CurrentTransaction is null
+            && (
+                Lease.IsReadOnly
+                || !(isRolledBack ? Lease.Progress.HasCommitted(_mark) : Lease.Progress.HasWritten(_mark))
+            )
         )
         {
-            return false;
+            // Nothing is left of this try.
+            _mark = Lease.Progress.Mark(null);
+            return true;
         }
 
-        // Nothing is left of this try.
-        _mark = Lease.Progress.Mark(null);
-        return true;
+        if (!isRolledBack)
+        {
+            // It may have been done, whatever becomes of the operation that this one is part of.
+            Lease.Progress.End();
+        }
+
+        return false;
     }
 
     private TenantLease Lease => field ??= Context.GetService<TenantLease>();
@@ -147,8 +154,4 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         _mark = Lease.Progress.Mark(Transactions.CurrentTransaction);
         return outer;
     }
-
-    // 40003, "statement completion unknown", is of the class too. A server that ends a session (57P01) may have committed.
-    private static bool IsRolledBack(Exception e) =>
-        e is PostgresException { SqlState: not "40003" and (['4', '0', ..] or ['5', '3', ..] or ['5', '5', ..]) };
 }

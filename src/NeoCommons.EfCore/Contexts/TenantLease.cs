@@ -85,7 +85,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public void Take()
     {
         Touch();
-        _progress.NoteUnseen();
+        _progress.Note(_end?.Transaction, writes: true, mayCommit: true);
         if (IsScopeOver)
         {
             // Not async: the task has completed, and its exception is rethrown.
@@ -172,9 +172,10 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     /// <summary>Lets EF execute a command, with the tenant's schema in its SQL, which may be foreign: not EF's own.</summary>
     /// <exception cref="TenantIsolationException">It is not on the connection that this lease binds.</exception>
-    public void Pass(DbCommand command, bool isForeign, bool isQuery, IDbContextTransaction? transaction)
+    public void Pass(DbCommand command, CommandKind kind, IDbContextTransaction? transaction)
     {
-        _progress.Note(transaction, writes: !isQuery, isForeign);
+        var isForeign = kind is CommandKind.ForeignQuery or CommandKind.Foreign;
+        _progress.Note(transaction, writes: kind != CommandKind.Query, mayCommit: kind == CommandKind.Foreign);
 
         // A connection that is closed is opened by EF next, and bound.
         if (
@@ -203,7 +204,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         {
             Touch();
         }
-        else if (!isQuery)
+        else if (kind == CommandKind.Write)
         {
             NoteWrite();
         }
@@ -228,7 +229,6 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         }
     }
 
-    /// <exception cref="ConnectionUnavailableException">The open connection leads to a primary that was replaced.</exception>
     public void ThrowIfReplaced() => _source?.Hosts?.ThrowIfReplaced(_physical);
 
     private void Qualify(DbCommand command, bool isForeign) =>

@@ -21,14 +21,41 @@ internal sealed class TenantTransaction(
     public override void Commit()
     {
         Lease.ThrowIfReplaced();
-        base.Commit();
+        try
+        {
+            base.Commit();
+        }
+        catch (Exception e) when (RolledBack.Is(e))
+        {
+            throw;
+        }
+        catch
+        {
+            // It may have been committed.
+            Lease.Progress.End();
+            throw;
+        }
+
         Lease.Progress.End();
     }
 
     public override async Task CommitAsync(CancellationToken cancellationToken = default)
     {
         Lease.ThrowIfReplaced();
-        await base.CommitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await base.CommitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (RolledBack.Is(e))
+        {
+            throw;
+        }
+        catch
+        {
+            Lease.Progress.End();
+            throw;
+        }
+
         Lease.Progress.End();
     }
 
@@ -58,7 +85,7 @@ internal sealed class TenantTransaction(
             lease.Progress.Note(
                 transactionOwned ? made : null,
                 writes: !transactionOwned,
-                isForeign: !transactionOwned
+                mayCommit: !transactionOwned
             );
             return made;
         }

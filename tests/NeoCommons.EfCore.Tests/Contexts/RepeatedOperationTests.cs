@@ -77,6 +77,7 @@ public sealed class RepeatedOperationTests(TestServers servers)
     [InlineData(Then.AnotherContextFails, true)]
     [InlineData(Then.SqlOfTheApplicationFails, false)]
     [InlineData(Then.TheDriversConnectionFails, true)]
+    [InlineData(Then.TheDriversConnectionFails, false)]
     public async Task Nor_is_what_was_committed_before_something_else_failed(Then then, bool inTransactions)
     {
         await using var app = new RuntimeApp(servers.Postgres);
@@ -85,7 +86,7 @@ public sealed class RepeatedOperationTests(TestServers servers)
         await using var other = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
         var tries = 0;
 
-        await Assert.ThrowsAnyAsync<Exception>(() =>
+        var failure = await Assert.ThrowsAnyAsync<Exception>(() =>
             ExecuteAsync(
                 context,
                 async: true,
@@ -115,7 +116,74 @@ public sealed class RepeatedOperationTests(TestServers servers)
             )
         );
 
+        Assert.Equal("40001", Assert.IsType<PostgresException>(failure.InnerException ?? failure).SqlState);
         Assert.Equal(1, tries);
+    }
+
+    [Fact]
+    public async Task Nor_is_what_a_second_try_has_committed()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var tenant = await FailingAsync(app, times: 100);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        await using var other = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var tries = 0;
+
+        await Assert.ThrowsAsync<DbUpdateException>(() =>
+            ExecuteAsync(
+                context,
+                async: true,
+                () =>
+                {
+                    other.ChangeTracker.Clear();
+                    if (++tries > 1)
+                    {
+                        Save(context, 2, inTransactions: false);
+                    }
+
+                    Save(other, Fails, inTransactions: true);
+                }
+            )
+        );
+
+        Assert.Equal(2, tries);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Nor_is_what_the_application_has_written_on_the_drivers_connection(bool afterTransaction)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var tenant = await FailingAsync(app, times: 100);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        await context.Database.OpenConnectionAsync(Ct);
+        var tries = 0;
+
+        var failure = await Assert.ThrowsAsync<PostgresException>(() =>
+            ExecuteAsync(
+                context,
+                async: true,
+                () =>
+                {
+                    tries++;
+                    if (afterTransaction)
+                    {
+                        using var ended = context.Database.BeginTransaction();
+                        _ = context.Items.Count();
+                    }
+
+                    foreach (var id in new[] { 2, Fails })
+                    {
+                        using var command = context.Database.GetDbConnection().CreateCommand();
+                        command.CommandText = $"INSERT INTO items VALUES ({id}, 'acme')";
+                        command.ExecuteNonQuery();
+                    }
+                }
+            )
+        );
+
+        Assert.Equal(("40001", 1), (failure.SqlState, tries));
     }
 
     [Fact]

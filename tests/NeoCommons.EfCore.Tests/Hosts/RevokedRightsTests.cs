@@ -1,3 +1,4 @@
+using Microsoft.EntityFrameworkCore;
 using NeoCommons.EfCore.Tests.Connections;
 
 namespace NeoCommons.EfCore.Tests.Hosts;
@@ -10,15 +11,24 @@ public sealed class RevokedRightsTests
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData("pg_control_system()")]
-    [InlineData("pg_control_checkpoint()")]
-    [InlineData("pg_control_recovery()")]
-    public async Task A_primary_that_was_replaced_gets_no_write_all_the_same(string function)
+    [InlineData("pg_control_system()", false)]
+    [InlineData("pg_control_system()", true)]
+    [InlineData("pg_control_checkpoint()", false)]
+    [InlineData("pg_control_recovery()", false)]
+    public async Task A_primary_that_was_replaced_gets_no_write_all_the_same(string function, bool later)
     {
         await using var pair = await Pair.StartAsync();
         await using var app = pair.NewApp();
-        var (row, tenant) = await AddAsync(pair, app, function);
+        var (row, tenant) = await AddAsync(pair, app, later ? "pg_sleep(float8)" : function);
         await WriteAsync(app, tenant, 100);
+        if (later)
+        {
+            // What they have in common is known by now.
+            await app.DirectAsync(row, $"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC");
+            var guard = (await app.AcquireAsync(row.Name)).Hosts!.Guard;
+            await Eventually.TrueAsync(() => guard.States[0].Answer is { System: null });
+        }
+
         await pair.CatchUpAsync();
         await pair.Primary.StopAsync(immediate: true, Ct);
         await pair.Standby.PromoteAsync(Ct);
@@ -34,6 +44,48 @@ public sealed class RevokedRightsTests
         const string Count = "SELECT count(*) FROM tenant_acme.items WHERE id >= 1000";
         Assert.Equal(0L, await Pair.ScalarAsync(pair.Primary, row.Database, Count));
         Assert.Equal((long)Writes, await Pair.ScalarAsync(pair.Standby, row.Database, Count));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Where_its_sessions_may_not_be_ended_an_open_context_writes_and_commits_no_more(bool commits)
+    {
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var (row, tenant) = await AddAsync(pair, app, "pg_terminate_backend(int, bigint)");
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        await context.Database.OpenConnectionAsync(Ct);
+        await using var transaction = commits ? await context.Database.BeginTransactionAsync(Ct) : null;
+        context.Add(new Item { Id = commits ? 3 : 2, Owner = "acme" });
+        await context.SaveChangesAsync(Ct);
+        await pair.CatchUpAsync();
+
+        await pair.Standby.PromoteAsync(Ct);
+        var guard = (await app.AcquireAsync(row.Name)).Hosts!.Guard;
+        await Eventually.TrueAsync(() => guard.States[0].Refusal is not null);
+        var refused = await Record.ExceptionAsync(async () =>
+        {
+            if (transaction is not null)
+            {
+                await transaction.CommitAsync(Ct);
+                return;
+            }
+
+            context.Add(new Item { Id = 3, Owner = "acme" });
+            await context.SaveChangesAsync(Ct);
+        });
+
+        Assert.Equal(
+            ConnectionUnavailableReason.NoHost,
+            Assert
+                .IsType<ConnectionUnavailableException>(refused is DbUpdateException ? refused.InnerException : refused)
+                .Reason
+        );
+        Assert.Equal(
+            0L,
+            await Pair.ScalarAsync(pair.Primary, row.Database, "SELECT count(*) FROM tenant_acme.items WHERE id = 3")
+        );
     }
 
     [Theory]

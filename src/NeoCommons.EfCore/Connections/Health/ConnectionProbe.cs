@@ -17,7 +17,7 @@ internal sealed class ConnectionProbe(
     private const string Late = "timeout";
 
     // Questions that have not ended in time: another one beside them would be another session, look after look.
-    private readonly ConcurrentDictionary<string, (Task Asking, Task<Answer> Answer)> _unfinished = new(
+    private readonly ConcurrentDictionary<string, (Task Asking, Task<Answer> Answer, long At)> _unfinished = new(
         StringComparer.Ordinal
     );
 
@@ -41,7 +41,9 @@ internal sealed class ConnectionProbe(
         var (status, reason, took) =
             !_unfinished.TryGetValue(row.Name, out var earlier) || earlier.Asking.IsCompleted
                 ? await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false)
-            : earlier.Answer.IsCompleted ? await earlier.Answer.ConfigureAwait(false)
+            : earlier.Answer.IsCompleted
+            && time.GetElapsedTime(earlier.At) < options.Value.Interval + options.Value.Timeout
+                ? await earlier.Answer.ConfigureAwait(false)
             : new(ConnectionHealthStatus.Unhealthy, Late, options.Value.Timeout);
         return Health(row, status, reason) with { ResponseMilliseconds = Math.Round(took.TotalMilliseconds, 2) };
     }
@@ -159,7 +161,7 @@ internal sealed class ConnectionProbe(
         }
         catch (TimeoutException)
         {
-            _unfinished[row.Name] = (asking, answer.Task);
+            _unfinished[row.Name] = (asking, answer.Task, started);
             _ = asking.ContinueWith(
                 static ended => ended.Exception,
                 CancellationToken.None,

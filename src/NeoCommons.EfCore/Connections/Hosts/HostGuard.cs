@@ -77,7 +77,7 @@ internal sealed class HostGuard(
         {
             foreach (var (host, answer) in hosts.Zip(answers).OrderBy(seen => seen.Second is { IsPrimary: true }))
             {
-                See(host, answer, system);
+                See(host, answer, system, isTold: answers.Any(a => a?.System is not null));
             }
         }
     }
@@ -124,7 +124,7 @@ internal sealed class HostGuard(
 
         var answer = await HostQuestion.AskAsync(opened, async, CancellationToken.None).ConfigureAwait(false);
         var states = States;
-        See(host, answer, states.System);
+        See(host, answer, states.System, isTold: hosts.Any(h => states[h.Number].Answer?.System is not null));
         if (Judge(answer, states, states[host.Number]) is { } refusal)
         {
             var text = $"{host.Address}: {refusal}";
@@ -132,12 +132,9 @@ internal sealed class HostGuard(
         }
 
         host.HeardAt = time.GetTimestamp();
-        PhysicalConnection.Of(opened).Session = new HostSession(
-            host,
-            answer.IsPrimary,
-            answer.Timeline ?? 0,
-            answer.System
-        );
+        var physical = PhysicalConnection.Of(opened);
+        physical.Begin(source, opened, time);
+        physical.Session = new HostSession(host, answer.IsPrimary, answer.Timeline ?? 0, answer.System);
     }
 
     private string? Judge(HostAnswer answer, HostStates states, HostState state) =>
@@ -148,9 +145,13 @@ internal sealed class HostGuard(
             : state.Refusal
         );
 
-    private void See(RowHost host, HostAnswer? answer, string? system)
+    // Where nobody tells the system any more, they are of the one that was told; while others do, one that does not may be another.
+    private void See(RowHost host, HostAnswer? answer, string? system, bool isTold)
     {
-        if (answer is { IsPrimary: true, Timeline: { } timeline } && answer.System == system)
+        if (
+            answer is { IsPrimary: true, Timeline: { } timeline }
+            && (answer.System == system || (answer.System is null && !isTold))
+        )
         {
             // For all hosts of the row: another row that names the one that was replaced, and not this one, is to know.
             SeeAt(TimelinesOf(system), timeline);

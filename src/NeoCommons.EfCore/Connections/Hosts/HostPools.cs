@@ -172,7 +172,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
             ForgetStates();
         }
 
-        EndAtReplaced();
+        SessionEnd.AtReplaced(_source, this, _time);
 
         Writes.Settle(Guard.States.SettledAt);
     }
@@ -263,22 +263,6 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     private bool MissesWrites(TenantId tenant, HostStates states) =>
         _options.ReadYourWrites && !states.IsPrimaryLost && Writes.IsUnsettled(tenant, states.SettledAt);
-
-    // Who has the driver's connection is not asked before he writes. Again at the next look where it was of no use.
-    private void EndAtReplaced()
-    {
-        foreach (var host in Hosts)
-        {
-            if (Guard.States[host.Number] is not { Refusal: not null, Answer.IsPrimary: true })
-            {
-                host.Ending = null;
-            }
-            else if (host.Ending is null or { IsCompletedSuccessfully: true, Result: false })
-            {
-                host.Ending = SessionEnd.AtAsync(_source, host, _time);
-            }
-        }
-    }
 
     private void ClearIfReplaced()
     {
