@@ -28,7 +28,7 @@ internal static class FleetBenchmark
             // What is compiled at the first use is no part of it.
             await OursAsync([first], 4);
             await LoopAsync(first, 4, Parallelism, pooled: true);
-            var few = quick ? 20 : 100;
+            var few = quick ? 15 : 100;
             var rounds = quick ? 1 : Rounds;
             await CompareAsync([first], few, rounds, looped: few / 5, report, goals);
             if (!quick)

@@ -20,7 +20,7 @@ internal sealed class QueriesBenchmark
 
     private int Rounds => _quick ? 3 : 9;
 
-    private int Operations => _quick ? 100 : 500;
+    private int Operations => _quick ? 60 : 500;
 
     // Few enough that each of as many connections as callers meets the table of each.
     private int TenantsOfMany => _quick ? 10 : 100;
