@@ -47,7 +47,7 @@ internal static class DriverOpening
 
             if (use != OpenUse.Look)
             {
-                source.Hosts?.ThrowIfSilent();
+                source.Hosts?.Outage.ThrowIfOn();
             }
 
             var refusal =

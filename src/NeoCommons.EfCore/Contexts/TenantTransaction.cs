@@ -25,11 +25,7 @@ internal sealed class TenantTransaction(
         {
             base.Commit();
         }
-        catch (Exception e) when (RolledBack.Is(e))
-        {
-            throw;
-        }
-        catch
+        catch (Exception e) when (!RolledBack.Is(e))
         {
             // It may have been committed.
             Lease.Progress.End();
@@ -46,11 +42,7 @@ internal sealed class TenantTransaction(
         {
             await base.CommitAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (RolledBack.Is(e))
-        {
-            throw;
-        }
-        catch
+        catch (Exception e) when (!RolledBack.Is(e))
         {
             Lease.Progress.End();
             throw;

@@ -197,7 +197,7 @@ public sealed class HostsAwayTests
         /// <summary>Waits until the looks have found that nobody is there.</summary>
         public Task AwayAsync(string? name = null) =>
             Eventually.TrueAsync(async () =>
-                Record.Exception((await App.AcquireAsync(name ?? Row.Name)).Hosts!.ThrowIfSilent) is not null
+                Record.Exception((await App.AcquireAsync(name ?? Row.Name)).Hosts!.Outage.ThrowIfOn) is not null
             );
 
         public Task ServesAsync() =>

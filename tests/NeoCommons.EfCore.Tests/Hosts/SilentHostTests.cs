@@ -173,7 +173,7 @@ public sealed class SilentHostTests
         hosts.Primary.Blackhole();
         hosts.Standby.Blackhole();
         await Eventually.TrueAsync(async () =>
-            Record.Exception((await hosts.App.AcquireAsync(hosts.Row.Name)).Hosts!.ThrowIfSilent) is not null
+            Record.Exception((await hosts.App.AcquireAsync(hosts.Row.Name)).Hosts!.Outage.ThrowIfOn) is not null
         );
         var waiting = Stopwatch.StartNew();
 

@@ -195,9 +195,6 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         return _source.Outdated?.Invoke(_source) is true;
     }
 
-    /// <exception cref="ConnectionUnavailableException">None of the servers lets anybody in.</exception>
-    public void ThrowIfSilent() => Outage.ThrowIfOn();
-
     /// <exception cref="ConnectionUnavailableException">The connection leads to a server that must not serve.</exception>
     public void ThrowIfRefused(PhysicalConnection physical)
     {

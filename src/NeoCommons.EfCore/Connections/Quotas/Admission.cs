@@ -113,7 +113,7 @@ internal sealed class Admission(TimeProvider time)
         try
         {
             source.Breaker.ThrowIfOpen();
-            source.Hosts?.ThrowIfSilent();
+            source.Hosts?.Outage.ThrowIfOn();
             var limiter = permits.Limiter;
             if (limiter is not null && !permits.HasTenants)
             {
@@ -176,7 +176,7 @@ internal sealed class Admission(TimeProvider time)
         async ValueTask PassAsync(FairGate gate)
         {
             source.Breaker.ThrowIfOpen();
-            source.Hosts?.ThrowIfSilent();
+            source.Hosts?.Outage.ThrowIfOn();
             var limiter = permits.Limiter;
             var outcome = await gate.TakeAsync(
                     limiter?.Tenant.Id ?? default,
@@ -217,7 +217,7 @@ internal sealed class Admission(TimeProvider time)
             if (!ended.IsCancellationRequested)
             {
                 source.Breaker.ThrowIfFailed();
-                source.Hosts?.ThrowIfSilent();
+                source.Hosts?.Outage.ThrowIfOn();
             }
 
             throw OpenFailure.Ended(source);
