@@ -6,5 +6,12 @@ internal static class Numbers
 {
     public static double Median(IReadOnlyCollection<double> values) => values.Order().ElementAt(values.Count / 2);
 
+    /// <summary>The ratios of the rounds: their median, and where their middle half begins and ends.</summary>
+    public static (double Median, double From, double To) Ratio(IEnumerable<double> of, IEnumerable<double> to)
+    {
+        double[] ratios = [.. of.Zip(to, (a, b) => a / b).Order()];
+        return (Median(ratios), ratios[ratios.Length / 4], ratios[ratios.Length * 3 / 4]);
+    }
+
     public static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

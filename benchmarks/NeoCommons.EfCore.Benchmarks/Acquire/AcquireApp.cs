@@ -38,7 +38,10 @@ internal sealed class AcquireApp : IAsyncDisposable
         var services = new ServiceCollection();
         services.AddSingleton<IConnectionRegistry>(registry);
         services.AddSingleton<ITenantStore>(registry);
-        services.AddNeoCommons(new ConfigurationBuilder().Build()).AddPooledTenantDbContext<EmptyContext>();
+        services
+            .AddNeoCommons(new ConfigurationBuilder().Build())
+            .AddPooledTenantDbContext<EmptyContext>()
+            .AddPooledTenantDbContext<NamesContext>(o => o.UseSchemaBinding(SchemaBinding.QualifiedNames));
         services.AddHealthChecks().AddNeoCommons();
         _services = services.BuildServiceProvider();
     }
@@ -82,4 +85,6 @@ internal sealed class AcquireApp : IAsyncDisposable
     }
 
     internal sealed class EmptyContext(DbContextOptions<EmptyContext> options) : DbContext(options);
+
+    internal sealed class NamesContext(DbContextOptions<NamesContext> options) : DbContext(options);
 }

@@ -3,7 +3,6 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using NeoCommons.EfCore.Testing;
-using Npgsql;
 
 namespace NeoCommons.EfCore.Benchmarks.Acquire;
 
@@ -13,71 +12,54 @@ internal static class AcquireBenchmark
     private const int Workers = 64;
     private const int Tenants = 100;
 
+    private static readonly (string Name, string Sql)[] Asked =
+    [
+        ("`SELECT 1`", "SELECT 1"),
+        ("2 ms", "SELECT pg_sleep(0.002)"),
+        ("4 ms", "SELECT pg_sleep(0.004)"),
+    ];
+
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        var (rounds, operations) = quick ? (3, 100) : (7, 1_000);
+        var (rounds, operations) = quick ? (3, 50) : (7, 500);
         await using var server = await PostgresServer.StartAsync();
         await using var app = new AcquireApp(server, Tenants);
         await app.StartAsync(server);
-        var contexts = app.Services.GetRequiredService<ITenantDbContextFactory<AcquireApp.EmptyContext>>();
-        await using var plain = new NpgsqlDataSourceBuilder(server.ConnectionString)
-        {
-            ConnectionStringBuilder = { MaxPoolSize = AcquireApp.PoolSize, SslMode = SslMode.Disable },
-        }.Build();
-
-        var connections = app.Services.GetRequiredService<IDatabaseConnections>();
+        await using var doors = new AcquireDoors(server, app);
         await report.WriteLineAsync(
             $"{Workers} workers on {AcquireApp.PoolSize} connections, {Tenants} tenants at random; each opens, asks and closes, {operations} "
-                + $"times; the median of {rounds} rounds in turn. Ratios are of the same round."
+                + $"times; the median of {rounds} rounds in turn, and the middle half of the ratios, which are of the same round. Time of the "
+                + "processor is the client's, of both its processors together."
         );
-        foreach (var (asked, sql) in new[] { ("`SELECT 1`", "SELECT 1"), ("2 ms", "SELECT pg_sleep(0.002)") })
+        foreach (var (asked, sql) in Asked)
         {
-            Dictionary<string, Func<Random, Task<double>>> doors = new()
-            {
-                ["plain Npgsql, no tenants"] = async _ => await AskAsync(() => plain.OpenConnectionAsync()),
-                ["`OpenTenantConnectionAsync`"] = async random =>
-                    await AskAsync(() => connections.OpenTenantConnectionAsync(TenantOf(random).Id)),
-                ["a tenant's context, pooled"] = ContextAsync,
-            };
-            var measured = await Rounds.InTurnAsync(rounds, doors, (door, _) => MeasureAsync(operations, door.Value));
-
+            var measured = await Rounds.InTurnAsync(
+                rounds,
+                doors.Asking(sql),
+                (door, _) => MeasureAsync(operations, door.Once)
+            );
             await report.WriteLineAsync();
             await report.WriteLineAsync(
-                $"| asked: {asked} | average wait for a connection, ms (goal: 10) | of the first (goal: 1.1) | operations/s |"
+                $"| asked: {asked} | average wait for a connection, ms (goal: 10) | of plain Npgsql (goal: 1.1) | middle half | "
+                    + "of EF without tenants | operations/s | client's processor time, us |"
             );
-            await report.WriteLineAsync("|---|---|---|---|");
-            var first = measured[0].Measured;
+            await report.WriteLineAsync("|---|---|---|---|---|---|---|");
             foreach (var (door, all) in measured)
             {
                 var wait = Numbers.Median([.. all.Select(a => a.Wait)]);
-                var ratio = Numbers.Median([.. all.Zip(first, (o, t) => o.Wait / t.Wait)]);
-                var perSecond = Numbers.Median([.. all.Select(a => a.All)]);
+                var ratio = RatioTo(AcquireDoors.Plain);
+                var toEf = RatioTo(AcquireDoors.PlainContext).Median;
                 await report.WriteLineAsync(
-                    Numbers.Text(
-                        $"| {door.Key} | {wait:0.00}{(wait > 10 ? " MISSED" : "")} | {ratio:0.00}{(ratio > 1.1 ? " MISSED" : "")} | {perSecond:0} |"
-                    )
+                    $"| {door.Name} | {wait:0.00}{(wait > 10 ? " MISSED" : "")} | {ratio.Median:0.00}{(ratio.Median > 1.1 ? " MISSED" : "")} | "
+                        + $"{ratio.From:0.00}-{ratio.To:0.00} | {toEf:0.00} | {Numbers.Median([.. all.Select(a => a.PerSecond)]):0} | "
+                        + $"{Numbers.Median([.. all.Select(a => a.Processor)]):0} |"
                 );
-            }
 
-            async Task<double> AskAsync(Func<ValueTask<NpgsqlConnection>> open)
-            {
-                var watch = Stopwatch.StartNew();
-                await using var connection = await open();
-                var waited = watch.Elapsed.TotalMilliseconds;
-                await using var command = new NpgsqlCommand(sql, connection);
-                await command.ExecuteNonQueryAsync();
-                return waited;
-            }
-
-            async Task<double> ContextAsync(Random random)
-            {
-                var watch = Stopwatch.StartNew();
-                await using var context = await contexts.CreateDbContextAsync(TenantOf(random).Id);
-                await context.Database.OpenConnectionAsync();
-                var waited = watch.Elapsed.TotalMilliseconds;
-                await using var command = new NpgsqlCommand(sql, (NpgsqlConnection)context.Database.GetDbConnection());
-                await command.ExecuteNonQueryAsync();
-                return waited;
+                (double Median, double From, double To) RatioTo(string name) =>
+                    Numbers.Ratio(
+                        all.Select(a => a.Wait),
+                        measured.Single(way => way.Way.Name == name).Measured.Select(a => a.Wait)
+                    );
             }
         }
 
@@ -86,7 +68,7 @@ internal static class AcquireBenchmark
         await report.WriteLineAsync("|---|---|");
         await report.WriteLineAsync(
             Numbers.Text(
-                $"| a context of a connection that is out of order (goal: 5) | {await RefusalAsync(contexts, app):0.000} |"
+                $"| a context of a connection that is out of order (goal: 5) | {await RefusalAsync(app):0.000} |"
             )
         );
         var health = app.Services.GetRequiredService<HealthCheckService>();
@@ -103,12 +85,11 @@ internal static class AcquireBenchmark
                 $"| all health checks, 1,000 connections of which 2 are in use (goal: 5) | {Numbers.Median(times):0.000} |"
             )
         );
-
-        Tenant TenantOf(Random random) => app.Tenants[random.Next(Tenants)];
     }
 
-    private static async Task<(double Wait, double All)> MeasureAsync(int operations, Func<Random, Task<double>> once)
+    private static async Task<Waits> MeasureAsync(int operations, Func<Random, Task<double>> once)
     {
+        var processor = Environment.CpuUsage.TotalTime;
         var watch = Stopwatch.StartNew();
         var waits = await Task.WhenAll(
             Enumerable
@@ -127,14 +108,19 @@ internal static class AcquireBenchmark
                     })
                 )
         );
-        return (waits.Average(), Workers * operations / watch.Elapsed.TotalSeconds);
+        var all = Workers * operations;
+        return new Waits(
+            waits.Average(),
+            all / watch.Elapsed.TotalSeconds,
+            (Environment.CpuUsage.TotalTime - processor).TotalMicroseconds / all
+        );
     }
 
-    private static async Task<double> RefusalAsync(
-        ITenantDbContextFactory<AcquireApp.EmptyContext> contexts,
-        AcquireApp app
-    )
+    private sealed record Waits(double Wait, double PerSecond, double Processor);
+
+    private static async Task<double> RefusalAsync(AcquireApp app)
     {
+        var contexts = app.Services.GetRequiredService<ITenantDbContextFactory<AcquireApp.EmptyContext>>();
         var times = new List<double>();
         while (times.Count < 1_000)
         {
