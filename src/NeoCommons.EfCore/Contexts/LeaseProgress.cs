@@ -9,8 +9,15 @@ namespace NeoCommons.EfCore;
 internal struct LeaseProgress
 {
     private object? _transaction;
+    private object? _takenIn;
     private bool _isWriting;
     private int _written;
+
+    /// <summary>
+    /// Whether the application has had the driver's connection, where what it writes is not seen. What it did with it within a
+    /// transaction of EF counts as part of that, as long as nothing has come after it.
+    /// </summary>
+    public bool IsTaken { get; private set; }
 
     /// <summary>Notes a command.</summary>
     /// <param name="transaction">EF's transaction that it is part of; null where it is none.</param>
@@ -20,6 +27,7 @@ internal struct LeaseProgress
     {
         if (transaction is null || !ReferenceEquals(transaction, _transaction))
         {
+            IsTaken |= _takenIn is not null && !ReferenceEquals(transaction, _takenIn);
             End();
             _transaction = transaction;
         }
@@ -29,6 +37,14 @@ internal struct LeaseProgress
         {
             End();
         }
+    }
+
+    /// <summary>Notes that the application takes the driver's connection.</summary>
+    public void Take(object? transaction)
+    {
+        Note(transaction, writes: true, mayCommit: true);
+        _takenIn = transaction;
+        IsTaken |= transaction is null;
     }
 
     /// <summary>Notes that what the commands have written is there to stay.</summary>

@@ -33,7 +33,11 @@ internal sealed class TenantCommand(RelationalCommandBuilderDependencies depende
         lease.ThrowIfUnbound();
         try
         {
+            var progress = lease.Progress;
             var command = base.CreateDbCommand(parameterObject, commandId, commandMethod);
+
+            // EF took the connection for itself, if through the facade of the application.
+            lease.Progress = progress;
             lease.Pass(command, KindOf(parameterObject.CommandSource), parameterObject.Connection.CurrentTransaction);
             return command;
         }

@@ -10,7 +10,7 @@ namespace NeoCommons.EfCore;
 /// <para>
 /// A query, and whatever a read-only context does, always; what writes, only where the server has said that it was rolled
 /// back, and nothing was committed before it: when a connection breaks under a commit, nobody knows whether it was one, and doing it again might do it twice.
-/// Never within a transaction of the application, which has to begin again as a whole. A server that cannot be reached is <see cref="ConnectionBreaker"/>'s.
+/// Never within a transaction of the application, which has to begin again as a whole, and not where the driver's connection was taken. A server that cannot be reached is <see cref="ConnectionBreaker"/>'s.
 /// </para>
 /// <para>
 /// Unlike Npgsql's, it is silent about it to EF, which would read every result into memory before it hands out the first
@@ -28,6 +28,12 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
     // What was written before this try began.
     private int _mark;
 
+    // The application has looked, and what may have been done was not.
+    private bool _isUndone;
+
+    /// <summary>Whether operations of the application are executed, in which anything may happen; EF has one of its own.</summary>
+    private bool IsOfApplication { get; init; }
+
     public override bool RetriesOnFailure => false;
 
     private DbContext Context => Dependencies.CurrentContext.Context;
@@ -39,11 +45,8 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         Func<DbContext, TState, ExecutionResult<TResult>>? verifySucceeded
     )
     {
-        if (Current is not null)
-        {
-            return Ended(operation(Context, state));
-        }
-
+        // A try that the strategy has begun is its own to repeat.
+        var isPart = Current is not null;
         var outer = Begin();
         try
         {
@@ -54,13 +57,28 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
             catch (Exception e)
             {
                 // Not in a filter: that comes before a transaction within the operation is disposed.
+                Failed(e);
+                if (isPart)
+                {
+                    throw;
+                }
+
+                if (verifySucceeded is not null && CallOnWrappedException(e, ShouldVerifySuccessOn))
+                {
+                    var done = Execute(state, Noted(verifySucceeded), verifySucceeded: null);
+                    if (done.IsSuccessful)
+                    {
+                        return Ended(done.Result);
+                    }
+                }
+
                 if (!CallOnWrappedException(e, ShouldRetryOn))
                 {
                     throw;
                 }
             }
 
-            return Ended(base.Execute(state, operation, verifySucceeded));
+            return Ended(base.Execute(state, operation, verifySucceeded is null ? null : Noted(verifySucceeded)));
         }
         finally
         {
@@ -75,11 +93,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         CancellationToken cancellationToken = default
     )
     {
-        if (Current is not null)
-        {
-            return Ended(await operation(Context, state, cancellationToken).ConfigureAwait(false));
-        }
-
+        var isPart = Current is not null;
         var outer = Begin();
         try
         {
@@ -88,14 +102,31 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
                 return Ended(await operation(Context, state, cancellationToken).ConfigureAwait(false));
             }
             catch (Exception e)
-                when (!cancellationToken.IsCancellationRequested && CallOnWrappedException(e, ShouldRetryOn))
             {
-                // The next try is the strategy's.
+                Failed(e);
+                if (isPart || cancellationToken.IsCancellationRequested)
+                {
+                    throw;
+                }
+
+                if (verifySucceeded is not null && CallOnWrappedException(e, ShouldVerifySuccessOn))
+                {
+                    var done = await ExecuteAsync(state, Noted(verifySucceeded), null, cancellationToken)
+                        .ConfigureAwait(false);
+                    if (done.IsSuccessful)
+                    {
+                        return Ended(done.Result);
+                    }
+                }
+
+                if (!CallOnWrappedException(e, ShouldRetryOn))
+                {
+                    throw;
+                }
             }
 
-            return Ended(
-                await base.ExecuteAsync(state, operation, verifySucceeded, cancellationToken).ConfigureAwait(false)
-            );
+            var noted = verifySucceeded is null ? null : Noted(verifySucceeded);
+            return Ended(await base.ExecuteAsync(state, operation, noted, cancellationToken).ConfigureAwait(false));
         }
         finally
         {
@@ -110,34 +141,64 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
             return false;
         }
 
-        var isRolledBack = RolledBack.Is(exception);
-        if (
-            base.ShouldRetryOn(exception)
-            && !AmbientScope.IsPresent
-            && Transactions.CurrentTransaction is null
-            && (
-                Lease.IsReadOnly
-                || !(isRolledBack ? Lease.Progress.HasCommitted(_mark) : Lease.Progress.HasWritten(_mark))
-            )
-        )
+        var isUndone = _isUndone;
+        _isUndone = false;
+        if (IsOver(exception) && (isUndone || Lease.IsReadOnly || !IsLeft(RolledBack.Is(exception))))
         {
             // Nothing is left of this try.
             _mark = Lease.Progress.Mark(null);
             return true;
         }
 
-        if (!isRolledBack)
-        {
-            // It may have been done, whatever becomes of the operation that this one is part of.
-            Lease.Progress.End();
-        }
-
+        Failed(exception);
         return false;
     }
+
+    /// <summary>Only the application knows what became of a commit whose answer was lost.</summary>
+    protected override bool ShouldVerifySuccessOn(Exception? exception) =>
+        exception is not null && IsOver(exception) && !RolledBack.Is(exception);
 
     private TenantLease Lease => field ??= Context.GetService<TenantLease>();
 
     private IRelationalConnection Transactions => field ??= Context.GetService<IRelationalConnection>();
+
+    // It passes, and no transaction of somebody else is open, which has to begin again as a whole.
+    private bool IsOver(Exception exception) =>
+        base.ShouldRetryOn(exception) && !AmbientScope.IsPresent && Transactions.CurrentTransaction is null;
+
+    // Whether something may be left of what this try has written.
+    private bool IsLeft(bool isRolledBack) =>
+        (IsOfApplication && Lease.Progress.IsTaken)
+        || (isRolledBack ? Lease.Progress.HasCommitted(_mark) : Lease.Progress.HasWritten(_mark));
+
+    // Unless it was rolled back it may have been done, whatever becomes of the operation that this one is part of.
+    private void Failed(Exception exception)
+    {
+        if (!CallOnWrappedException(exception, RolledBack.Is))
+        {
+            Lease.Progress.End();
+        }
+    }
+
+    private Func<DbContext, TState, ExecutionResult<TResult>> Noted<TState, TResult>(
+        Func<DbContext, TState, ExecutionResult<TResult>> verifySucceeded
+    ) =>
+        (context, state) =>
+        {
+            var result = verifySucceeded(context, state);
+            _isUndone = !result.IsSuccessful;
+            return result;
+        };
+
+    private Func<DbContext, TState, CancellationToken, Task<ExecutionResult<TResult>>> Noted<TState, TResult>(
+        Func<DbContext, TState, CancellationToken, Task<ExecutionResult<TResult>>> verifySucceeded
+    ) =>
+        async (context, state, ct) =>
+        {
+            var result = await verifySucceeded(context, state, ct).ConfigureAwait(false);
+            _isUndone = !result.IsSuccessful;
+            return result;
+        };
 
     // Outside of a transaction what it has written is there to stay.
     private TResult Ended<TResult>(TResult result)
@@ -152,5 +213,15 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         var outer = _mark;
         _mark = Lease.Progress.Mark(Transactions.CurrentTransaction);
         return outer;
+    }
+
+    /// <summary>Makes those that <c>Database.CreateExecutionStrategy()</c> hands out.</summary>
+    internal sealed class OfApplication(IExecutionStrategyFactory inner, ExecutionStrategyDependencies dependencies)
+        : IExecutionStrategyFactory
+    {
+        public IExecutionStrategy Create() =>
+            inner.Create() is var made and not TenantExecutionStrategy
+                ? made
+                : new TenantExecutionStrategy(dependencies) { IsOfApplication = true };
     }
 }

@@ -21,6 +21,7 @@ internal sealed class TenantFacade(
     IDatabaseCreator databaseCreator,
     IExecutionStrategy executionStrategy,
     IExecutionStrategyFactory executionStrategyFactory,
+    ExecutionStrategyDependencies executionStrategyDependencies,
     IEnumerable<IDatabaseProvider> databaseProviders,
     IRelationalCommandDiagnosticsLogger commandLogger,
     IConcurrencyDetector concurrencyDetector,
@@ -44,7 +45,8 @@ internal sealed class TenantFacade(
     public IRelationalConnection RelationalConnection => new WatchedConnection(relationalConnection, lease);
     public IDatabaseCreator DatabaseCreator => databaseCreator;
     public IExecutionStrategy ExecutionStrategy => executionStrategy;
-    public IExecutionStrategyFactory ExecutionStrategyFactory => executionStrategyFactory;
+    public IExecutionStrategyFactory ExecutionStrategyFactory { get; } =
+        new TenantExecutionStrategy.OfApplication(executionStrategyFactory, executionStrategyDependencies);
     public IEnumerable<IDatabaseProvider> DatabaseProviders => databaseProviders;
     public IRelationalCommandDiagnosticsLogger CommandLogger => commandLogger;
     public IConcurrencyDetector ConcurrencyDetector => concurrencyDetector;

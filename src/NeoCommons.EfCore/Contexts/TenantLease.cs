@@ -85,7 +85,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     public void Take()
     {
         Touch();
-        _progress.Note(_end?.Transaction, writes: true, mayCommit: true);
+        _progress.Take(_end?.Transaction);
         if (IsScopeOver)
         {
             // Not async: the task has completed, and its exception is rethrown.
