@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Npgsql;
 
@@ -15,7 +16,7 @@ internal sealed class PhysicalConnection
 
     private long _lastUsed;
     private PooledDataSource? _pool;
-    private int _processId;
+    private long _begunAt;
     private HashSet<(SchemaName Schema, int Tables)>? _visited;
     private int _tables;
 
@@ -42,28 +43,29 @@ internal sealed class PhysicalConnection
     /// <summary>The physical connection under an open connection.</summary>
     public static PhysicalConnection Of(NpgsqlConnection open) => Known.GetOrCreateValue(open.PostgresParameters);
 
-    /// <summary>The server processes that the connections of a pool have: all that are open now, and a few that were.</summary>
-    /// <param name="pool">The pool.</param>
-    /// <param name="server">At which server: of several, one's number is another's process. Null where the row names one only.</param>
-    /// <param name="below">Only those that were opened on an earlier timeline; null: all.</param>
-    public static int[] ProcessesOf(PooledDataSource pool, RowHost? server, long? below = null) =>
-        [
-            .. Known
-                .Select(known => known.Value)
-                .Where(c =>
-                    ReferenceEquals(c._pool, pool)
-                    && ReferenceEquals(c.Session?.Host, server)
-                    && !(c.Session?.Timeline >= below)
-                )
-                .Select(c => c._processId),
-        ];
+    /// <summary>Some of all that are open now, and of a few that were.</summary>
+    public static IReadOnlyList<PhysicalConnection> Which(Func<PhysicalConnection, bool> which) =>
+        [.. Known.Select(known => known.Value).Where(which)];
+
+    /// <summary>Whether it is of this pool and leads to this server; null where the row names one only.</summary>
+    public bool IsOf(PooledDataSource pool, RowHost? server) =>
+        ReferenceEquals(_pool, pool) && ReferenceEquals(Session?.Host, server);
+
+    /// <summary>Whether it is of a pool of this row, the present one or an earlier one, and leads to this server.</summary>
+    public bool IsOfRow(string name, HostAddress server) => _pool?.Row.Name == name && Session?.Host.Address == server;
+
+    /// <summary>The number of the server's process: at this server, and for now.</summary>
+    public int ProcessId { get; private set; }
+
+    /// <summary>How long it has been there, at least: by the machine's clock, since the server compares it with its own.</summary>
+    public TimeSpan Age => Stopwatch.GetElapsedTime(_begunAt);
 
     /// <summary>Notes whose connection it is, when it is new.</summary>
     public void Begin(PooledDataSource pool, NpgsqlConnection open, TimeProvider time)
     {
         if (IsNew)
         {
-            (_pool, _processId, Since) = (pool, open.ProcessID, time.GetTimestamp());
+            (_pool, ProcessId, Since, _begunAt) = (pool, open.ProcessID, time.GetTimestamp(), Stopwatch.GetTimestamp());
         }
     }
 

@@ -9,11 +9,15 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal static class SessionEnd
 {
-    // By its name and user too: a number may be another session's by now, of this application at worst.
+    // A number may be another session's by now. That one is younger, unless the server's clock was set, or of another name,
+    // which any session may change.
     private const string Terminate = """
-        SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
-        WHERE pid = ANY ($1) AND pid <> pg_catalog.pg_backend_pid()
-            AND usename = current_user AND application_name = pg_catalog.current_setting('application_name')
+        SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))
+        FROM pg_catalog.pg_stat_activity AS a
+            JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS ours (pid, age) ON a.pid = ours.pid
+        WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.usename = session_user
+            AND (a.application_name = pg_catalog.current_setting('application_name')
+                OR pg_catalog.clock_timestamp() - a.backend_start >= pg_catalog.make_interval(secs => ours.age))
         """;
 
     /// <summary>How long a server may take.</summary>
@@ -27,7 +31,7 @@ internal static class SessionEnd
 
     /// <summary>
     /// Ends those at primaries that were replaced, since nobody asks whoever has the driver's connection before he writes; again at the
-    /// next look where that was of no use.
+    /// next look until none is left. Those that an earlier pool of the row has opened too, which nobody looks after any more.
     /// </summary>
     public static void AtReplaced(PooledDataSource source, HostPools pools, TimeProvider time)
     {
@@ -40,21 +44,34 @@ internal static class SessionEnd
             }
             else if (host.Ending is not { Result: true })
             {
-                host.Ending = AtAsync(source, host, time, below: pools.Guard.Newest);
+                host.Ending = AtReplacedAsync(source, host, pools.Guard, time);
             }
         }
     }
 
-    /// <summary>Ends those at one of several servers; false where that could not be done.</summary>
-    /// <param name="source">The pool.</param>
-    /// <param name="server">The server; null where the row names one only.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="below">Only those that were opened on an earlier timeline; null: all.</param>
-    public static async Task<bool> AtAsync(
+    private static Task<bool> AtReplacedAsync(
+        PooledDataSource source,
+        RowHost host,
+        HostGuard guard,
+        TimeProvider time
+    ) =>
+        AtAsync(
+            source,
+            host,
+            time,
+            session => session.IsOfRow(source.Row.Name, host.Address) && guard.IsOutdated(session)
+        );
+
+    /// <summary>Ends those of a pool, at one of several servers or at its only one.</summary>
+    public static Task<bool> AtAsync(PooledDataSource source, RowHost? server, TimeProvider time) =>
+        AtAsync(source, server, time, session => session.IsOf(source, server));
+
+    /// <returns>Whether none was left; false also where that is not known.</returns>
+    private static async Task<bool> AtAsync(
         PooledDataSource source,
         RowHost? server,
         TimeProvider time,
-        long? below = null
+        Func<PhysicalConnection, bool> which
     )
     {
         using var timeout = new CancellationTokenSource(Patience, time);
@@ -66,9 +83,10 @@ internal static class SessionEnd
             await using var __ = command.ConfigureAwait(false);
 
             // Not before the session is open: until then others may have opened theirs.
-            command.Parameters.Add(new() { Value = PhysicalConnection.ProcessesOf(source, server, below) });
-            await command.ExecuteNonQueryAsync(timeout.Token).ConfigureAwait(false);
-            return true;
+            var ours = PhysicalConnection.Which(which);
+            command.Parameters.Add(new() { Value = ours.Select(c => c.ProcessId).ToArray() });
+            command.Parameters.Add(new() { Value = ours.Select(c => c.Age.TotalSeconds).ToArray() });
+            return await command.ExecuteScalarAsync(timeout.Token).ConfigureAwait(false) is 0L;
         }
         catch (Exception)
         {

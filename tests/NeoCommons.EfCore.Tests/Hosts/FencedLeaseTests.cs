@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
 
@@ -9,32 +10,85 @@ public sealed class FencedLeaseTests
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task The_drivers_connection_that_a_tenant_has_is_ended()
+    public enum Held
+    {
+        ByTenant,
+        ByNobody,
+        OfDataSource,
+        UnderAnotherName,
+        OfEarlierPool,
+        ByContextOfSharedTables,
+    }
+
+    [Theory]
+    [InlineData(Held.ByTenant)]
+    [InlineData(Held.ByNobody)]
+    [InlineData(Held.OfDataSource)]
+    [InlineData(Held.UnderAnotherName)]
+    [InlineData(Held.OfEarlierPool)]
+    [InlineData(Held.ByContextOfSharedTables)]
+    public async Task Whichever_session_nobody_asks_before_it_writes_is_ended(Held held)
     {
         await using var pair = await Pair.StartAsync();
-        await using var app = pair.NewApp();
+        await using var app = pair.NewApp(
+            new Dictionary<string, string?> { ["NeoCommons:Connections:DrainTimeout"] = "00:00:00" },
+            contexts: b => b.AddTenantDbContext<ItemsContext>().AddSharedDbContext<NothingContext>()
+        );
         var row = await pair.AddAsync(app);
         var tenant = await app.AddTenantAsync(row, "acme");
-        await using var raw = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+        await using var shared =
+            held == Held.ByContextOfSharedTables
+                ? await app
+                    .Services.GetRequiredService<ISharedDbContextFactory<NothingContext>>()
+                    .CreateDbContextAsync(row.Name, Ct)
+                : null;
+        await using var raw = await OpenAsync();
         await InsertAsync(2);
-        await pair.CatchUpAsync();
+        if (held == Held.UnderAnotherName)
+        {
+            await ExecuteAsync("SET application_name = 'import'");
+        }
 
+        if (held == Held.OfEarlierPool)
+        {
+            var earlier = await app.AcquireAsync(row.Name);
+            app.Registry.Set(row with { MaxPoolSize = row.MaxPoolSize + 1 });
+            await Eventually.TrueAsync(async () => !ReferenceEquals(earlier, await app.AcquireAsync(row.Name)));
+            await earlier.Life.WhenOver;
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            Assert.Equal(2, await context.Items.CountAsync(Ct));
+        }
+
+        await pair.CatchUpAsync();
         await pair.Standby.PromoteAsync(Ct);
         var id = 100;
-        await Eventually.TrueAsync(async () =>
-            await Record.ExceptionAsync(() => InsertAsync(id++))
-                is PostgresException { SqlState: "57P01" }
-                    or NpgsqlException
-        );
+        await Eventually.TrueAsync(async () => await Record.ExceptionAsync(() => InsertAsync(id++)) is NpgsqlException);
 
         // And the next one leads to the new primary.
         await using var next = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
         Assert.Equal(pair.Standby.Port, next.Port);
 
-        async Task InsertAsync(int id)
+        async Task<NpgsqlConnection> OpenAsync()
         {
-            await using var command = new NpgsqlCommand($"INSERT INTO items VALUES ({id}, 'acme')", raw);
+            switch (held)
+            {
+                case Held.ByNobody:
+                    return await app.Connections.OpenConnectionAsync(row.Name, Ct);
+                case Held.OfDataSource:
+                    return await (await app.Connections.GetDataSourceAsync(row.Name, Ct)).OpenConnectionAsync(Ct);
+                case Held.ByContextOfSharedTables:
+                    await shared!.Database.OpenConnectionAsync(Ct);
+                    return (NpgsqlConnection)shared.Database.GetDbConnection();
+                default:
+                    return await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+            }
+        }
+
+        Task InsertAsync(int id) => ExecuteAsync($"INSERT INTO {tenant.Schema.Quoted}.items VALUES ({id}, 'acme')");
+
+        async Task ExecuteAsync(string sql)
+        {
+            await using var command = new NpgsqlCommand(sql, raw);
             await command.ExecuteNonQueryAsync(Ct);
         }
     }
@@ -61,7 +115,7 @@ public sealed class FencedLeaseTests
         context.Add(new Item { Id = 3, Owner = "acme" });
         var refused = await Record.ExceptionAsync(() => context.SaveChangesAsync(Ct));
 
-        // By itself, or since the server has ended the session: whichever comes first.
+        // By itself, or since the server has ended the session: whichever comes first. RevokedRightsTests has the first alone.
         Assert.NotNull(refused);
         Assert.NotNull(await Record.ExceptionAsync(() => context.Database.ExecuteSqlRawAsync("DELETE FROM items", Ct)));
         if (transaction is not null)
@@ -86,4 +140,6 @@ public sealed class FencedLeaseTests
             )
         );
     }
+
+    private sealed class NothingContext(DbContextOptions<NothingContext> options) : DbContext(options);
 }

@@ -48,6 +48,24 @@ public sealed class HostsAwayTests
     }
 
     [Fact]
+    public async Task After_a_long_outage_the_pool_is_built_anew()
+    {
+        await using var hosts = await BehindProxies.StartAsync(
+            settings: new Dictionary<string, string?> { ["NeoCommons:Connections:Breaker:RebuildAfter"] = "00:00:01" }
+        );
+        var before = await hosts.App.AcquireAsync(hosts.Row.Name);
+        hosts.Stop();
+        await hosts.AwayAsync();
+        await Task.Delay(TimeSpan.FromSeconds(1), Ct);
+
+        hosts.Primary.Restore();
+        hosts.Standby.Restore();
+        await hosts.ServesAsync();
+
+        await Eventually.TrueAsync(async () => !ReferenceEquals(before, await hosts.App.AcquireAsync(hosts.Row.Name)));
+    }
+
+    [Fact]
     public async Task Who_waits_for_a_turn_is_told_so_when_all_refuse()
     {
         await using var hosts = await BehindProxies.StartAsync(r => r with { MaxPoolSize = 1 });
@@ -161,12 +179,15 @@ public sealed class HostsAwayTests
         Tenant Tenant
     ) : IAsyncDisposable
     {
-        public static async Task<BehindProxies> StartAsync(Func<DatabaseConnection, DatabaseConnection>? change = null)
+        public static async Task<BehindProxies> StartAsync(
+            Func<DatabaseConnection, DatabaseConnection>? change = null,
+            IReadOnlyDictionary<string, string?>? settings = null
+        )
         {
             var pair = await Pair.StartAsync();
             var primary = TcpFaultProxy.Start(pair.Primary.Host, pair.Primary.Port);
             var standby = TcpFaultProxy.Start(pair.Standby.Host, pair.Standby.Port);
-            var app = pair.NewApp();
+            var app = pair.NewApp(settings);
             var row = await pair.AddAsync(
                 app,
                 r =>

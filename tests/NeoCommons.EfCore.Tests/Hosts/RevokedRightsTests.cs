@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using NeoCommons.EfCore.Tests.Connections;
+using Npgsql;
 
 namespace NeoCommons.EfCore.Tests.Hosts;
 
@@ -86,6 +87,32 @@ public sealed class RevokedRightsTests
             0L,
             await Pair.ScalarAsync(pair.Primary, row.Database, "SELECT count(*) FROM tenant_acme.items WHERE id = 3")
         );
+    }
+
+    [Fact]
+    public async Task Its_sessions_are_ended_as_soon_as_they_may_be()
+    {
+        const string Ending = "FUNCTION pg_terminate_backend(int, bigint)";
+        await using var pair = await Pair.StartAsync();
+        await using var app = pair.NewApp();
+        var (row, tenant) = await AddAsync(pair, app, "pg_terminate_backend(int, bigint)");
+        await using var raw = await app.Connections.OpenTenantConnectionAsync(tenant.Id, Ct);
+        await pair.CatchUpAsync();
+        await pair.Standby.PromoteAsync(Ct);
+        var host = (await app.AcquireAsync(row.Name)).Hosts!.Hosts[0];
+        await Eventually.TrueAsync(() => host.Ending is { IsCompleted: true, Result: false });
+        await ReadAsync();
+
+        await app.DirectAsync(row, $"GRANT EXECUTE ON {Ending} TO PUBLIC");
+
+        await Eventually.TrueAsync(async () => await Record.ExceptionAsync(ReadAsync) is NpgsqlException);
+        await Eventually.TrueAsync(() => host.Ending is { IsCompleted: true, Result: true });
+
+        async Task ReadAsync()
+        {
+            await using var command = new NpgsqlCommand("SELECT owner FROM items", raw);
+            await command.ExecuteScalarAsync(Ct);
+        }
     }
 
     [Theory]

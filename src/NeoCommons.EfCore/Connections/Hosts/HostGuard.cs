@@ -113,6 +113,12 @@ internal sealed class HostGuard(
         return States[session.Host.Number].Refusal is { } refusal ? $"{session.Host.Address}: {refusal}" : null;
     }
 
+    /// <summary>Whether a connection to a primary that was replaced is of before; not, where it has come back as what it is now.</summary>
+    public bool IsOutdated(PhysicalConnection physical) =>
+        physical.Session is not { } session
+        || session.Timeline < Newest
+        || (session.System is { } system && States.System is { } ours && system != ours);
+
     private async ValueTask AdmitAsync(NpgsqlConnection opened, bool async)
     {
         // The server has taken the password: the next one need not wait until it has answered.

@@ -5,9 +5,16 @@ namespace NeoCommons.EfCore;
 /// <summary>Whether all servers of a connection are away: then callers are told so, and only the looks try.</summary>
 /// <param name="source">The pool.</param>
 /// <param name="hosts">Its servers.</param>
+/// <param name="rebuildAfter">How long it lasts before the pool is built anew at its end: with other types, for one.</param>
 /// <param name="log">Is told when it begins and ends.</param>
 /// <param name="time">The clock.</param>
-internal sealed class HostOutage(PooledDataSource source, IReadOnlyList<RowHost> hosts, ILogger log, TimeProvider time)
+internal sealed class HostOutage(
+    PooledDataSource source,
+    IReadOnlyList<RowHost> hosts,
+    TimeSpan rebuildAfter,
+    ILogger log,
+    TimeProvider time
+)
 {
     private readonly Lock _changing = new();
     private volatile bool _isOn;
@@ -42,7 +49,12 @@ internal sealed class HostOutage(PooledDataSource source, IReadOnlyList<RowHost>
         }
         else
         {
-            LogMessages.BreakerClosed(log, source.Row.Name, time.GetElapsedTime(_since).TotalSeconds);
+            var outage = time.GetElapsedTime(_since);
+            LogMessages.BreakerClosed(log, source.Row.Name, outage.TotalSeconds);
+            if (outage >= rebuildAfter)
+            {
+                source.Outdated?.Invoke(source);
+            }
         }
     }
 

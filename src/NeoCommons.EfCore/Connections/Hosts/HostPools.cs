@@ -46,7 +46,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         LeftOut = before?.Silent ?? new HashSet<int>();
         Guard = new HostGuard(source, Hosts, memory, before?.States, time);
         Retries = new HostRetries(this, source, time);
-        Outage = new HostOutage(source, Hosts, loggers.CreateLogger<HostOutage>(), time);
+        Outage = new HostOutage(source, Hosts, options.Breaker.RebuildAfter, loggers.CreateLogger<HostOutage>(), time);
         _calls = new HostCalls(password, Guard);
         Writes = memory.WritesOf(row.Name);
         _pooled = new(forReads => Build(DataSourceUse.Pool, forReads));
