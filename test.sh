@@ -39,7 +39,7 @@ count() {
     END { print passed + 0, failed + 0, skipped + 0 }'
 }
 
-run eng/setup.sh postgres redis pgbouncer python || fail "setup failed"
+run eng/setup.sh postgres redis pgbouncer python faketime || fail "setup failed"
 run dotnet tool restore || fail "dotnet tool restore failed"
 run dotnet csharpier check . || fail "Not formatted: run 'dotnet csharpier format .'"
 run dotnet build "$solution" -c "$configuration" || fail "The build failed"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds what tests and the sample need, and installs what is missing.
-#   eng/setup.sh postgres redis pgbouncer python
+#   eng/setup.sh postgres redis pgbouncer python faketime
 # Starts nothing: every test starts its own servers, on ports of their own.
 set -euo pipefail
 
@@ -29,12 +29,17 @@ has_python() {
   "$python" -c 'import cryptography' > /dev/null 2>&1
 }
 
+has_faketime() {
+  compgen -G '/usr/lib/*/faketime/libfaketime.so.1' > /dev/null || command -v faketime > /dev/null
+}
+
 packages_of() {
   case $1 in
     postgres) echo postgresql ;;
     redis) echo redis-server ;;
     pgbouncer) echo pgbouncer ;;
     python) echo python3 python3-cryptography ;;
+    faketime) echo libfaketime ;;
   esac
 }
 
@@ -73,9 +78,9 @@ has_docker() {
 
 for what in "$@"; do
   case $what in
-    postgres | redis | pgbouncer | python) ;;
+    postgres | redis | pgbouncer | python | faketime) ;;
     *)
-      echo "setup: unknown '$what'; known: postgres redis pgbouncer python" >&2
+      echo "setup: unknown '$what'; known: postgres redis pgbouncer python faketime" >&2
       exit 2
       ;;
   esac

@@ -197,7 +197,12 @@ public sealed class RepeatedOperationTests(TestServers servers)
         var tenant = await FailingAsync(app, times: 100);
         await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
         await context.Database.OpenConnectionAsync(Ct);
-        var had = inTransaction ? null : context.Database.GetDbConnection();
+        NpgsqlConnection had;
+        await using (inTransaction ? await context.Database.BeginTransactionAsync(Ct) : null)
+        {
+            had = (NpgsqlConnection)context.Database.GetDbConnection();
+        }
+
         var tries = 0;
 
         await Assert.ThrowsAsync<DbUpdateException>(() =>
@@ -207,13 +212,7 @@ public sealed class RepeatedOperationTests(TestServers servers)
                 () =>
                 {
                     tries++;
-                    if (inTransaction)
-                    {
-                        using var rolledBack = context.Database.BeginTransaction();
-                        had = context.Database.GetDbConnection();
-                    }
-
-                    using (var command = had!.CreateCommand())
+                    using (var command = had.CreateCommand())
                     {
                         command.CommandText = "INSERT INTO items VALUES (2, 'acme')";
                         command.ExecuteNonQuery();

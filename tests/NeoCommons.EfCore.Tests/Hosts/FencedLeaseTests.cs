@@ -75,7 +75,13 @@ public sealed class FencedLeaseTests
                 case Held.ByNobody:
                     return await app.Connections.OpenConnectionAsync(row.Name, Ct);
                 case Held.OfDataSource:
-                    return await (await app.Connections.GetDataSourceAsync(row.Name, Ct)).OpenConnectionAsync(Ct);
+                    // The first one is what it was tried with before it was handed out.
+                    var source = await app.Connections.GetDataSourceAsync(row.Name, Ct);
+                    await using (await source.OpenConnectionAsync(Ct))
+                    {
+                        return await source.OpenConnectionAsync(Ct);
+                    }
+
                 case Held.ByContextOfSharedTables:
                     await shared!.Database.OpenConnectionAsync(Ct);
                     return (NpgsqlConnection)shared.Database.GetDbConnection();
