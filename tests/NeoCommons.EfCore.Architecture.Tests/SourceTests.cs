@@ -44,6 +44,38 @@ public sealed class SourceTests
         );
     }
 
+    /// <summary>
+    /// Times are differences of a clock that nobody sets (T26). Who asks for the hour needs it for something that outlives the process or
+    /// that a person reads: a new one here has to say what it does when the clock is set.
+    /// </summary>
+    [Fact]
+    public void Few_ask_what_time_it_is()
+    {
+        string[] allowed =
+        [
+            "src/NeoCommons.EfCore.Admin/Commands/Tenants/TenantsArchiveCommand.cs",
+            "src/NeoCommons.EfCore.Admin/Commands/Tenants/TenantsDeleteCommand.cs",
+            "src/NeoCommons.EfCore.Admin/Provisioning/TenantRemoval.cs",
+            "src/NeoCommons.EfCore.Admin/Provisioning/TenantStates.cs",
+            "src/NeoCommons.EfCore.Admin/Registry/AdminConnectionRegistry.cs",
+            "src/NeoCommons.EfCore.Admin/Registry/SharedCache.cs",
+            "src/NeoCommons.EfCore.Admin/Secrets/FernetSecrets.cs",
+            "src/NeoCommons.EfCore/Connections/Breaker/MonotonicTime.cs",
+            "src/NeoCommons.EfCore/Connections/Metrics/Acquisition.cs",
+            "src/NeoCommons.EfCore/Contexts/SchemaVersionGate.cs",
+            "src/NeoCommons.EfCore/Tenants/TenantId.cs",
+        ];
+
+        Assert.Equal(
+            allowed,
+            Repository
+                .Sources()
+                .Where(file => File.ReadAllText(file).Contains(".GetUtcNow()", StringComparison.Ordinal))
+                .Select(Repository.Relative)
+                .Order(StringComparer.Ordinal)
+        );
+    }
+
     [Fact]
     public void There_are_sources_to_look_at() => Assert.InRange(Repository.Sources().Count(), 50, int.MaxValue);
 }
