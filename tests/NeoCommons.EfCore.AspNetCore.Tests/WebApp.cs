@@ -23,7 +23,8 @@ public sealed class WebApp : IAsyncDisposable
     public static async Task<WebApp> StartAsync(
         Action<TenantResolutionOptions> resolution,
         Action<WebApplication>? configure = null,
-        Action<WebApplication>? before = null
+        Action<WebApplication>? before = null,
+        TimeProvider? time = null
     )
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { EnvironmentName = "Production" });
@@ -31,6 +32,7 @@ public sealed class WebApp : IAsyncDisposable
         var log = new LogLines();
         builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Debug);
         builder.Services.AddSingleton(log);
+        builder.Services.AddSingleton(time ?? TimeProvider.System);
         builder.Services.AddNeoCommons(new ConfigurationBuilder().Build());
         builder.Services.AddSingleton<ITenantStore, KnownTenants>();
         builder.Services.AddSingleton<IConnectionRegistry, NoConnections>();

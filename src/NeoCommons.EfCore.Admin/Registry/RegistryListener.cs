@@ -30,12 +30,13 @@ internal sealed class RegistryListener(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var delay = FirstDelay;
+        var isLost = false;
         while (!stoppingToken.IsCancellationRequested)
         {
             var heard = false;
             try
             {
-                await ListenAsync(() => heard = true, stoppingToken).ConfigureAwait(false);
+                await ListenAsync(OnListening, stoppingToken).ConfigureAwait(false);
             }
             catch (Exception) when (stoppingToken.IsCancellationRequested)
             {
@@ -45,10 +46,36 @@ internal sealed class RegistryListener(
             {
                 metrics.IsListening = false;
                 delay = heard ? FirstDelay : delay;
-                RegistryLogMessages.ListenerLost(log, e, delay);
+                OnLost(e);
                 await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 delay = delay * 2 < LongestDelay ? delay * 2 : LongestDelay;
             }
+
+            void OnListening()
+            {
+                heard = true;
+                if (isLost)
+                {
+                    RegistryLogMessages.ListenerBack(log);
+                }
+
+                isLost = false;
+            }
+        }
+
+        // An outage of an hour is one stack in the log, and not one for each try.
+        void OnLost(Exception e)
+        {
+            if (isLost)
+            {
+                RegistryLogMessages.ListenerStillLost(log, e, delay);
+            }
+            else
+            {
+                RegistryLogMessages.ListenerLost(log, e, delay);
+            }
+
+            isLost = true;
         }
     }
 

@@ -36,6 +36,16 @@ internal static partial class RegistryLogMessages
     )]
     public static partial void ListenerLost(ILogger logger, Exception exception, TimeSpan delay);
 
+    [LoggerMessage(
+        5015,
+        LogLevel.Debug,
+        "Changes of the registry cannot be listened for yet; it is tried again in {Delay}"
+    )]
+    public static partial void ListenerStillLost(ILogger logger, Exception exception, TimeSpan delay);
+
+    [LoggerMessage(5016, LogLevel.Information, "Changes of the registry are listened for again")]
+    public static partial void ListenerBack(ILogger logger);
+
     [LoggerMessage(5010, LogLevel.Error, "An application's listener for changes of the registry has failed")]
     public static partial void ListenerFailed(ILogger logger, Exception exception);
 

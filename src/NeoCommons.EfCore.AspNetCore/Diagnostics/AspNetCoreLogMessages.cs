@@ -14,6 +14,9 @@ internal static partial class AspNetCoreLogMessages
     [LoggerMessage(8004, LogLevel.Information, "The request could not be served: {Reason}")]
     public static partial void RequestTurnedAway(ILogger logger, string reason);
 
+    [LoggerMessage(8005, LogLevel.Debug, "The request could not be served, as others in the last minute: {Reason}")]
+    public static partial void RequestTurnedAwayToo(ILogger logger, string reason);
+
     [LoggerMessage(8003, LogLevel.Error, "The request was stopped: {Problem}")]
     public static partial void RequestStopped(ILogger logger, Exception exception, string problem);
 }

@@ -12,9 +12,12 @@ namespace NeoCommons.EfCore.AspNetCore;
 /// </remarks>
 internal sealed class NeoCommonsExceptionHandler(
     IProblemDetailsService problemDetails,
+    TimeProvider time,
     ILogger<NeoCommonsExceptionHandler> log
 ) : IExceptionHandler
 {
+    private readonly ToldRefusals _told = new(time);
+
     public async ValueTask<bool> TryHandleAsync(
         HttpContext httpContext,
         Exception exception,
@@ -60,16 +63,18 @@ internal sealed class NeoCommonsExceptionHandler(
 
     private void Log(Problem problem, Exception exception)
     {
-        if (
-            exception
-            is TenantUnavailableException
-                or TenantQuotaExceededException
-                or ConnectionUnavailableException { Reason: ConnectionUnavailableReason.CircuitOpen }
-        )
+        if (RefusalOf(exception) is var (whose, why))
         {
-            // Somebody has suspended the tenant, is migrating it, or has given it limits; or a warning has said that the database is
-            // out of order. Each request says it again.
-            AspNetCoreLogMessages.RequestTurnedAway(log, exception.Message);
+            // Each request says it again.
+            if (_told.TryTell(whose, why))
+            {
+                AspNetCoreLogMessages.RequestTurnedAway(log, exception.Message);
+            }
+            else
+            {
+                AspNetCoreLogMessages.RequestTurnedAwayToo(log, exception.Message);
+            }
+
             return;
         }
 
@@ -91,4 +96,18 @@ internal sealed class NeoCommonsExceptionHandler(
                 break;
         }
     }
+
+    // Somebody has suspended the tenant, is migrating it, or has given it limits; or a warning has said that the database is out of
+    // order.
+    private static (string Whose, object Why)? RefusalOf(Exception exception) =>
+        exception switch
+        {
+            TenantUnavailableException e => (e.Slug, e.Status),
+            TenantQuotaExceededException e => (e.Slug, e.Quota),
+            ConnectionUnavailableException { Reason: ConnectionUnavailableReason.CircuitOpen } e => (
+                e.ConnectionName,
+                e.Reason
+            ),
+            _ => null,
+        };
 }

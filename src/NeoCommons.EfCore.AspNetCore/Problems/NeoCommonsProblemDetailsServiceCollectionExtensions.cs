@@ -26,7 +26,8 @@ public static class NeoCommonsProblemDetailsServiceCollectionExtensions
     /// <para>
     /// Responses are safe to show to anybody; the exception itself is in the log: as an error for 500, a warning for
     /// 503 and 504, for debugging otherwise. Of a tenant that is not available, which is no fault, and of a connection whose circuit
-    /// breaker is open, which has been told, only the reason is, as information. The <c>type</c> of a problem, for example
+    /// breaker is open, which has been told, only the reason is, as information, once a minute for each tenant and connection and
+    /// for debugging otherwise. The <c>type</c> of a problem, for example
     /// <c>urn:neocommons:tenant-not-found</c>, stays the same over versions; texts may change.
     /// </para>
     /// </remarks>
@@ -34,6 +35,7 @@ public static class NeoCommonsProblemDetailsServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         services.AddProblemDetails();
+        services.TryAddSingleton(TimeProvider.System);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IExceptionHandler, NeoCommonsExceptionHandler>());
         return services;
     }

@@ -1,6 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 using NeoCommons.EfCore.Admin.Tests.Shop;
+using NeoCommons.EfCore.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Admin.Tests.Registry;
@@ -119,6 +122,42 @@ public sealed class RegistryListenerTests(TestServers servers)
         await UntilAsync(async () => (await store.FindAsync(tenant.Id, Ct))!.Status == TenantStatus.Suspended);
         await app.AdminAsync("UPDATE admin.tenants SET status = 'active'");
         await UntilAsync(async () => (await store.FindAsync(tenant.Id, Ct))!.Status == TenantStatus.Active);
+    }
+
+    [Fact]
+    public async Task An_outage_of_the_admin_database_is_one_warning_and_its_end_one_line()
+    {
+        await using var app = await TestApp.StartAsync(servers.Postgres);
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        var log = new LogRecorder();
+        using var host = TestApp.BuildHost(
+            servers.Postgres,
+            "unused",
+            new Dictionary<string, string?>(NoRefresh)
+            {
+                ["ADMIN_DATABASE_URL"] = proxy.GetConnectionString(app.AdminConnectionString),
+            },
+            b => b.Services.AddLogging(l => l.SetMinimumLevel(LogLevel.Debug).AddProvider(log))
+        );
+        await app.AdminAsync("UPDATE admin.database_connections SET is_active = false");
+        await host.StartAsync(Ct);
+        await Eventually.TrueAsync(() => Lines("Debug 5008").Any());
+
+        foreach (var outage in new[] { 1, 2 })
+        {
+            proxy.RefuseConnections();
+            proxy.Cut();
+            await Eventually.TrueAsync(() => Lines("Debug 5015").Count() >= 2 * outage);
+            Assert.Equal(outage, Lines("Warning 5009").Count());
+
+            proxy.Restore();
+            await Eventually.TrueAsync(() => Lines("Information 5016").Count() == outage);
+        }
+
+        await host.StopAsync(Ct);
+
+        IEnumerable<string> Lines(string what) =>
+            log.Lines.Where(l => l.Contains($"{nameof(RegistryListener)} {what}: ", StringComparison.Ordinal));
     }
 
     private async Task<IHost> StartOtherAsync(TestApp app)

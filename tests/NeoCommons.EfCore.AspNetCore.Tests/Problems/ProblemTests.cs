@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using Npgsql;
 
 namespace NeoCommons.EfCore.AspNetCore.Tests.Problems;
@@ -126,14 +127,47 @@ public sealed class ProblemTests
     [InlineData("suspended")]
     [InlineData("too much")]
     [InlineData("out of order")]
-    public async Task What_each_request_says_again_is_one_line_in_the_log(string name)
+    public async Task What_each_request_says_again_is_one_line_a_minute_in_the_log(string name)
     {
-        await using var app = await StartAsync(Cases[name].Exception);
+        var time = new FakeTimeProvider();
+        await using var app = await StartAsync(Cases[name].Exception, time);
 
-        await app.GetAsync("http://shop.example/throw");
+        foreach (var minute in new[] { 1, 2 })
+        {
+            for (var request = 0; request < 3; request++)
+            {
+                await app.GetAsync("http://shop.example/throw");
+            }
 
-        Assert.Equal(LogLevel.Information, Assert.Single(app.Log.All, l => l.Event.Id == 8004).Level);
+            Assert.Equal(minute, app.Log.All.Count(l => l is { Event.Id: 8004, Level: LogLevel.Information }));
+            Assert.Equal(2 * minute, app.Log.All.Count(l => l is { Event.Id: 8005, Level: LogLevel.Debug }));
+            time.Advance(TimeSpan.FromMinutes(1));
+        }
+
         Assert.DoesNotContain(app.Log.All, l => l.Exception is not null);
+    }
+
+    [Fact]
+    public async Task What_is_told_of_one_tenant_keeps_nothing_of_another_from_the_log()
+    {
+        var other = KnownTenants.Acme with { Id = TenantId.New(), Slug = "globex" };
+        var exceptions = new Queue<Exception>([
+            new TenantUnavailableException(KnownTenants.Acme),
+            new TenantUnavailableException(other),
+            TooMuch(),
+            new TenantUnavailableException(other),
+        ]);
+        await using var app = await WebApp.StartAsync(
+            o => o.FromHeader("X-Tenant"),
+            app => app.MapGet("/throw", string () => throw exceptions.Dequeue())
+        );
+
+        while (exceptions.Count > 0)
+        {
+            await app.GetAsync("http://shop.example/throw");
+        }
+
+        Assert.Equal(3, app.Log.All.Count(l => l.Event.Id == 8004));
     }
 
     [Fact]
@@ -185,8 +219,12 @@ public sealed class ProblemTests
         Assert.Equal("urn:neocommons:tenant-unavailable", response.Type);
     }
 
-    private static Task<WebApp> StartAsync(Exception exception) =>
-        WebApp.StartAsync(o => o.FromHeader("X-Tenant"), app => app.MapGet("/throw", string () => throw exception));
+    private static Task<WebApp> StartAsync(Exception exception, TimeProvider? time = null) =>
+        WebApp.StartAsync(
+            o => o.FromHeader("X-Tenant"),
+            app => app.MapGet("/throw", string () => throw exception),
+            time: time
+        );
 
     private static TenantQuotaExceededException TooMuch() =>
         new(KnownTenants.Acme, TenantQuota.Connections, 5, TimeSpan.FromSeconds(1), Host);
