@@ -188,7 +188,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
         _source!.ThrowIfInScope(Tenant!.Id);
         ThrowIfReplaced();
-        _permits.Limiter?.CountCommand();
+        _permits.Limiter?.CountCommand(_source.Figures);
         if (isForeign || Settings.Binding == SchemaBinding.QualifiedNames)
         {
             Qualify(command, isForeign);

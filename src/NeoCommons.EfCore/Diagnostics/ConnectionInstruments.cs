@@ -47,7 +47,7 @@ internal sealed class ConnectionInstruments : IDisposable
         Failures = Meter.CreateCounter<long>(
             "neocommons.connection.failures",
             "{failure}",
-            "Callers that got no connection, by reason."
+            "Callers that got no connection, and commands that were not sent for a tenant's limit, by reason."
         );
         Replacements = Meter.CreateCounter<long>(
             "neocommons.pool.replacements",

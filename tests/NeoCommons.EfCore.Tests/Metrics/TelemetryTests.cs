@@ -56,6 +56,44 @@ public sealed class TelemetryTests(TestServers servers)
     }
 
     [Fact]
+    public async Task What_a_tenants_limits_refuse_is_counted_by_connection_and_never_by_tenant()
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var tenant = await app.AddTenantAsync(row, "acme");
+        app.Tenants.Set(
+            tenant with
+            {
+                Limits = new TenantLimits { MaxConnections = 1, CommandsPerSecond = 1 },
+            }
+        );
+        using var heard = new Heard(row.Name);
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        var refused = 0;
+        for (var i = 0; i < 1_000 && refused < 3; i++)
+        {
+            refused +=
+                await Record.ExceptionAsync(() => context.Items.ToListAsync(Ct)) is TenantQuotaExceededException
+                    ? 1
+                    : 0;
+        }
+
+        Assert.Equal(3, refused);
+        Assert.Equal(3, heard.Count("neocommons.connection.failures", "error.type=TenantCommandQuota"));
+        await context.Database.OpenConnectionAsync(Ct);
+        await using var own = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        Assert.Throws<TenantQuotaExceededException>(() => own.Database.GetDbConnection().Open());
+        Assert.Equal(1, heard.Count("neocommons.connection.failures", "error.type=TenantQuota "));
+        Assert.Equal(0, app.Connections.GetPoolMetrics(row.Name).FailedAcquisitions);
+        Assert.DoesNotContain(
+            heard.All,
+            m =>
+                m.Contains(tenant.Slug, StringComparison.Ordinal)
+                || m.Contains(tenant.Id.ToString(), StringComparison.Ordinal)
+        );
+    }
+
+    [Fact]
     public async Task A_bind_that_travels_with_the_first_command_is_no_round_trip_of_its_own()
     {
         await using var app = new RuntimeApp(servers.Postgres);

@@ -80,7 +80,7 @@ public sealed class TenantMemoryTests
             {
                 var limiter = quotas.Enter(tenant, Row);
                 Assert.True(limiter.Connections.TryTake());
-                limiter.CountCommand();
+                limiter.CountCommand(null);
                 limiter.Activity.Returned(limiter.Activity.Acquired());
                 limiter.Connections.Release();
                 limiter.Leave();

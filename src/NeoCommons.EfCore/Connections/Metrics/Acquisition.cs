@@ -6,7 +6,7 @@ namespace NeoCommons.EfCore;
 internal readonly struct Acquisition(PooledDataSource source, TenantId? tenant, TimeProvider time)
 {
     private const string Canceled = "canceled";
-    private const string OverQuota = "TenantQuota";
+    public const string OverQuota = "TenantQuota";
 
     // A pool hands out what it holds in microseconds: whoever took longer has waited, and a trace should say for what.
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(1);

@@ -16,6 +16,9 @@ internal sealed class PoolFigures(
     private static readonly KeyValuePair<string, object?> Created = new("neocommons.connection.created", true);
     private static readonly KeyValuePair<string, object?> Reused = new("neocommons.connection.created", false);
 
+    private static readonly KeyValuePair<string, object?> OverQuota = new("error.type", Acquisition.OverQuota);
+    private static readonly KeyValuePair<string, object?> OverCommandQuota = new("error.type", "TenantCommandQuota");
+
     private readonly KeyValuePair<string, object?> _tag = new(NeoCommonsTelemetry.ConnectionTag, connection);
     private readonly SlidingWindow<PoolSlice> _window = new(window, time);
     private int _pending;
@@ -55,6 +58,12 @@ internal sealed class PoolFigures(
 
         instruments.Failures.Add(1, _tag, new("error.type", reason));
     }
+
+    /// <summary>A tenant has sent as many commands as it may: one more was not sent.</summary>
+    public void CommandRefused() => Count(instruments.Failures, OverCommandQuota);
+
+    /// <summary>An application has opened a connection itself that its tenant may not have.</summary>
+    public void ConnectionRefused() => Count(instruments.Failures, OverQuota);
 
     public void Returned(TimeSpan held)
     {
@@ -124,15 +133,15 @@ internal sealed class PoolFigures(
         };
     }
 
-    private void Count(Counter<long> counter)
+    private void Count(Counter<long> counter, params ReadOnlySpan<KeyValuePair<string, object?>> more)
     {
         try
         {
-            counter.Add(1, _tag);
+            counter.Add(1, [_tag, .. more]);
         }
         catch (Exception)
         {
-            // A listener of the application failed: a bind or a change of pools must not end in the middle.
+            // A listener of the application failed: a bind or a change of pools must not end in the middle, nor its error be the answer.
         }
     }
 }

@@ -61,6 +61,7 @@ internal sealed class Admission(TimeProvider time)
             if (!limiter.Connections.TryTake())
             {
                 limiter.Activity.Refused();
+                source.Figures?.ConnectionRefused();
                 throw QuotaRefusal.NoConnectionAtOnce(limiter);
             }
 

@@ -134,8 +134,9 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
     }
 
     /// <summary>Counts a command of EF.</summary>
+    /// <param name="figures">Where a refusal is counted.</param>
     /// <exception cref="TenantQuotaExceededException">It is one too many in this second.</exception>
-    public void CountCommand()
+    public void CountCommand(PoolFigures? figures)
     {
         if (_commands is not { } bucket)
         {
@@ -148,6 +149,7 @@ internal sealed class TenantLimiter(QuotaOptions options, TenantActivity activit
         if (!lease.IsAcquired)
         {
             activity.Refused();
+            figures?.CommandRefused();
             throw QuotaRefusal.TooManyCommands(
                 Tenant,
                 _commandsPerSecond,
