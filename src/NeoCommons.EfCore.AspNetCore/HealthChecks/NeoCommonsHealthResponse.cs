@@ -23,9 +23,9 @@ public static class NeoCommonsHealthResponse
     /// <c>app.MapHealthChecks("/health", new() { ResponseWriter = NeoCommonsHealthResponse.WriteAsync })</c>.
     /// </para>
     /// <para>
-    /// Data are the <see cref="ConnectionHealth"/> of each connection, by its name, and numbers and truths; of one that this process
-    /// has not used, without its pool. Left out, since
-    /// it may hold host names or the text of an exception: other data, and the description of a check that ended with an
+    /// Data are the <see cref="ConnectionHealth"/> of each connection and the <see cref="PoolHealth"/> of each pool, by the
+    /// connection's name, and numbers and truths; a connection that this process has not used is without its pool. Left out, since it
+    /// may hold host names or the text of an exception: other data, and the description of a check that ended with an
     /// exception.
     /// </para>
     /// </remarks>
@@ -55,7 +55,7 @@ public static class NeoCommonsHealthResponse
     private static Dictionary<string, object>? Shown(HealthReportEntry entry)
     {
         var shown = entry
-            .Data.Where(d => d.Value is ConnectionHealth or bool or int or long or double)
+            .Data.Where(d => d.Value is ConnectionHealth or PoolHealth or bool or int or long or double)
             .ToDictionary(StringComparer.Ordinal);
         return shown.Count == 0 ? null : shown;
     }

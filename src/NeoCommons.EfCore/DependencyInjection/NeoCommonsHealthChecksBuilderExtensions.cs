@@ -10,8 +10,8 @@ public static class NeoCommonsHealthChecksBuilderExtensions
 {
     /// <summary>
     /// Adds <c>neocommons-connections</c>, how each database that is in use answers and how large its catalog is, and
-    /// <c>neocommons-pools</c>, how full the pools of this process are. Both are tagged <c>ready</c> and carry a
-    /// <see cref="ConnectionHealth"/> per connection in their data. And <c>neocommons-live</c>, tagged <c>live</c>, which is
+    /// <c>neocommons-pools</c>, how full the pools of this process are. Both are tagged <c>ready</c>; their data are
+    /// a <see cref="ConnectionHealth"/> per connection, and a <see cref="PoolHealth"/> per pool. And <c>neocommons-live</c>, tagged <c>live</c>, which is
     /// healthy while the process answers: a database that is away is no reason to restart it.
     /// </summary>
     /// <remarks>

@@ -17,7 +17,7 @@ internal sealed class ConnectionsHealthCheck(ConnectionMonitor monitor) : IHealt
         try
         {
             var found = await monitor.ReadAsync(cancellationToken).ConfigureAwait(false);
-            return ConnectionsReport.Make(found, context, "can be used");
+            return ConnectionsReport.Make(found, f => f.Status, context, "can be used");
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

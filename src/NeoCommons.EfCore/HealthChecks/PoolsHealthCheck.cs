@@ -13,7 +13,7 @@ internal sealed class PoolsHealthCheck(ConnectionMonitor monitor) : IHealthCheck
         try
         {
             var found = await monitor.ReadPoolsAsync(cancellationToken).ConfigureAwait(false);
-            return ConnectionsReport.Make(found, context, "have room");
+            return ConnectionsReport.Make(found, f => f.Status, context, "have room");
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

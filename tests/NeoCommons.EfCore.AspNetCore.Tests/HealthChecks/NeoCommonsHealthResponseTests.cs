@@ -80,6 +80,55 @@ public sealed class NeoCommonsHealthResponseTests
     }
 
     [Fact]
+    public async Task An_outage_and_how_full_a_pool_is_are_shown()
+    {
+        var (json, _) = await WriteAsync(
+            new HealthReportEntry(
+                HealthStatus.Unhealthy,
+                "0 of 1 connections.",
+                TimeSpan.Zero,
+                null,
+                new Dictionary<string, object>
+                {
+                    ["away"] = new ConnectionHealth
+                    {
+                        Status = ConnectionHealthStatus.Unhealthy,
+                        Reason = "CircuitOpen",
+                        Outage = new ConnectionOutage
+                        {
+                            Seconds = 12.3,
+                            Cause = ConnectionUnavailableReason.Refused,
+                            SqlState = "57P03",
+                        },
+                        Type = ConnectionType.Shared,
+                        Pool = new PoolMetrics { ConnectionName = "away" },
+                    },
+                    ["full"] = new PoolHealth
+                    {
+                        Status = ConnectionHealthStatus.Degraded,
+                        Reason = "saturated",
+                        Idle = 0,
+                        Active = 4,
+                        Max = 4,
+                        Pending = 2,
+                        Saturation = 1,
+                    },
+                }
+            )
+        );
+
+        var data = json.GetProperty("checks").GetProperty("it").GetProperty("data");
+        Assert.Equal(
+            """{"seconds":12.3,"cause":"Refused","sqlState":"57P03"}""",
+            data.GetProperty("away").GetProperty("outage").GetRawText()
+        );
+        Assert.Equal(
+            """{"status":"Degraded","reason":"saturated","idle":0,"active":4,"max":4,"pending":2,"saturation":1}""",
+            data.GetProperty("full").GetRawText()
+        );
+    }
+
+    [Fact]
     public async Task The_text_of_an_exception_is_not_shown()
     {
         // What the health check service makes of a check that throws: the exception's message as the description.

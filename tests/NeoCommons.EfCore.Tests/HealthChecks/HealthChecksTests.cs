@@ -26,17 +26,14 @@ public sealed class HealthChecksTests(TestServers servers)
         var report = await CheckAsync(app);
 
         Assert.Equal(HealthStatus.Healthy, report.Status);
-        foreach (var check in new[] { Connections, Pools })
-        {
-            var health = Health(report, check, row);
-            Assert.Equal(ConnectionHealthStatus.Unknown, health.Status);
-            Assert.Equal("not used yet", health.Reason);
-            Assert.Equal(ConnectionType.Analytics, health.Type);
-            Assert.Equal("eu", health.RegionId);
-            Assert.Null(health.ResponseMilliseconds);
-            Assert.Contains("ready", report.Entries[check].Tags);
-        }
-
+        var health = Health(report, Connections, row);
+        Assert.Equal(ConnectionHealthStatus.Unknown, health.Status);
+        Assert.Equal("not used yet", health.Reason);
+        Assert.Equal(ConnectionType.Analytics, health.Type);
+        Assert.Equal("eu", health.RegionId);
+        Assert.Null(health.ResponseMilliseconds);
+        Assert.Empty(report.Entries[Pools].Data);
+        Assert.All([Connections, Pools], check => Assert.Contains("ready", report.Entries[check].Tags));
         Assert.Equal(0, await app.CountBackendsAsync(row));
         Assert.Empty(app.Services.GetRequiredService<TenantDataSources>().Current);
     }
@@ -56,7 +53,18 @@ public sealed class HealthChecksTests(TestServers servers)
         Assert.NotNull(health.ResponseMilliseconds);
         Assert.Equal((1, 4), (health.Pool.Active, health.Pool.Max));
         Assert.Equal(row.Name, health.Pool.ConnectionName);
-        Assert.Equal(ConnectionHealthStatus.Healthy, Health(report, Pools, row).Status);
+        Assert.Equal(
+            new PoolHealth
+            {
+                Status = ConnectionHealthStatus.Healthy,
+                Idle = 0,
+                Active = 1,
+                Max = 4,
+                Pending = 0,
+                Saturation = 0.25,
+            },
+            report.Entries[Pools].Data[row.Name]
+        );
         Assert.StartsWith("1 of 1", report.Entries[Connections].Description, StringComparison.Ordinal);
     }
 
@@ -98,6 +106,31 @@ public sealed class HealthChecksTests(TestServers servers)
         Assert.Contains(down.Name, entry.Description, StringComparison.Ordinal);
         Assert.DoesNotContain(up.Name, entry.Description, StringComparison.Ordinal);
         AssertTellsNoSecret(report, down, proxy.Port);
+    }
+
+    [Fact]
+    public async Task An_open_circuit_tells_since_when_and_which_kind_of_failure_it_is_and_no_more()
+    {
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await using var app = App();
+        var row = await UsedAsync(app, proxy);
+        Assert.Null(Health(await CheckAsync(app), Connections, row).Outage);
+        var breaker = (await app.AcquireAsync(row.Name)).Breaker;
+        proxy.RefuseConnections();
+        proxy.Cut();
+        breaker.InDoubt();
+        await Eventually.TrueAsync(() => breaker.IsOpen);
+
+        var report = await CheckAsync(app);
+
+        var health = Health(report, Connections, row);
+        Assert.Equal((ConnectionHealthStatus.Unhealthy, "CircuitOpen"), (health.Status, health.Reason));
+        Assert.Equal((ConnectionUnavailableReason.Unreachable, null), (health.Outage!.Cause, health.Outage.SqlState));
+        Assert.True(health.Outage.Seconds >= 0);
+        AssertTellsNoSecret(report, row, proxy.Port);
+        proxy.Restore();
+        await Eventually.TrueAsync(() => !breaker.IsOpen);
+        Assert.Null(Health(await CheckAsync(app), Connections, row).Outage);
     }
 
     [Theory]
@@ -199,13 +232,13 @@ public sealed class HealthChecksTests(TestServers servers)
 
         var report = await CheckAsync(app);
 
-        foreach (var check in new[] { Connections, Pools })
-        {
-            var health = Health(report, check, row);
-            Assert.Equal((ConnectionHealthStatus.Degraded, "saturated"), (health.Status, health.Reason));
-            Assert.Equal(HealthStatus.Degraded, report.Entries[check].Status);
-            Assert.Equal(1.0, health.Pool.Saturation);
-        }
+        var health = Health(report, Connections, row);
+        Assert.Equal((ConnectionHealthStatus.Degraded, "saturated"), (health.Status, health.Reason));
+        Assert.Equal(1.0, health.Pool.Saturation);
+        var pool = Assert.IsType<PoolHealth>(report.Entries[Pools].Data[row.Name]);
+        Assert.Equal((ConnectionHealthStatus.Degraded, "saturated"), (pool.Status, pool.Reason));
+        Assert.Equal((1.0, 2, 2), (pool.Saturation, pool.Active, pool.Max));
+        Assert.All([Connections, Pools], check => Assert.Equal(HealthStatus.Degraded, report.Entries[check].Status));
     }
 
     [Fact]

@@ -67,6 +67,10 @@ internal sealed class ConnectionBreaker
     /// <summary>Whether callers are refused.</summary>
     public bool IsOpen => _isOpen;
 
+    /// <summary>For how long callers have been refused, and why; null while they are not.</summary>
+    public ConnectionOutage? Outage =>
+        _isOpen ? ConnectionOutage.Of(Volatile.Read(ref _cause), _time.GetElapsedTime(ChangedAt)) : null;
+
     /// <summary>Whether callers are refused since the server is away, and not since it has no slot left for another session.</summary>
     public bool IsServerAway =>
         _isOpen
@@ -251,27 +255,14 @@ internal sealed class ConnectionBreaker
             Volatile.Write(ref _cause, failure);
         }
 
-        var context = ResilienceContextPool.Shared.Get(CancellationToken.None);
-
-        // Not async: there is nothing in it that waits.
-        _ = Volatile
-            .Read(ref _window)
-            .Pipeline.ExecuteOutcomeAsync<bool, ConnectionUnavailableException?>(
-                static (_, failure) =>
-                    new(failure is null ? Outcome.FromResult(true) : Outcome.FromException<bool>(failure)),
-                context,
-                failure
-            )
-            .AsTask()
-            .GetAwaiter()
-            .GetResult();
-        ResilienceContextPool.Shared.Return(context);
+        Volatile.Read(ref _window).Count(failure);
         Follow();
     }
 
     private void Follow()
     {
         bool isOpen;
+        long before;
         lock (_following)
         {
             isOpen = Volatile.Read(ref _window).IsOpen;
@@ -280,10 +271,10 @@ internal sealed class ConnectionBreaker
                 return;
             }
 
+            before = Interlocked.Exchange(ref _changedAt, _time.GetTimestamp());
             _isOpen = isOpen;
         }
 
-        var before = Interlocked.Exchange(ref _changedAt, _time.GetTimestamp());
         if (isOpen)
         {
             Volatile.Write(ref _hasFailedOver, 0);

@@ -25,5 +25,25 @@ internal sealed class FailureWindow
 
     public ResiliencePipeline Pipeline { get; }
 
+    /// <summary>Counts an open.</summary>
+    /// <param name="failure">Why it failed; null where it did not.</param>
+    public void Count(ConnectionUnavailableException? failure)
+    {
+        var context = ResilienceContextPool.Shared.Get(CancellationToken.None);
+
+        // Not async: there is nothing in it that waits.
+        _ = Pipeline
+            .ExecuteOutcomeAsync<bool, ConnectionUnavailableException?>(
+                static (_, failure) =>
+                    new(failure is null ? Outcome.FromResult(true) : Outcome.FromException<bool>(failure)),
+                context,
+                failure
+            )
+            .AsTask()
+            .GetAwaiter()
+            .GetResult();
+        ResilienceContextPool.Shared.Return(context);
+    }
+
     public bool IsOpen => _state.CircuitState != CircuitState.Closed;
 }

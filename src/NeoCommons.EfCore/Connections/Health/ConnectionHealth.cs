@@ -13,6 +13,9 @@ public sealed record ConnectionHealth
     /// </summary>
     public string? Reason { get; init; }
 
+    /// <summary>Since when callers are refused, and why, where the reason is <c>CircuitOpen</c> or <c>NoHost</c>; else null.</summary>
+    public ConnectionOutage? Outage { get; init; }
+
     /// <summary>What the database is used for.</summary>
     public required ConnectionType Type { get; init; }
 

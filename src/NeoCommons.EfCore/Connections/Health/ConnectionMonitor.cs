@@ -53,16 +53,21 @@ internal sealed class ConnectionMonitor(
         return all;
     }
 
-    /// <summary>How full the pools of this process are.</summary>
-    public async ValueTask<IReadOnlyDictionary<string, ConnectionHealth>> ReadPoolsAsync(CancellationToken ct)
+    /// <summary>How full the pools of this process are; of connections that have one.</summary>
+    public async ValueTask<IReadOnlyDictionary<string, PoolHealth>> ReadPoolsAsync(CancellationToken ct)
     {
         var rows = await registry.ListAsync(ct).ConfigureAwait(false);
-        var pools = Pools();
-        return rows.ToDictionary(
-            row => row.Name,
-            row => probe.LookAtPool(row, pools.GetValueOrDefault(row.Name)),
-            StringComparer.Ordinal
-        );
+        var held = sources.Meter.CountAll();
+        var pools = new Dictionary<string, PoolHealth>(StringComparer.Ordinal);
+        foreach (var row in rows)
+        {
+            if (probe.LookAtPool(held.GetValueOrDefault(row.Name)) is { } pool)
+            {
+                pools[row.Name] = pool;
+            }
+        }
+
+        return pools;
     }
 
     /// <summary>Looks at connections now.</summary>

@@ -15,6 +15,7 @@ internal sealed class ConnectionProbe(
 )
 {
     private const string Late = "timeout";
+    private const string Saturated = "saturated";
 
     // Questions that have not ended in time: another one beside them would be another session, look after look.
     private readonly ConcurrentDictionary<string, (Task Asking, Task<Answer> Answer, long At)> _unfinished = new(
@@ -48,15 +49,26 @@ internal sealed class ConnectionProbe(
         return Health(row, status, reason) with { ResponseMilliseconds = Math.Round(took.TotalMilliseconds, 2) };
     }
 
-    /// <summary>The pool of a connection, without the server.</summary>
-    public ConnectionHealth LookAtPool(DatabaseConnection row, PoolMetrics? pool) =>
-        pool is null or { Max: 0 } ? Unknown(row, "not used yet")
-        : pool.Saturation >= options.Value.SaturatedFrom
-            ? Health(row, ConnectionHealthStatus.Degraded, "saturated") with
-            {
-                Pool = pool,
-            }
-        : Health(row, ConnectionHealthStatus.Healthy, null) with { Pool = pool };
+    /// <summary>How full a pool is, without its server; null where there is none.</summary>
+    public PoolHealth? LookAtPool(PoolMetrics? pool)
+    {
+        if (pool is null or { Max: 0 })
+        {
+            return null;
+        }
+
+        var isSaturated = pool.Saturation >= options.Value.SaturatedFrom;
+        return new()
+        {
+            Status = isSaturated ? ConnectionHealthStatus.Degraded : ConnectionHealthStatus.Healthy,
+            Reason = isSaturated ? Saturated : null,
+            Idle = pool.Idle,
+            Active = pool.Active,
+            Max = pool.Max,
+            Pending = pool.Pending,
+            Saturation = pool.Saturation,
+        };
+    }
 
     /// <summary>What is known of a connection without the server; null where that has to be asked.</summary>
     public ConnectionHealth? LookFromOutside(DatabaseConnection row)
@@ -90,7 +102,10 @@ internal sealed class ConnectionProbe(
                     source.Hosts is null
                         ? nameof(ConnectionUnavailableReason.CircuitOpen)
                         : nameof(ConnectionUnavailableReason.NoHost)
-                )
+                ) with
+                {
+                    Outage = source.Hosts is { } hosts ? hosts.Outage.Now : source.Breaker.Outage,
+                }
             : null;
     }
 
@@ -119,7 +134,7 @@ internal sealed class ConnectionProbe(
         seen = seen with { Catalog = catalogs.Find(name), Hosts = sources.Find(name)?.Hosts.Read(time) ?? [] };
         var reason =
             seen.Status != ConnectionHealthStatus.Healthy ? seen.Reason
-            : seen.Pool.Saturation >= options.Value.SaturatedFrom ? "saturated"
+            : seen.Pool.Saturation >= options.Value.SaturatedFrom ? Saturated
             : seen.ResponseMilliseconds >= options.Value.SlowAfter.TotalMilliseconds ? "slow"
             : seen.Hosts.Any(host => host.Reason is not null) ? "host out of service"
             : seen.Catalog is { } catalog && options.Value.IsTooLarge(catalog) ? "catalog pressure"
@@ -176,7 +191,7 @@ internal sealed class ConnectionProbe(
         {
             // Others were faster, of this process or another.
             return e.Reason == ConnectionUnavailableReason.PoolExhausted || OpenFailure.IsFull(e)
-                ? Unhealthy("saturated") with
+                ? Unhealthy(Saturated) with
                 {
                     Status = ConnectionHealthStatus.Degraded,
                 }

@@ -24,6 +24,20 @@ internal sealed class HostOutage(
     /// <summary>Whether they are.</summary>
     public bool IsOn => _isOn;
 
+    /// <summary>For how long callers have been refused; null while they are not.</summary>
+    public ConnectionOutage? Now
+    {
+        get
+        {
+            lock (_changing)
+            {
+                return _isOn
+                    ? ConnectionOutage.Of(ConnectionUnavailableReason.NoHost, time.GetElapsedTime(_since))
+                    : null;
+            }
+        }
+    }
+
     /// <summary>Notes what a look has found.</summary>
     public void Note(bool areAway)
     {
