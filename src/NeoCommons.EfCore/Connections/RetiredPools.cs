@@ -4,7 +4,11 @@ using Microsoft.Extensions.Logging;
 namespace NeoCommons.EfCore;
 
 /// <summary>The pools that no new lease is of, while they drain.</summary>
-internal sealed class RetiredPools(ConnectionOptions options, ILogger log, PoolMeter meter)
+/// <param name="options">The settings.</param>
+/// <param name="log">Is told of one that cannot be closed.</param>
+/// <param name="meter">Counts for them.</param>
+/// <param name="ended">Told when one of several servers has ended, by its connection's name.</param>
+internal sealed class RetiredPools(ConnectionOptions options, ILogger log, PoolMeter meter, Func<string, Task> ended)
 {
     private readonly ConcurrentDictionary<PooledDataSource, Task> _pools = new();
     private volatile bool _endSessions;
@@ -15,6 +19,9 @@ internal sealed class RetiredPools(ConnectionOptions options, ILogger log, PoolM
         get => _endSessions;
         set => _endSessions = value;
     }
+
+    /// <summary>Their rows.</summary>
+    public IEnumerable<DatabaseConnection> Rows => _pools.Keys.Select(source => source.Row);
 
     /// <summary>Ends when those that drain now have been disposed.</summary>
     public Task WhenOver => Task.WhenAll(_pools.Values);
@@ -59,6 +66,10 @@ internal sealed class RetiredPools(ConnectionOptions options, ILogger log, PoolM
         {
             meter.Forget(source.Figures);
             _pools.TryRemove(source, out _);
+            if (source.Hosts is not null && !_endSessions)
+            {
+                _ = ended(source.Row.Name);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
     private readonly RetiredPools _retired;
     private readonly SemaphoreSlim _changing = new(1);
-    private readonly HostMemory _hosts = new();
+    private readonly HostUpkeep _upkeep;
     private readonly RowRefresh _refresh;
     private readonly IConnectionRegistry _registry;
     private readonly ConnectionOptions _options;
@@ -41,7 +41,14 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _log = loggers.CreateLogger<TenantDataSources>();
         _time = time;
         _refresh = new(registry, _changing, _log, time);
-        _retired = new(_options, _log, meter);
+        _upkeep = new(
+            Hosts,
+            registry,
+            _changing,
+            () => [.. _current.Values.Select(s => s.Row), .. _retired!.Rows],
+            _log
+        );
+        _retired = new(_options, _log, meter, name => _disposed ? Task.CompletedTask : _upkeep.AfterAsync(name));
         Meter = meter;
         Meter.Find = Find;
         _following = registry.OnChange(name => _ = FollowAsync(name));
@@ -49,6 +56,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 
     /// <summary>Reads the pools. It listens before there is one: who began to wait earlier would be missed.</summary>
     public PoolMeter Meter { get; }
+
+    /// <summary>What pools leave to those that take their place.</summary>
+    public HostMemory Hosts { get; } = new();
 
     /// <summary>Whether the connection of this name has a pool; copies no list of names.</summary>
     public bool IsInUse(string name) => _current.ContainsKey(name);
@@ -58,9 +68,6 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 
     /// <summary>The pool of this name; null where there is none.</summary>
     public PooledDataSource? Find(string name) => _current.GetValueOrDefault(name);
-
-    /// <summary>Its breaker; null where there is none.</summary>
-    public ConnectionBreaker? BreakerOf(string name) => Find(name)?.Breaker;
 
     /// <summary>Begins a lease of the data source of this name; end it with <see cref="PooledDataSource.Release"/>.</summary>
     public ValueTask<PooledDataSource> AcquireAsync(string name, CancellationToken ct) =>
@@ -184,15 +191,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 continue;
             }
 
-            var built = new PooledDataSource(
-                row,
-                _options,
-                _loggers,
-                _time,
-                ownsReset,
-                r => Meter.Count(r.Name),
-                _hosts
-            )
+            var built = new PooledDataSource(row, _options, _loggers, _time, ownsReset, r => Meter.Count(r.Name), Hosts)
             {
                 Refresh = _refresh.RunAsync,
                 Outdated = Rebuild,
@@ -228,6 +227,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     {
         if (!IsInUse(name))
         {
+            await _upkeep.AfterAsync(name).ConfigureAwait(false);
             return;
         }
 
@@ -264,29 +264,10 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _ = _retired.AddAsync(source);
         if (source.Hosts is not null)
         {
-            _ = LookOnAsync(source.Row.Name);
+            _ = this.LookOnAsync(source.Row.Name, _log);
         }
 
         return true;
-    }
-
-    // The servers are looked at as long as there is a pool, and nobody may ask for one for hours.
-    private async Task LookOnAsync(string name)
-    {
-        try
-        {
-            var next = await AcquireAsync(name, CancellationToken.None).ConfigureAwait(false);
-            next.Hosts?.Start();
-            next.Release();
-        }
-        catch (Exception e) when (e is NeoCommonsException or ObjectDisposedException)
-        {
-            // The process ends, or the row is gone or not to be used: whoever asks next is told so.
-        }
-        catch (Exception e)
-        {
-            LogMessages.ChangeNotFollowed(_log, e, name);
-        }
     }
 
     private void Retire(string name)

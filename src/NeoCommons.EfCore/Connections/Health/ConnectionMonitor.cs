@@ -207,7 +207,7 @@ internal sealed class ConnectionMonitor(
             return known with { Pool = pool };
         }
 
-        var changedAt = sources.BreakerOf(row.Name)?.ChangedAt ?? 0;
+        var changedAt = sources.Find(row.Name)?.Breaker.ChangedAt ?? 0;
         _seen.TryGetValue(row.Name, out var seen);
         var isOutdated = seen is null || seen.At < changedAt;
         var age = time.GetElapsedTime(isOutdated ? changedAt : seen!.At);

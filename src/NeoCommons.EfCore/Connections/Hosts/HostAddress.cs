@@ -11,11 +11,11 @@ internal readonly record struct HostAddress(string Host, int Port)
     /// <summary>Where the driver was told to connect.</summary>
     public static HostAddress Of(NpgsqlConnectionStringBuilder settings) => new(settings.Host ?? "", settings.Port);
 
-    /// <summary>All servers of a row, its own host first; call it for a row without faults.</summary>
+    /// <summary>All servers of a row, its own host first; of a row with faults those that can be read.</summary>
     public static IReadOnlyList<HostAddress> AllOf(DatabaseConnection row) =>
         [
             new HostAddress(Bracket(row.Host), row.Port),
-            .. row.ReplicaHosts.Select(text => Parse(text, row.Port)!.Value),
+            .. row.ReplicaHosts.Select(text => Parse(text, row.Port)).OfType<HostAddress>(),
         ];
 
     /// <summary>Reads <c>host</c>, <c>host:port</c>, <c>[address]</c> or <c>[address]:port</c>; null where it is none of them.</summary>

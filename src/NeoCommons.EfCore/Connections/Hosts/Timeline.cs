@@ -3,6 +3,9 @@ namespace NeoCommons.EfCore;
 /// <summary>The highest timeline that this process has seen of servers that replicate each other, by whom it was seen.</summary>
 internal sealed class Timeline
 {
+    // No connection's name.
+    private const string Nobody = "";
+
     private readonly Dictionary<string, (long Newest, long WatchedAt)> _seen = new(StringComparer.Ordinal);
     private long _newest;
 
@@ -59,6 +62,24 @@ internal sealed class Timeline
             }
 
             Volatile.Write(ref _newest, _seen.Values.Select(seen => seen.Newest).DefaultIfEmpty().Max());
+        }
+    }
+
+    /// <summary>Keeps what was seen by connections that are no more, and not by which of them.</summary>
+    /// <param name="connections">Those that there are.</param>
+    public void LetGo(IReadOnlySet<string> connections)
+    {
+        lock (_seen)
+        {
+            foreach (var (whose, seen) in _seen.ToList())
+            {
+                if (whose != Nobody && !connections.Contains(whose))
+                {
+                    var known = _seen.GetValueOrDefault(Nobody);
+                    _seen.Remove(whose);
+                    _seen[Nobody] = (Math.Max(known.Newest, seen.Newest), Math.Max(known.WatchedAt, seen.WatchedAt));
+                }
+            }
         }
     }
 }
