@@ -11,7 +11,8 @@ public sealed class AuthenticationLog : IAsyncLifetime
     public PostgresServer Postgres { get; private set; } = null!;
 
     /// <summary>How a server is started that writes it down.</summary>
-    public static PostgresServerOptions Options() =>
+    /// <param name="minimum">The least that it writes down.</param>
+    public static PostgresServerOptions Options(string minimum = "fatal") =>
         new()
         {
             Settings =
@@ -19,7 +20,7 @@ public sealed class AuthenticationLog : IAsyncLifetime
                 ["logging_collector"] = "on",
                 ["log_directory"] = "log",
                 ["log_filename"] = File,
-                ["log_min_messages"] = "fatal",
+                ["log_min_messages"] = minimum,
             },
         };
 
@@ -32,7 +33,16 @@ public sealed class AuthenticationLog : IAsyncLifetime
     public Task<int> CountAsync(string role) => CountAsync(Postgres, role);
 
     /// <summary>How often a server that was started with <see cref="Options"/> has refused a role.</summary>
-    public static async Task<int> CountAsync(PostgresServer server, string role)
+    public static Task<int> CountAsync(PostgresServer server, string role) =>
+        CountAsync(
+            server,
+            line =>
+                line.Contains("FATAL", StringComparison.Ordinal)
+                && line.Contains($"\"{role}\"", StringComparison.Ordinal)
+        );
+
+    /// <summary>How many lines of its log are such.</summary>
+    public static async Task<int> CountAsync(PostgresServer server, Func<string, bool> isSuch)
     {
         Assert.SkipWhen(server.DataDirectory is null, "The log of this server cannot be read.");
 
@@ -63,9 +73,7 @@ public sealed class AuthenticationLog : IAsyncLifetime
             lines = (await reader.ReadToEndAsync(TestContext.Current.CancellationToken)).Split('\n');
             return lines.Any(line => line.Contains(mark, StringComparison.Ordinal));
         });
-        return lines.Count(line =>
-            line.Contains("FATAL", StringComparison.Ordinal) && line.Contains($"\"{role}\"", StringComparison.Ordinal)
-        );
+        return lines.Count(isSuch);
     }
 
     public ValueTask DisposeAsync() => Postgres.DisposeAsync();

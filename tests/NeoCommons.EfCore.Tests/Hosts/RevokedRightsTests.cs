@@ -48,6 +48,66 @@ public sealed class RevokedRightsTests
     }
 
     [Theory]
+    [InlineData("pg_control_system()", false, true)]
+    [InlineData("pg_control_checkpoint()", true, true)]
+    [InlineData("pg_control_recovery()", true, true)]
+    [InlineData("pg_walfile_name(pg_lsn)", true, false)]
+    public async Task What_it_may_ask_is_told_and_what_it_may_not_is_no_error_of_the_server_at_each_look(
+        string function,
+        bool tellsSystem,
+        bool tellsTimeline
+    )
+    {
+        await using var pair = await Pair.StartAsync(AuthenticationLog.Options(minimum: "error"));
+        await using var app = pair.NewApp();
+        var (row, tenant) = await AddAsync(pair, app, function);
+
+        await WriteAsync(app, tenant, 100);
+        var guard = (await app.AcquireAsync(row.Name)).Hosts!.Guard;
+        await LookAsync(guard);
+
+        Assert.All([0, 1], host => Assert.Equal(tellsSystem, guard.States[host].Answer!.System is not null));
+        Assert.All(
+            [0, 1],
+            host => Assert.NotNull(guard.States[host].Answer!.Reached ?? guard.States[host].Answer!.Lsn)
+        );
+        Assert.Equal(tellsTimeline, guard.States[0].Answer!.Timeline is not null);
+        Assert.Equal(0, await CountErrorsAsync());
+
+        // It is granted: the next session is told.
+        await app.DirectAsync(row, $"GRANT EXECUTE ON FUNCTION {function} TO {row.Username}");
+        await pair.CatchUpAsync();
+        await Pair.KillAsync(pair.Primary, row.Database);
+        await Pair.KillAsync(pair.Standby, row.Database);
+        await Eventually.TrueAsync(() =>
+            guard.States[0].Answer is { System: not null, Timeline: not null, Reached: not null }
+            && guard.States[1].Answer is { System: not null, Reached: not null }
+        );
+
+        // It is revoked again: that is met once by each host, and no more.
+        await app.DirectAsync(row, $"REVOKE EXECUTE ON FUNCTION {function} FROM {row.Username}");
+        await pair.CatchUpAsync();
+        await LookAsync(guard);
+        await LookAsync(guard);
+        Assert.InRange(await CountErrorsAsync(), 0, 2);
+
+        async Task<int> CountErrorsAsync()
+        {
+            var denied = $"permission denied for function {function.Split('(')[0]}";
+            var errors = 0;
+            foreach (var server in new[] { pair.Primary, pair.Standby })
+            {
+                errors += await AuthenticationLog.CountAsync(
+                    server,
+                    line => line.Contains(denied, StringComparison.Ordinal)
+                );
+            }
+
+            return errors;
+        }
+    }
+
+    [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task Where_its_sessions_may_not_be_ended_an_open_context_writes_and_commits_no_more(bool commits)
@@ -134,6 +194,16 @@ public sealed class RevokedRightsTests
         Assert.Equal(ConnectionHealthStatus.Healthy, health.Status);
         Assert.Equal([isFenced, null], health.Hosts.Select(h => h.IsFenced));
         Assert.All(health.Hosts, host => Assert.Null(host.Reason));
+    }
+
+    // Three looks more, each of which makes states anew.
+    private static async Task LookAsync(HostGuard guard)
+    {
+        for (var look = 0; look < 3; look++)
+        {
+            var before = guard.States;
+            await Eventually.TrueAsync(() => guard.States != before && guard.States.HasPrimary);
+        }
     }
 
     // Without rights of its own: the superuser may ask anything.

@@ -128,7 +128,9 @@ internal sealed class HostGuard(
             return;
         }
 
-        var answer = await HostQuestion.AskAsync(opened, async, CancellationToken.None).ConfigureAwait(false);
+        var answer = await HostQuestion
+            .AskAsync(opened, host, time, async, CancellationToken.None)
+            .ConfigureAwait(false);
         var states = States;
         See(host, answer, states.System, isTold: hosts.Any(h => states[h.Number].Answer?.System is not null));
         if (Judge(answer, states, states[host.Number]) is { } refusal)

@@ -3,11 +3,18 @@ using Npgsql;
 
 namespace NeoCommons.EfCore;
 
-/// <summary>Asks a server what it is, in one round trip; an ordinary role may.</summary>
+/// <summary>Asks a server what it is, in one round trip as a rule; an ordinary role may.</summary>
 internal static class HostQuestion
 {
     /// <summary>How long a server may take to answer.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
+    /// <summary>After so long a server that refuses to tell something is asked again what it tells.</summary>
+    private static readonly TimeSpan Refusing = TimeSpan.FromMinutes(5);
+
+    private const string SystemFunction = "pg_control_system()";
+    private const string CheckpointFunction = "pg_control_checkpoint()";
+    private const string RecoveryFunction = "pg_control_recovery()";
 
     // The name of a log file begins with the timeline. A standby tells its only to a role that may read all statistics; that
     // of its last checkpoint may be an earlier one. The insert position: of a commit that did not wait for the disk, the
@@ -19,44 +26,116 @@ internal static class HostQuestion
             current_setting('wal_block_size')::bigint, pg_size_bytes(current_setting('wal_segment_size'))
         """;
 
-    private const string All = $"""
-        SELECT NOT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
-            (SELECT greatest(timeline_id, min_recovery_end_timeline)::bigint FROM pg_control_checkpoint(), pg_control_recovery()),
-        {Log}
-        """;
+    private const string NoLog = "NULL::text, NULL::bigint, 1::bigint, 1::bigint";
 
-    private const string WithoutControl = $"SELECT NOT pg_is_in_recovery(), NULL::text, NULL::bigint,\n{Log}";
+    private static readonly string[] LogFunctions =
+    [
+        "pg_walfile_name(pg_lsn)",
+        "pg_current_wal_lsn()",
+        "pg_current_wal_insert_lsn()",
+        "pg_last_wal_replay_lsn()",
+    ];
 
-    private const string Least =
-        "SELECT NOT pg_is_in_recovery(), NULL::text, NULL::bigint, NULL::text, NULL::bigint, 1::bigint, 1::bigint";
+    // A service that is like PostgreSQL may lack a function.
+    private static readonly string Rights =
+        $"SELECT {MayExecute(SystemFunction)}, {MayExecute(CheckpointFunction)}, {MayExecute(RecoveryFunction)}, "
+        + string.Join(" AND ", LogFunctions.Select(MayExecute));
 
-    // Each where the one before is refused: EXECUTE on the functions of the control file can be revoked, and a service that is like
-    // PostgreSQL may have no log of its kind, or not show it.
-    private static readonly string[] Questions = [All, WithoutControl, Least];
+    private static readonly string[] Questions =
+    [
+        .. Enumerable.Range(0, (int)HostRights.All + 1).Select(rights => QuestionOf((HostRights)rights)),
+    ];
 
     private const int PageHeader = 24;
     private const int FirstPageHeader = 40;
 
-    /// <summary>Asks over an open connection that is in no transaction.</summary>
-    public static async ValueTask<HostAnswer> AskAsync(NpgsqlConnection open, bool async, CancellationToken ct)
+    /// <summary>Asks over an open connection that is in no transaction, for no more than the server tells the row's role.</summary>
+    /// <remarks>
+    /// A function that may not be called is an error in the server's log, even where a condition leaves it out. So the server is asked
+    /// first what it tells, once, and again when <see cref="RowHost.Rights"/> is forgotten.
+    /// </remarks>
+    public static async ValueTask<HostAnswer> AskAsync(
+        NpgsqlConnection open,
+        RowHost host,
+        TimeProvider time,
+        bool async,
+        CancellationToken ct
+    )
     {
-        for (var question = 0; ; question++)
+        var known =
+            host.Rights is { } told && (told.Rights == HostRights.All || time.GetElapsedTime(told.At) < Refusing)
+                ? told
+                : null;
+        var rights = known?.Rights ?? await ReadRightsAsync(open, async, ct).ConfigureAwait(false);
+        while (true)
         {
             try
             {
-                return await AskAsync(open, Questions[question], async, ct).ConfigureAwait(false);
+                var answer = await ReadAsync(open, Questions[(int)rights], Read, async, ct).ConfigureAwait(false);
+                if (known is null)
+                {
+                    host.Rights = new(rights, time.GetTimestamp());
+                }
+
+                return answer;
             }
-            catch (PostgresException e)
-                when (e.SqlState is ['4', '2', ..] or ['0', 'A', ..] && question < Questions.Length - 1)
+            catch (PostgresException e) when (IsRefusal(e) && rights != HostRights.None)
             {
-                // The next one asks for less.
+                var before = rights;
+                rights = known is null ? before : await ReadRightsAsync(open, async, ct).ConfigureAwait(false);
+                known = null;
+                if (rights == before)
+                {
+                    // It may, and it is of no use: a service that is like PostgreSQL may have no such files, or not show them.
+                    rights = before == HostRights.Log ? HostRights.None : before & HostRights.Log;
+                }
             }
         }
     }
 
-    private static async ValueTask<HostAnswer> AskAsync(
+    private static bool IsRefusal(PostgresException e) => e.SqlState is ['4', '2', ..] or ['0', 'A', ..];
+
+    private static string MayExecute(string function) =>
+        $"coalesce(has_function_privilege(to_regprocedure('{function}'), 'EXECUTE'), false)";
+
+    private static async ValueTask<HostRights> ReadRightsAsync(NpgsqlConnection open, bool async, CancellationToken ct)
+    {
+        try
+        {
+            return await ReadAsync(open, Rights, ReadRights, async, ct).ConfigureAwait(false);
+        }
+        catch (PostgresException e) when (IsRefusal(e))
+        {
+            // It does not tell: then the answer does.
+            return HostRights.All;
+        }
+    }
+
+    private static HostRights ReadRights(NpgsqlDataReader reader) =>
+        (reader.GetBoolean(0) ? HostRights.System : 0)
+        | (reader.GetBoolean(1) ? HostRights.Checkpoint : 0)
+        | (reader.GetBoolean(2) ? HostRights.Recovery : 0)
+        | (reader.GetBoolean(3) ? HostRights.Log : 0);
+
+    private static string QuestionOf(HostRights rights)
+    {
+        var system = rights.HasFlag(HostRights.System)
+            ? $"(SELECT system_identifier::text FROM {SystemFunction})"
+            : "NULL::text";
+        var checkpoint = rights.HasFlag(HostRights.Checkpoint)
+            ? $"(SELECT timeline_id FROM {CheckpointFunction})"
+            : "NULL::int";
+        var recovery = rights.HasFlag(HostRights.Recovery)
+            ? $"(SELECT min_recovery_end_timeline FROM {RecoveryFunction})"
+            : "NULL::int";
+        var log = rights.HasFlag(HostRights.Log) ? Log : NoLog;
+        return $"SELECT NOT pg_is_in_recovery(), {system}, greatest({checkpoint}, {recovery})::bigint,\n{log}";
+    }
+
+    private static async ValueTask<T> ReadAsync<T>(
         NpgsqlConnection open,
         string question,
+        Func<NpgsqlDataReader, T> read,
         bool async,
         CancellationToken ct
     )
@@ -73,13 +152,13 @@ internal static class HostQuestion
             using (reader)
             {
                 reader.Read();
-                return Read(reader);
+                return read(reader);
             }
         }
 
         await using var __ = reader.ConfigureAwait(false);
         await reader.ReadAsync(ct).ConfigureAwait(false);
-        return Read(reader);
+        return read(reader);
     }
 
     private static HostAnswer Read(NpgsqlDataReader reader) =>

@@ -272,9 +272,10 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             await DriverOpening
                 .OpenAsync(session, source, OpenUse.Look, async: true, _stopping.Token, host)
                 .ConfigureAwait(false);
+            host.ForgetRefusedRights();
         }
 
-        return await HostQuestion.AskAsync(session, async: true, _stopping.Token).ConfigureAwait(false);
+        return await HostQuestion.AskAsync(session, host, time, async: true, _stopping.Token).ConfigureAwait(false);
     }
 
     private static async Task CloseAfterAsync(Task asking, NpgsqlConnection session)

@@ -12,6 +12,7 @@ internal sealed class RowHost(int number, HostAddress address, PasswordGate pass
         IDisposable
 {
     private volatile bool _isProbed;
+    private volatile KnownRights? _rights;
     private long _heardAt = long.MinValue;
 
     public int Number => number;
@@ -28,6 +29,13 @@ internal sealed class RowHost(int number, HostAddress address, PasswordGate pass
         set => _isProbed = value;
     }
 
+    /// <summary>What it lets the row's role ask; null where that is not known.</summary>
+    public KnownRights? Rights
+    {
+        get => _rights;
+        set => _rights = value;
+    }
+
     /// <summary>What ends the sessions at it, since it is a primary that was replaced; null where it is not.</summary>
     public Task<bool>? Ending { get; set; }
 
@@ -40,6 +48,15 @@ internal sealed class RowHost(int number, HostAddress address, PasswordGate pass
 
     /// <summary>A closed connection to this server, beside the pools.</summary>
     public NpgsqlConnection CreateConnection() => sessions.CreateConnection();
+
+    /// <summary>Forgets that it refuses to tell something: another server may be there by now.</summary>
+    public void ForgetRefusedRights()
+    {
+        if (_rights is { Rights: not HostRights.All })
+        {
+            _rights = null;
+        }
+    }
 
     public ValueTask DisposeAsync() => sessions.DisposeAsync();
 
