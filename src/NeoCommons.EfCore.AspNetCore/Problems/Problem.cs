@@ -87,7 +87,7 @@ internal sealed record Problem(int Status, string Type, string Title, string Det
                 {
                     SqlState: PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.LockNotAvailable
                 } => TimedOut,
-                { } e when e.IsTransient || EndedSession.Is(e) => Unavailable,
+                { } e when e.IsTransient || EndedSession.Is(e) || PoolerAnswer.Passes(e) => Unavailable,
                 _ => null,
             },
         };

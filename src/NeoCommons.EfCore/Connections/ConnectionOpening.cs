@@ -128,6 +128,11 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             catch (Exception e)
             {
                 await DriverCommand.CloseAsync(connection, async).ConfigureAwait(false);
+                if (source is not null && PoolerAnswer.Passes(e))
+                {
+                    throw OfPooler(e, source);
+                }
+
                 if (attemptsLeft == 0 || !(IsRefusedHost(e) || (tried && IsDead(e))))
                 {
                     throw;
@@ -253,6 +258,22 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         {
             permits.Release();
         }
+    }
+
+    // A pooler lets its clients in while it has nothing for them: what is asked first tells.
+    private static ConnectionUnavailableException OfPooler(Exception e, PooledDataSource source)
+    {
+        var failure = OpenFailure.Explain(e, source.Row)!;
+        if (source.Hosts is null && OpenFailure.IsOfOneSession(failure, source.Row))
+        {
+            source.Breaker.InDoubt(failure);
+        }
+        else if (source.Hosts is null && source.IsOutage(failure))
+        {
+            source.Breaker.Failed(failure);
+        }
+
+        return failure;
     }
 
     // The next open meets another: the pool was cleared before this one was refused.

@@ -18,12 +18,7 @@ internal static class OpenFailure
             ),
             PostgresException p => (
                 ConnectionUnavailableReason.Refused,
-                $"the server refused the connection ({p.SqlState}: {p.MessageText})"
-                    + (
-                        p.SqlState == PostgresErrorCodes.ProtocolViolation
-                            ? $"; a pooler that does not pass search_path on would do that. {PoolerProbe.Remedies}"
-                            : ""
-                    )
+                $"the server refused the connection ({p.SqlState}: {p.MessageText})" + RemedyOf(p)
             ),
             NpgsqlException n when HostFailure.IsNoHost(n) => (
                 ConnectionUnavailableReason.NoHost,
@@ -126,11 +121,14 @@ internal static class OpenFailure
         || failure.InnerException
             // No slot or memory left, an error of the system, starting or shutting down.
             is PostgresException { SqlState: ['5', '3', ..] or ['5', '8', ..] or "57P03" }
+        || PoolerAnswer.IsAway(failure.InnerException)
+        || PoolerAnswer.IsFull(failure.InnerException)
         || IsOfOneSession(failure, row);
 
-    /// <summary>Whether the server has no slot left for another session.</summary>
+    /// <summary>Whether the server has no slot left for another session, or its pooler none for another client.</summary>
     public static bool IsFull(ConnectionUnavailableException failure) =>
-        failure.InnerException is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections };
+        failure.InnerException is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections }
+        || PoolerAnswer.IsFull(failure.InnerException);
 
     /// <summary>
     /// Whether it may be the end of this one session, by somebody who was there to end it: of such failures alone nobody knows
@@ -139,7 +137,8 @@ internal static class OpenFailure
     public static bool IsOfOneSession(ConnectionUnavailableException failure, DatabaseConnection row) =>
         failure.InnerException switch
         {
-            PostgresException { SqlState: ['0', '8', ..] } => row.Pooler != PoolerMode.None,
+            PostgresException { SqlState: ['0', '8', ..] } e => row.Pooler != PoolerMode.None
+                && !(PoolerAnswer.IsAway(e) || PoolerAnswer.IsFull(e) || PoolerAnswer.IsRefusal(e)),
             PostgresException e => EndedSession.Is(e),
             // It was there and has hung up. A caller's timeout is no such end.
             { InnerException: IOException and not { InnerException: TimeoutException } } => true,
@@ -212,6 +211,15 @@ internal static class OpenFailure
     private static string TextOfExhausted(DatabaseConnection row) =>
         $"all {row.MaxPoolSize} connections of its pool were in use for {row.PoolTimeout.TotalSeconds:0.###} s: "
         + "raise pool_max_size or pool_timeout_seconds, or hold connections for a shorter time";
+
+    private static string RemedyOf(PostgresException e) =>
+        PoolerAnswer.IsAway(e) ? "; it is its pooler that says so. Check that the server behind it runs and lets it in"
+        : PoolerAnswer.IsFull(e) ? "; it is its pooler that says so. Raise its max_client_conn, or lower pool_max_size"
+        : PoolerAnswer.IsLate(e)
+            ? "; it is its pooler that says so. Raise its default_pool_size, or hold connections for a shorter time"
+        : e.SqlState == PostgresErrorCodes.ProtocolViolation
+            ? $"; a pooler that does not pass search_path on would do that. {PoolerProbe.Remedies}"
+        : "";
 
     private static string EndOf(string message) => message.EndsWith('.') ? message : message + ".";
 }

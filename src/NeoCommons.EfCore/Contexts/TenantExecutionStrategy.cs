@@ -164,7 +164,9 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
 
     // It passes, and no transaction of somebody else is open, which has to begin again as a whole.
     private bool IsOver(Exception exception) =>
-        base.ShouldRetryOn(exception) && !AmbientScope.IsPresent && Transactions.CurrentTransaction is null;
+        (base.ShouldRetryOn(exception) || PoolerAnswer.Passes(exception))
+        && !AmbientScope.IsPresent
+        && Transactions.CurrentTransaction is null;
 
     // Whether something may be left of what this try has written.
     private bool IsLeft(bool isRolledBack) =>

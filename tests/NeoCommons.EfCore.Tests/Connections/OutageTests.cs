@@ -22,6 +22,33 @@ public sealed class OutageTests
     public void Of_an_answer(string state, PoolerMode pooler, bool isOutage, bool isOfOneSession) =>
         Of(new PostgresException("text", "FATAL", "FATAL", state), pooler, isOutage, isOfOneSession);
 
+    // In its own name a pooler says 08P01 for whatever it is.
+    [Theory]
+    [InlineData("server login has been failing, try again later (server_login_retry)", true, false, false)]
+    [InlineData("server login has been failing, cached error: FATAL: x (server_login_retry)", true, false, false)]
+    [InlineData("client_login_timeout (server down)", true, false, false)]
+    [InlineData("pgbouncer cannot connect to server", true, false, false)]
+    [InlineData("pooler is shutting down", true, false, false)]
+    [InlineData("no more connections allowed (max_client_conn)", true, false, true)]
+    [InlineData("client connections exceeded (max_db_client_connections)", true, false, true)]
+    [InlineData("query_wait_timeout", true, true, false)]
+    [InlineData("server conn crashed?", true, true, false)]
+    [InlineData("unsupported startup parameter: search_path", false, false, false)]
+    [InlineData("no such database: shop", false, false, false)]
+    public void Of_what_a_pooler_says(string text, bool isOutage, bool isOfOneSession, bool isFull)
+    {
+        var e = new PostgresException(text, "FATAL", "FATAL", "08P01");
+        var failure = Of(e, PoolerMode.Transaction, isOutage, isOfOneSession);
+
+        Assert.Equal(isFull, OpenFailure.IsFull(failure));
+        Assert.Equal(isOutage && text != "server conn crashed?", TransientFault.Is(failure));
+        Assert.Equal(TransientFault.Is(failure), TransientFault.Is(e));
+        Assert.Equal(
+            TransientFault.Is(failure) ? 0 : 1,
+            failure.Message.Split("a pooler that does not pass search_path on").Length - 1
+        );
+    }
+
     [Fact]
     public void Of_no_answer()
     {
@@ -37,7 +64,7 @@ public sealed class OutageTests
         static NpgsqlException Driver(Exception cause) => new("text", cause);
     }
 
-    private static void Of(Exception e, PoolerMode pooler, bool isOutage, bool isOfOneSession)
+    private static ConnectionUnavailableException Of(Exception e, PoolerMode pooler, bool isOutage, bool isOfOneSession)
     {
         var row = new DatabaseConnection
         {
@@ -53,5 +80,6 @@ public sealed class OutageTests
         Assert.NotNull(failure);
         Assert.Equal(isOutage, OpenFailure.IsOutage(failure, row));
         Assert.Equal(isOfOneSession, OpenFailure.IsOfOneSession(failure, row));
+        return failure;
     }
 }

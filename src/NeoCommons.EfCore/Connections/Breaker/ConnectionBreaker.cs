@@ -74,7 +74,9 @@ internal sealed class ConnectionBreaker
     /// <summary>Whether callers are refused since the server is away, and not since it has no slot left for another session.</summary>
     public bool IsServerAway =>
         _isOpen
-        && Volatile.Read(ref _cause) is not { InnerException: Npgsql.PostgresException { SqlState: ['5', '3', ..] } };
+        && Volatile.Read(ref _cause) is var cause
+        && cause is not { InnerException: Npgsql.PostgresException { SqlState: ['5', '3', ..] } }
+        && !PoolerAnswer.IsFull(cause?.InnerException);
 
     /// <summary>Whether the server is being asked; it is not in good times.</summary>
     public bool IsWatching => Volatile.Read(ref _isWatching) != 0;

@@ -11,6 +11,7 @@ internal static class TransientFault
         {
             // Another session works.
             PostgresException ended when EndedSession.Is(ended) => true,
+            PostgresException pooler when PoolerAnswer.Passes(pooler) => true,
             NpgsqlException npgsql => npgsql.IsTransient,
             ConnectionUnavailableException unavailable => unavailable.Reason
                 is ConnectionUnavailableReason.CircuitOpen

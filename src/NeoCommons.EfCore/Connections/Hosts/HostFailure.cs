@@ -78,7 +78,8 @@ internal static class HostFailure
             ? string.Join("; ", all.InnerExceptions.Select(one => one.Message.TrimEnd('.')).Distinct())
             : "none of them is what is asked for";
 
-    private static bool IsAway(Exception e) => e is { InnerException: IOException or SocketException };
+    private static bool IsAway(Exception e) =>
+        e is { InnerException: IOException or SocketException } || PoolerAnswer.IsAway(e);
 
     // A standby that does not have the database yet, for one; and then it is not told the password twice.
     private static bool IsOther(Exception e) =>

@@ -247,7 +247,7 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
         e switch
         {
             null => false,
-            PostgresException refusal => refusal.SqlState is ['5', '7', 'P', '0', ..],
+            PostgresException refusal => refusal.SqlState is ['5', '7', 'P', '0', ..] || PoolerAnswer.IsAway(refusal),
             SocketException or IOException or TimeoutException => true,
             _ => IsAway(e.InnerException),
         };
