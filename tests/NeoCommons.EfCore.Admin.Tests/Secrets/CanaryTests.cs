@@ -1,7 +1,7 @@
-using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 using NeoCommons.EfCore.Admin.Tests.Shop;
 using Npgsql;
 
@@ -14,7 +14,7 @@ public sealed class CanaryTests(TestServers servers)
     [Fact]
     public async Task No_log_at_trace_and_no_exception_holds_a_password()
     {
-        var lines = new Lines();
+        var lines = new LogRecorder();
         await using var app = await TestApp.StartAsync(
             servers.Postgres,
             configure: b =>
@@ -40,8 +40,8 @@ public sealed class CanaryTests(TestServers servers)
         await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
         _ = await shop.Products.ToListAsync(Ct);
         await Record.ExceptionAsync(async () => await app.Databases.OpenConnectionAsync("wrong", Ct));
-        var all = string.Join('\n', lines.All) + e;
-        Assert.True(lines.All.Count > 50);
+        var all = string.Join('\n', lines.Lines) + e;
+        Assert.True(lines.Lines.Count > 50);
         Assert.DoesNotContain(canary, all);
         Assert.DoesNotContain(servers.Postgres.Password, all);
     }
@@ -92,34 +92,5 @@ public sealed class CanaryTests(TestServers servers)
         }
 
         Assert.True(cancelled > 3, $"{cancelled} cancelled");
-    }
-
-    private sealed class Lines : ILoggerProvider, ILogger
-    {
-        public ConcurrentQueue<string> All { get; } = new();
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public void Dispose() { }
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel,
-            EventId eventId,
-            TState state,
-            Exception? exception,
-            Func<TState, Exception?, string> formatter
-        )
-        {
-            All.Enqueue(formatter(state, exception) + exception);
-            if (state is IEnumerable<KeyValuePair<string, object?>> values)
-            {
-                All.Enqueue(string.Join(' ', values.Select(v => v.Value)));
-            }
-        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -82,7 +81,7 @@ public sealed class FailoverTests(TestServers servers)
     [Fact]
     public async Task It_is_logged_once_for_each_outage_however_many_callers_there_are()
     {
-        var log = new FailoverLog();
+        var log = new LogLines();
         await using var proxied = await BehindProxy.StartAsync(
             servers.Postgres,
             row => row with { FailoverConnection = Standby, FailoverWrites = true },
@@ -104,7 +103,7 @@ public sealed class FailoverTests(TestServers servers)
                     )
             );
             Assert.All(owners, owner => Assert.Equal("standby", owner));
-            Assert.Equal(outage, log.Lines.Count);
+            Assert.Equal(outage, log.Of(1009).Count);
 
             proxied.Proxy.Restore();
             await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
@@ -112,7 +111,7 @@ public sealed class FailoverTests(TestServers servers)
         }
 
         Assert.All(
-            log.Lines,
+            log.Of(1009),
             line =>
             {
                 Assert.Contains(proxied.Row.Name, line, StringComparison.Ordinal);
@@ -264,33 +263,4 @@ public sealed class FailoverTests(TestServers servers)
 
     private static async Task<IEnumerable<int>> IdsAsync(RuntimeApp app, DatabaseConnection row) =>
         (int[])(await app.DirectAsync(row, "SELECT array_agg(id ORDER BY id) FROM tenant_acme.items"))!;
-
-    /// <summary>Keeps what is logged of a connection that is used in another's place.</summary>
-    private sealed class FailoverLog : ILoggerProvider, ILogger
-    {
-        public ConcurrentQueue<string> Lines { get; } = [];
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel,
-            EventId eventId,
-            TState state,
-            Exception? exception,
-            Func<TState, Exception?, string> formatter
-        )
-        {
-            if (eventId.Name == nameof(LogMessages.FailedOver))
-            {
-                Lines.Enqueue(formatter(state, exception));
-            }
-        }
-
-        public void Dispose() { }
-    }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
@@ -19,7 +18,7 @@ public sealed class CatalogCountTests(TestServers servers)
     {
         var options = new ConnectionHealthOptions();
         var time = new FakeTimeProvider();
-        var log = new CountLog();
+        var log = new LogLines();
         await using var app = new RuntimeApp(
             servers.Postgres,
             time: time,
@@ -47,8 +46,8 @@ public sealed class CatalogCountTests(TestServers servers)
             await SettledAsync();
         }
 
-        Assert.Single(log.Lines);
-        Assert.Contains(row.Name, log.Lines.Single(), StringComparison.Ordinal);
+        Assert.Single(log.Of(3002));
+        Assert.Contains(row.Name, log.Of(3002).Single(), StringComparison.Ordinal);
 
         // After the interval it is tried once more, and fails once more.
         time.Advance(options.CatalogInterval);
@@ -57,14 +56,14 @@ public sealed class CatalogCountTests(TestServers servers)
         time.Advance(options.Timeout);
         AssertHealthy(await looking);
         await SettledAsync();
-        Assert.Equal(2, log.Lines.Count);
+        Assert.Equal(2, log.Of(3002).Count);
 
         // What is free again is counted at the next time.
         await holder.DisposeAsync();
         Assert.Null((await CheckAsync()).Catalog);
         time.Advance(options.CatalogInterval);
         Assert.NotNull((await CheckAsync()).Catalog);
-        Assert.Equal(2, log.Lines.Count);
+        Assert.Equal(2, log.Of(3002).Count);
 
         async Task<ConnectionHealth> CheckAsync() =>
             (await app.Connections.CheckAsync(row.Name, Ct).AsTask().WaitAsync(Patience, Ct))[row.Name];
@@ -113,34 +112,5 @@ public sealed class CatalogCountTests(TestServers servers)
         );
         await command.ExecuteNonQueryAsync(Ct);
         return holder;
-    }
-
-    /// <summary>Keeps what is logged of counts that failed.</summary>
-    private sealed class CountLog : ILoggerProvider, ILogger
-    {
-        public ConcurrentQueue<string> Lines { get; } = [];
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel,
-            EventId eventId,
-            TState state,
-            Exception? exception,
-            Func<TState, Exception?, string> formatter
-        )
-        {
-            if (eventId.Id == 3002)
-            {
-                Lines.Enqueue(formatter(state, exception));
-            }
-        }
-
-        public void Dispose() { }
     }
 }

@@ -1,12 +1,15 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 
-namespace NeoCommons.EfCore.AspNetCore.Tests;
+namespace NeoCommons.EfCore;
 
-/// <summary>Keeps what is logged.</summary>
+/// <summary>Keeps what is logged, of every level. Its file is linked into the projects whose tests read it.</summary>
 public sealed class LogLines : ILoggerProvider
 {
-    public ConcurrentQueue<(LogLevel Level, EventId Event, Exception? Exception)> All { get; } = new();
+    public ConcurrentQueue<(LogLevel Level, EventId Event, string Text, Exception? Exception)> All { get; } = new();
+
+    /// <summary>The texts of one message.</summary>
+    public IReadOnlyList<string> Of(int id) => [.. All.Where(line => line.Event.Id == id).Select(line => line.Text)];
 
     public ILogger CreateLogger(string categoryName) => new Logger(this);
 
@@ -25,6 +28,6 @@ public sealed class LogLines : ILoggerProvider
             TState state,
             Exception? exception,
             Func<TState, Exception?, string> formatter
-        ) => lines.All.Enqueue((logLevel, eventId, exception));
+        ) => lines.All.Enqueue((logLevel, eventId, formatter(state, exception), exception));
     }
 }
