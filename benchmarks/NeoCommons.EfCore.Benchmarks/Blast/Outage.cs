@@ -44,10 +44,14 @@ internal sealed class Outage(BlastApp app)
             others,
             [
                 BlastDeed.Nothing,
+                new(
+                    "throw and catch, in a loop, and ask for nothing",
+                    ct => BlastDeed.CallAsync(Callers, ThrowAsync, ct)
+                ),
                 new("ask for a row whose only server is dead, in a loop", ct => CallAsync(_dying, null, ct)),
-                new("the same, each 10 ms after his answer", ct => CallAsync(_dying, Pause, ct)),
+                new("the same of one server, each 10 ms after his answer", ct => CallAsync(_dying, Pause, ct)),
                 new("ask for a row whose two servers are dead, in a loop", ct => CallAsync(_ofTwoHosts, null, ct)),
-                new("the same, each 10 ms after his answer", ct => CallAsync(_ofTwoHosts, Pause, ct)),
+                new("the same of two servers, each 10 ms after his answer", ct => CallAsync(_ofTwoHosts, Pause, ct)),
             ]
         );
         await table.AddAsync(
@@ -107,6 +111,19 @@ internal sealed class Outage(BlastApp app)
             },
             ct
         );
+
+    // Whoever works without a pause takes the processors, whatever it is that he does.
+    private static Task ThrowAsync(CancellationToken ct)
+    {
+        try
+        {
+            throw new InvalidOperationException();
+        }
+        catch (InvalidOperationException)
+        {
+            return Task.CompletedTask;
+        }
+    }
 
     private static Task ReasonAsync(Tenant tenant, Asking ask, ConnectionUnavailableReason reason) =>
         BlastDeed.UntilAsync(async () => await AskAsync(tenant, ask, CancellationToken.None) == reason);

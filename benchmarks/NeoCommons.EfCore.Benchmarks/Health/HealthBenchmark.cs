@@ -21,7 +21,7 @@ internal static class HealthBenchmark
 
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        var (tenants, requests, used) = quick ? (10_000, 40, 100) : (100_000, 1_000, Rows);
+        var (tenants, requests, used) = quick ? (10_000, 30, 100) : (100_000, 1_000, Rows);
         await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 200 });
         await using var app = await StartAsync(server, tenants);
         var connections = app.Services.GetRequiredService<IDatabaseConnections>();
@@ -59,7 +59,7 @@ internal static class HealthBenchmark
                 }
             )
             {
-                await MeasureAsync(client, path, Math.Max(20, requests / 5));
+                await MeasureAsync(client, path, Math.Max(10, requests / 5));
                 var before = await StatementsAsync(server);
                 var (times, bytes) = await MeasureAsync(client, path, requests);
                 var statements = await StatementsAsync(server) - before;
