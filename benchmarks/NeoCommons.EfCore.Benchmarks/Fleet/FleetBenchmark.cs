@@ -37,16 +37,13 @@ internal static class FleetBenchmark
             }
 
             await using var second = await NewServerAsync();
-            if (quick)
-            {
-                await CompareAsync([first, second], few, rounds, looped: 0, report, goals);
-            }
-            else
+            await CompareAsync([first, second], quick ? few : 1_000, rounds, looped: 0, report, goals);
+            if (!quick)
             {
                 await using var third = await NewServerAsync();
                 await using var fourth = await NewServerAsync();
                 await CompareAsync([first, second, third, fourth], few, rounds, looped: 0, report, goals);
-                await CompareAsync([first, second, third, fourth], 400, rounds, looped: 0, report, goals);
+                await CompareAsync([first, second, third, fourth], 1_000, rounds, looped: 0, report, goals);
             }
         }
 
