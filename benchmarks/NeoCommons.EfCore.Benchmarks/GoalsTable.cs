@@ -9,6 +9,9 @@ internal sealed class GoalsTable
 
     public void AtLeast(string goal, double measured, double limit) => Add(goal, measured, measured >= limit);
 
+    /// <summary>What nothing was aimed at.</summary>
+    public void Show(string what, double measured) => Add($"{what} (no goal)", measured, isMet: true);
+
     public async Task WriteAsync(TextWriter report)
     {
         await report.WriteLineAsync("| goal | measured |");

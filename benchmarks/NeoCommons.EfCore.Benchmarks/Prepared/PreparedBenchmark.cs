@@ -12,7 +12,7 @@ internal static class PreparedBenchmark
     private static readonly string[] Ways =
     [
         Peers.Limit,
-        Peers.LimitWithoutReset,
+        Peers.LimitPrepared,
         Peers.NpgsqlAll,
         Peers.NpgsqlPrepared,
         Peers.Names,

@@ -3,7 +3,10 @@ using System.Diagnostics;
 namespace NeoCommons.EfCore.Benchmarks.Queries;
 
 /// <summary>What one operation of a way took in one round.</summary>
-internal sealed record Measured(double Microseconds, double Bytes)
+/// <param name="Microseconds">How long it took.</param>
+/// <param name="Processor">For how many microseconds this process kept a processor busy, whatever it did meanwhile.</param>
+/// <param name="Bytes">How much it allocated.</param>
+internal sealed record Measured(double Microseconds, double Processor, double Bytes)
 {
     /// <summary>Does the work with so many callers, for tenants at random: the same ones in a round, whichever the way.</summary>
     public static async Task<Measured> OfAsync(
@@ -18,6 +21,7 @@ internal sealed record Measured(double Microseconds, double Bytes)
         var mine = Math.Min(tenants, peer.MostTenants);
         var each = Math.Max(1, count / workers / peer.SlownessWith(mine) / workload.Weight);
         var bytes = GC.GetTotalAllocatedBytes(precise: true);
+        var processor = Environment.CpuUsage.TotalTime;
         var watch = Stopwatch.StartNew();
         await Task.WhenAll(
             Enumerable
@@ -34,26 +38,50 @@ internal sealed record Measured(double Microseconds, double Bytes)
                 )
         );
         var time = watch.Elapsed.TotalMicroseconds;
-        var operations = each * workers;
-        return new Measured(time / operations, (double)(GC.GetTotalAllocatedBytes(precise: true) - bytes) / operations);
+        processor = Environment.CpuUsage.TotalTime - processor;
+        bytes = GC.GetTotalAllocatedBytes(precise: true) - bytes;
+        double operations = each * workers;
+        return new Measured(time / operations, processor.TotalMicroseconds / operations, bytes / operations);
     }
 
-    /// <summary>The ratios of the rounds: their median, and where their middle half begins and ends.</summary>
-    public static (double Median, double From, double To) Ratio(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to)
-    {
-        double[] ratios = [.. of.Zip(to, (a, b) => a.Microseconds / b.Microseconds).Order()];
-        return (Numbers.Median(ratios), ratios[ratios.Length / 4], ratios[ratios.Length * 3 / 4]);
-    }
+    /// <summary>The ratios of the rounds' times: their median, and where their middle half begins and ends.</summary>
+    public static (double Median, double From, double To) Ratio(
+        IReadOnlyList<Measured> of,
+        IReadOnlyList<Measured> to
+    ) => Ratio(of, to, m => m.Microseconds);
+
+    /// <summary>The same of what the process took of the processors.</summary>
+    public static (double Median, double From, double To) ProcessorRatio(
+        IReadOnlyList<Measured> of,
+        IReadOnlyList<Measured> to
+    ) => Ratio(of, to, m => m.Processor);
 
     /// <summary>The cells of a table: the median in microseconds, the ratio to another way, and the middle half of the ratios.</summary>
-    public static string Cells(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to)
-    {
-        var ratio = Ratio(of, to);
-        return Numbers.Text(
-            $"{Numbers.Median([.. of.Select(m => m.Microseconds)]):0} | {ratio.Median:0.00} | {ratio.From:0.00}-{ratio.To:0.00}"
-        );
-    }
+    public static string Cells(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to) =>
+        Cells(of, to, m => m.Microseconds);
+
+    /// <summary>The same of what the process took of the processors.</summary>
+    public static string ProcessorCells(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to) =>
+        Cells(of, to, m => m.Processor);
 
     /// <summary>The median of the bytes.</summary>
     public static double MedianBytes(IReadOnlyList<Measured> of) => Numbers.Median([.. of.Select(m => m.Bytes)]);
+
+    private static (double Median, double From, double To) Ratio(
+        IReadOnlyList<Measured> of,
+        IReadOnlyList<Measured> to,
+        Func<Measured, double> what
+    )
+    {
+        double[] ratios = [.. of.Zip(to, (a, b) => what(a) / what(b)).Order()];
+        return (Numbers.Median(ratios), ratios[ratios.Length / 4], ratios[ratios.Length * 3 / 4]);
+    }
+
+    private static string Cells(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to, Func<Measured, double> what)
+    {
+        var ratio = Ratio(of, to, what);
+        return Numbers.Text(
+            $"{Numbers.Median([.. of.Select(what)]):0} | {ratio.Median:0.00} | {ratio.From:0.00}-{ratio.To:0.00}"
+        );
+    }
 }

@@ -6,7 +6,8 @@ internal sealed partial class Peers
     /// <summary>The way without tenants, of which all ratios are.</summary>
     public const string Limit = "EF, pooled contexts, one schema";
 
-    public const string LimitWithoutReset = Limit + ", no reset, auto-prepare";
+    public const string LimitWithoutReset = Limit + ", no reset";
+    public const string LimitPrepared = LimitWithoutReset + ", auto-prepare";
 
     /// <summary>The limit of those that make a context each time.</summary>
     public const string LimitUnpooled = "EF, one schema";
@@ -25,6 +26,7 @@ internal sealed partial class Peers
     public const string SearchPath = "ours: SearchPath, pooled contexts";
     public const string NamesUnpooled = "ours: QualifiedNames";
     public const string Names = "ours: QualifiedNames, pooled contexts";
-    public const string Fastest = "ours: QualifiedNames, pooled contexts, WhenUsed, auto-prepare";
-    public const string FastestOfMany = "ours: QualifiedNames, pooled contexts, WhenUsed, prepared at the first use";
+    public const string NamesWithoutReset = Names + ", WhenUsed";
+    public const string Fastest = NamesWithoutReset + ", auto-prepare";
+    public const string FastestOfMany = NamesWithoutReset + ", prepared at the first use";
 }

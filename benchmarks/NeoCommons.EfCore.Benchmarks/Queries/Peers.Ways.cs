@@ -15,14 +15,11 @@ internal sealed partial class Peers
 
     private static readonly (string, string)[] Fallback = [(Section + "SharedSchemas:0", "shared")];
     private static readonly (string, string)[] Roles = [(Section + "TenantRoles", "true")];
-    private static readonly (string, string)[] WhenUsed =
-    [
-        (Section + "SessionReset", "WhenUsed"),
-        (Section + "MaxPreparedStatements", "20"),
-    ];
+    private static readonly (string, string)[] WhenUsed = [(Section + "SessionReset", "WhenUsed")];
+    private static readonly (string, string)[] Prepared = [.. WhenUsed, (Section + "MaxPreparedStatements", "20")];
     private static readonly (string, string)[] PreparedAtOnce =
     [
-        (Section + "SessionReset", "WhenUsed"),
+        .. WhenUsed,
         (Section + "MaxPreparedStatements", "5000"),
         (Section + "PrepareAfterUses", "1"),
     ];
@@ -33,7 +30,8 @@ internal sealed partial class Peers
     private IReadOnlyList<(string Name, Func<string, Peer> Make)> WithoutTenants() =>
         [
             (Limit, name => Pooled<FixedContext>(name, Source(SearchPathOfFirst))),
-            (LimitWithoutReset, name => Pooled<FixedContext>(name, Source(AutoPrepareOfFirst), prepares: true)),
+            (LimitWithoutReset, name => Pooled<FixedContext>(name, Source(WithoutResetOfFirst))),
+            (LimitPrepared, name => Pooled<FixedContext>(name, Source(AutoPrepareOfFirst), prepares: true)),
             (LimitUnpooled, Unpooled),
             (Npgsql, name => new NpgsqlPeer(name, Source(SearchPathOfFirst), _ => "products")),
             (
@@ -66,8 +64,9 @@ internal sealed partial class Peers
             (SearchPath + ", a shared schema", name => BySearchPath(name, Fallback)),
             (SearchPath + ", roles", name => BySearchPath(name, Roles)),
             (Names + ", roles", name => ByNames(name, Roles)),
-            (SearchPath + ", WhenUsed, auto-prepare", name => BySearchPath(name, WhenUsed, prepares: true)),
-            (Fastest, name => ByNames(name, WhenUsed, prepares: true)),
+            (SearchPath + ", WhenUsed, auto-prepare", name => BySearchPath(name, Prepared, prepares: true)),
+            (NamesWithoutReset, name => ByNames(name, WhenUsed)),
+            (Fastest, name => ByNames(name, Prepared, prepares: true)),
             (FastestOfMany, name => ByNames(name, PreparedAtOnce, prepares: true)),
         ];
 

@@ -82,6 +82,9 @@ internal sealed partial class Peers : IAsyncDisposable
 
     private void SearchPathOfFirst(NpgsqlConnectionStringBuilder settings) => settings.SearchPath = SchemaOf(0);
 
+    private void WithoutResetOfFirst(NpgsqlConnectionStringBuilder settings) =>
+        (settings.SearchPath, settings.NoResetOnClose) = (SchemaOf(0), true);
+
     private void AutoPrepareOfFirst(NpgsqlConnectionStringBuilder settings) =>
         (settings.SearchPath, settings.NoResetOnClose, settings.MaxAutoPrepare) = (SchemaOf(0), true, 20);
 

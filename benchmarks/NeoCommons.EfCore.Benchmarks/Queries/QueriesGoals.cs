@@ -46,7 +46,7 @@ internal sealed class QueriesGoals(
         await RatioAsync(
             "the first of these to no tenants, no reset, auto-prepare (no goal)",
             Peers.Fastest,
-            Peers.LimitWithoutReset,
+            Peers.LimitPrepared,
             tables
         );
         await RatioAsync(
