@@ -50,6 +50,36 @@ internal sealed class QueriesGoals(
             tables
         );
         await RatioAsync(
+            "no tenants: without the reset to with it (no goal)",
+            Peers.LimitWithoutReset,
+            Peers.Limit,
+            tables
+        );
+        await RatioAsync(
+            "no tenants, no reset: auto-prepare to not prepared (no goal)",
+            Peers.LimitPrepared,
+            Peers.LimitWithoutReset,
+            tables
+        );
+        await RatioAsync(
+            "QualifiedNames, WhenUsed, not prepared, to no tenants (no goal)",
+            Peers.NamesWithoutReset,
+            Peers.Limit,
+            tables
+        );
+        await RatioAsync(
+            "the same to no tenants, no reset (no goal)",
+            Peers.NamesWithoutReset,
+            Peers.LimitWithoutReset,
+            tables
+        );
+        await RatioAsync(
+            "QualifiedNames, WhenUsed: prepared at the first use to not prepared (no goal)",
+            Peers.FastestOfMany,
+            Peers.NamesWithoutReset,
+            tables
+        );
+        await RatioAsync(
             "SET when opened, pooled contexts to SearchPath: at least 1.2",
             Peers.Set,
             Peers.SearchPath,
