@@ -6,19 +6,32 @@ namespace NeoCommons.EfCore.Benchmarks.Queries;
 /// <summary>What a tenant costs a query: our ways beside those of others, and beside no tenants at all, in turn.</summary>
 internal sealed class QueriesBenchmark
 {
+    private const int MostTenants = 10_000;
+
+    private static readonly string[] WaysOfMostTenants =
+    [
+        Peers.Limit,
+        Peers.LimitWithoutReset,
+        Peers.NpgsqlAll,
+        Peers.Set,
+        Peers.Shared,
+        Peers.SearchPath,
+        Peers.Names,
+        Peers.FastestOfMany,
+    ];
+
     private readonly bool _quick;
     private readonly TextWriter _report;
+    private readonly QueriesRun _run;
     private readonly IReadOnlyList<Tenant> _tenants;
-    private readonly Dictionary<(string Table, string Way), IReadOnlyList<Measured>> _measured = [];
     private readonly Dictionary<(string Workload, string Way), double> _roundTrips = [];
 
     private QueriesBenchmark(bool quick, TextWriter report)
     {
         (_quick, _report) = (quick, report);
+        _run = new QueriesRun(report, rounds: quick ? 3 : 9);
         _tenants = [.. Enumerable.Range(0, quick ? 100 : 1_000).Select(i => MemoryRegistry.NewTenant(i))];
     }
-
-    private int Rounds => _quick ? 3 : 9;
 
     private int Operations => _quick ? 60 : 500;
 
@@ -29,14 +42,9 @@ internal sealed class QueriesBenchmark
 
     private async Task RunAsync()
     {
-        // Each way has a pool of its own, of as many connections as there are callers.
-        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 1_000 });
-        await ShopDatabase.CreateAsync(server, _tenants, withRoles: true);
-        await ShopDatabase.CreateSharedAsync(server, _tenants.Count);
-        await ShopDatabase.VacuumAsync(server);
         await _report.WriteLineAsync(
             $"{_tenants.Count:N0} tenants at random, or as many as a table says; {Operations:N0} point reads, or fewer of what takes longer, in each of "
-                + $"{Rounds} rounds, one way after the other in an order that is shuffled for each. Ratios are of the same round with *{Peers.Limit}*: "
+                + $"{_run.Rounds} rounds, one way after the other in an order that is shuffled for each. Ratios are of the same round with *{Peers.Limit}*: "
                 + "their median, and the middle half of them. Round trips and bytes are of one operation; round trips are counted by a proxy, apart "
                 + "from the times. Each way has a pool of its own, of which no connection is closed because it sat idle. Before each table it does "
                 + "that table's work once for each of its tenants, and then at random. Ours are without `pool_pre_ping`, and their rows are "
@@ -45,13 +53,18 @@ internal sealed class QueriesBenchmark
                 + $"for more than 30 tenants, and is not asked for each tenant before. *{Peers.NpgsqlPrepared}* has the server keep a plan from the first "
                 + "execution on (`plan_cache_mode`), not from the sixth. The server runs with `fsync=off` and `full_page_writes=off`, and tables are "
                 + $"vacuumed after those that write. With 32 workers there are {TenantsOfMany} tenants, and so many operations come before "
-                + $"({WarmUpsOfMany(32, TenantsOfMany):N0}, or fewer of what takes longer) that nearly every connection has met every tenant's table. "
+                + $"({QueriesRun.WarmUpsOfMany(32, TenantsOfMany):N0}, or fewer of what takes longer) that nearly every connection has met every tenant's table. "
+                + $"With {MostTenants:N0} tenants there is another server, the driver keeps the last 5,000 statements where it prepares at the first use, and "
+                + "each way comes to its tables with one connection. "
                 + $"Behind PgBouncer all ways have the same connections of the server. {Peers.Metrics}"
         );
-        await StraightAsync(server);
-        await DistantAsync(server);
-        await PooledAsync(server);
-        var summary = new QueriesSummary(_report, _measured, _roundTrips);
+        await OfAllWaysAsync();
+        if (!_quick)
+        {
+            await OfMostTenantsAsync();
+        }
+
+        var summary = new QueriesSummary(_report, _run.Results, _roundTrips);
         await summary.WriteAsync([
             OneTenant(Workload.Read),
             Workload.Read.Name,
@@ -59,12 +72,52 @@ internal sealed class QueriesBenchmark
             Distant(Workload.Read),
             Distant(Workload.Insert),
             OfMany(Workload.Read),
+            .. _quick
+                ? Array.Empty<string>()
+                : [OfTenants(Workload.Read, MostTenants), OfTenants(Workload.Insert, MostTenants)],
         ]);
-        await new QueriesGoals(_report, _measured).WriteAsync();
+        await new QueriesGoals(_report, _run.Results).WriteAsync();
         await summary.WriteFilesAsync(
             $"benchmarks/results/queries{(_quick ? "-quick" : "")}",
             [OneTenant(Workload.Read), Workload.Read.Name, Distant(Workload.Read)]
         );
+    }
+
+    private async Task OfAllWaysAsync()
+    {
+        // Each way has a pool of its own, of as many connections as there are callers.
+        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 1_100 });
+        await ShopDatabase.CreateAsync(server, _tenants, withRoles: true);
+        await ShopDatabase.CreateSharedAsync(server, _tenants.Count);
+        await ShopDatabase.VacuumAsync(server);
+        await StraightAsync(server);
+        await DistantAsync(server);
+        await PooledAsync(server);
+    }
+
+    private async Task OfMostTenantsAsync()
+    {
+        Tenant[] tenants = [.. Enumerable.Range(0, MostTenants).Select(i => MemoryRegistry.NewTenant(i))];
+        await Console.Error.WriteLineAsync($"queries: {tenants.Length:N0} schemas");
+        await using var server = await PostgresServer.StartAsync();
+        await ShopDatabase.CreateAsync(server, tenants);
+        await ShopDatabase.CreateSharedAsync(server, tenants.Length);
+        await ShopDatabase.VacuumAsync(server);
+        await using var peers = new Peers(MemoryRegistry.RowOf(server), tenants);
+        var some = peers.Of(WaysOfMostTenants);
+        foreach (var workload in new[] { Workload.Read, Workload.Insert })
+        {
+            await _run.MeasureAsync(
+                workload,
+                OfTenants(workload, tenants.Length),
+                some,
+                Operations,
+                workers: 1,
+                tenants.Length
+            );
+            await _run.WritePreparedAsync(some);
+            await ShopDatabase.VacuumAsync(server);
+        }
     }
 
     private async Task StraightAsync(PostgresServer server)
@@ -79,16 +132,23 @@ internal sealed class QueriesBenchmark
 
         foreach (var tenants in _quick ? [1] : new[] { 1, 10, 100 })
         {
-            await MeasureAsync(Workload.Read, OfTenants(Workload.Read, tenants), all, Operations, workers: 1, tenants);
-            await WritePreparedAsync(all);
+            await _run.MeasureAsync(
+                Workload.Read,
+                OfTenants(Workload.Read, tenants),
+                all,
+                Operations,
+                workers: 1,
+                tenants
+            );
+            await _run.WritePreparedAsync(all);
         }
 
         foreach (var workload in Workload.All.Where(workload => !_quick || workload.Weight < 8))
         {
-            await MeasureAsync(workload, workload.Name, all, Operations, workers: 1, _tenants.Count);
+            await _run.MeasureAsync(workload, workload.Name, all, Operations, workers: 1, _tenants.Count);
             if (workload == Workload.Read)
             {
-                await WritePreparedAsync(all);
+                await _run.WritePreparedAsync(all);
             }
             else
             {
@@ -96,11 +156,11 @@ internal sealed class QueriesBenchmark
             }
         }
 
-        await MeasureAsync(Workload.Insert, OneTenant(Workload.Insert), all, Operations, workers: 1, tenants: 1);
+        await _run.MeasureAsync(Workload.Insert, OneTenant(Workload.Insert), all, Operations, workers: 1, tenants: 1);
         await ShopDatabase.VacuumAsync(server);
         foreach (var workload in _quick ? [Workload.Read] : new[] { Workload.Read, Workload.Insert })
         {
-            await MeasureAsync(workload, OfMany(workload), all, Operations * 4, workers: 32, TenantsOfMany);
+            await _run.MeasureAsync(workload, OfMany(workload), all, Operations * 4, workers: 32, TenantsOfMany);
         }
 
         await ShopDatabase.VacuumAsync(server);
@@ -114,7 +174,7 @@ internal sealed class QueriesBenchmark
         var some = _quick ? peers.Of(QueriesGoals.WaysAtADistance) : peers.All();
         foreach (var workload in new[] { Workload.Read, Workload.Insert })
         {
-            await MeasureAsync(workload, Distant(workload), some, Operations / 4, workers: 1, _tenants.Count);
+            await _run.MeasureAsync(workload, Distant(workload), some, Operations / 4, workers: 1, _tenants.Count);
         }
 
         await ShopDatabase.VacuumAsync(server);
@@ -139,8 +199,8 @@ internal sealed class QueriesBenchmark
         await using var peers = new Peers(row, _tenants);
         var all = peers.BehindTransactionPooler();
         var table = Workload.Read.Name + ", PgBouncer";
-        await MeasureAsync(Workload.Read, table, all, Operations, workers: 1, _tenants.Count);
-        await MeasureAsync(
+        await _run.MeasureAsync(Workload.Read, table, all, Operations, workers: 1, _tenants.Count);
+        await _run.MeasureAsync(
             Workload.Read,
             $"{table}, {TenantsOfMany} tenants, 32 workers",
             all,
@@ -162,33 +222,9 @@ internal sealed class QueriesBenchmark
     public static string Distant(Workload workload) => workload.Name + ", 0.5 ms each way";
 
     private static string OfTenants(Workload workload, int tenants) =>
-        $"{workload.Name}, {(tenants == 1 ? "one tenant" : $"{tenants} tenants")}";
+        $"{workload.Name}, {(tenants == 1 ? "one tenant" : $"{tenants:N0} tenants")}";
 
     private string OfMany(Workload workload) => OfTenants(workload, TenantsOfMany) + ", 32 workers";
-
-    private static int WarmUpsOfMany(int workers, int tenants) => 3 * workers * tenants;
-
-    // Whatever the way, a session reads a table's description when it first meets the table. After that, what the way has of its own is
-    // compiled for good.
-    private static async Task WarmUpAsync(Peer peer, Workload workload, int operations, int workers, int tenants)
-    {
-        if (workers > 1)
-        {
-            var times = WarmUpsOfMany(workers, tenants);
-            await Measured.OfAsync(peer, workload, times, workers, tenants, round: 0);
-            return;
-        }
-
-        if (peer.SlownessWith(tenants) == 1)
-        {
-            for (var tenant = 0; tenant < Math.Min(tenants, peer.MostTenants); tenant++)
-            {
-                await workload.Once(peer, tenant, 1);
-            }
-        }
-
-        await Measured.OfAsync(peer, workload, operations * 3 / 2, workers, tenants, round: 0);
-    }
 
     private async Task CountAsync(IReadOnlyList<Peer> peers, TcpFaultProxy proxy)
     {
@@ -207,45 +243,5 @@ internal sealed class QueriesBenchmark
                 _roundTrips[(workload.Name, peer.Name)] = (double)proxy.Counters.RoundTrips / Times;
             }
         }
-    }
-
-    private async Task MeasureAsync(
-        Workload workload,
-        string table,
-        IReadOnlyList<Peer> peers,
-        int operations,
-        int workers,
-        int tenants
-    )
-    {
-        await Console.Error.WriteLineAsync($"queries: {table}");
-        foreach (var peer in peers)
-        {
-            await WarmUpAsync(peer, workload, operations, workers, tenants);
-        }
-
-        var all = await Benchmarks.Rounds.InTurnAsync(
-            Rounds,
-            peers,
-            (peer, round) => Measured.OfAsync(peer, workload, operations, workers, tenants, round)
-        );
-        await WaysTable.WriteAsync(_report, table, all, _ => Peers.Limit);
-        foreach (var (peer, measured) in all)
-        {
-            _measured[(table, peer.Name)] = measured;
-        }
-    }
-
-    /// <summary>How many statements the ways that prepare them have on a connection, after a table.</summary>
-    private async Task WritePreparedAsync(IReadOnlyList<Peer> peers)
-    {
-        var counts = new List<string>();
-        foreach (var peer in peers.Where(peer => peer.Prepares))
-        {
-            counts.Add($"*{peer.Name}*: {await peer.CountPreparedAsync()}");
-        }
-
-        await _report.WriteLineAsync();
-        await _report.WriteLineAsync($"Prepared statements on the connection by then: {string.Join("; ", counts)}.");
     }
 }
