@@ -198,16 +198,20 @@ internal sealed class QueriesBenchmark
         var row = At(pooler.Host, pooler.Port, server) with { Pooler = PoolerMode.Transaction };
         await using var peers = new Peers(row, _tenants);
         var all = peers.BehindTransactionPooler();
-        var table = Workload.Read.Name + ", PgBouncer";
-        await _run.MeasureAsync(Workload.Read, table, all, Operations, workers: 1, _tenants.Count);
-        await _run.MeasureAsync(
-            Workload.Read,
-            $"{table}, {TenantsOfMany} tenants, 32 workers",
-            all,
-            Operations * 4,
-            workers: 32,
-            TenantsOfMany
-        );
+        foreach (var workload in new[] { Workload.Read, Workload.Insert })
+        {
+            var table = workload.Name + ", PgBouncer";
+            await _run.MeasureAsync(workload, table, all, Operations, workers: 1, _tenants.Count);
+            await ShopDatabase.VacuumAsync(server);
+            await _run.MeasureAsync(
+                workload,
+                $"{table}, {TenantsOfMany} tenants, 32 workers",
+                all,
+                Operations * 4,
+                workers: 32,
+                TenantsOfMany
+            );
+        }
     }
 
     private static DatabaseConnection At(string host, int port, PostgresServer server) =>
