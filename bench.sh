@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the benchmarks: ours beside what one would do instead, in the same run. Results: benchmarks/results.
 #   ./bench.sh [name ...] [--quick]
+# Without a name: all but 'profile', which shows where the client's processor time goes, and needs Linux and perf.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -10,11 +10,13 @@ using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
 using NeoCommons.EfCore.Benchmarks.Overhead;
 using NeoCommons.EfCore.Benchmarks.Prepared;
+using NeoCommons.EfCore.Benchmarks.Profile;
 using NeoCommons.EfCore.Benchmarks.Queries;
 using NeoCommons.EfCore.Benchmarks.Recovery;
 using NeoCommons.EfCore.Benchmarks.Scale;
 
 // bench.sh [name] [--quick]: the names are those of the folders here.
+const string OnlyWhenNamed = "profile";
 var quick = args.Contains("--quick");
 var names = args.Where(a => !a.StartsWith('-')).ToList();
 var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
@@ -32,12 +34,13 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["prepared"] = PreparedBenchmark.RunAsync,
     ["overhead"] = OverheadBenchmark.RunAsync,
     ["scale"] = ScaleBenchmark.RunAsync,
+    [OnlyWhenNamed] = ProfileBenchmark.RunAsync,
 };
 const string Results = "benchmarks/results";
 CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
 Directory.CreateDirectory(Results);
 var goals = new List<string>();
-foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
+foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name => name != OnlyWhenNamed)])
 {
     if (!benchmarks.TryGetValue(name, out var run))
     {
@@ -45,6 +48,14 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
             $"There is no benchmark '{name}'. There are: {string.Join(", ", benchmarks.Keys)}."
         );
         return 2;
+    }
+
+    var path = Path.Combine(Results, name + (quick ? "-quick" : ""));
+    if (OwnProcess.IsNeededBy(name))
+    {
+        await OwnProcess.RunAsync(name, quick);
+        goals.AddRange(Goals.Of(name, await File.ReadAllTextAsync($"{path}.md")));
+        continue;
     }
 
     using var report = new StringWriter();
@@ -56,7 +67,6 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys])
     await run(quick, report);
     Console.WriteLine(report);
     goals.AddRange(Goals.Of(name, report.ToString()));
-    var path = Path.Combine(Results, name + (quick ? "-quick" : ""));
     await File.WriteAllTextAsync($"{path}.md", report.ToString());
     var tables = ReportTable.AllOf(report.ToString());
 

@@ -29,8 +29,9 @@ internal static class OverheadBenchmark
         await report.WriteLineAsync(
             $"One tenant, one caller, {operations:N0} operations in each of {rounds} rounds, one way after the other in an order that is shuffled for each. The ratio of "
                 + $"*{Peers.NpgsqlAll}* is to *{Peers.Npgsql}*, which is the same work: so exact is this machine. The client's processor is what this "
-                + "process takes in all its threads, the kernel's work for it included: a server that is slow for a while does not count there, "
-                + $"and threads that spin for work do. {Peers.Metrics}"
+                + "process takes in all its threads, the kernel's work for it included: while it waits for the server it takes none. Threads do "
+                + "not spin for work (`DOTNET_ThreadPool_UnfairSemaphoreSpinLimit=0`), which would count, and the time of which depends on "
+                + $"the machine. {Peers.Metrics}"
         );
         foreach (var workload in new[] { Workload.Read, Workload.Insert })
         {

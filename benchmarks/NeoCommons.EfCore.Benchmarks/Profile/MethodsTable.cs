@@ -1,0 +1,48 @@
+namespace NeoCommons.EfCore.Benchmarks.Profile;
+
+/// <summary>The methods of ours that take most.</summary>
+internal static class MethodsTable
+{
+    private const int Most = 15;
+
+    /// <summary>Two tables of a way, whose microseconds are the mean of what was profiled of it.</summary>
+    public static async Task WriteAsync(TextWriter report, string way, IReadOnlyList<Profiled> profiled)
+    {
+        await WriteAsync(report, $"{way}: by itself", profiled, stack => OursIn(stack[..1]));
+        await WriteAsync(
+            report,
+            $"{way}: with what it calls",
+            profiled,
+            stack => OursIn(stack.SkipWhile(frame => Owner.WorksForCallers(Owner.Of(frame))).Take(1))
+        );
+        await WriteAsync(report, $"{way}: in all", profiled, stack => OursIn(stack).Distinct());
+    }
+
+    private static async Task WriteAsync(
+        TextWriter report,
+        string title,
+        IReadOnlyList<Profiled> profiled,
+        Func<PerfFrame[], IEnumerable<string>> methodsOf
+    )
+    {
+        await report.WriteLineAsync();
+        await report.WriteLineAsync($"| {title} | us |");
+        await report.WriteLineAsync("|---|---|");
+        var methods = profiled
+            .SelectMany(p =>
+                p.Stacks.SelectMany(methodsOf)
+                    .CountBy(method => method)
+                    .Select(m => (Method: m.Key, Microseconds: p.MicrosecondsOf(m.Value) / profiled.Count))
+            )
+            .GroupBy(m => m.Method, (method, each) => (Method: method, Microseconds: each.Sum(m => m.Microseconds)))
+            .OrderByDescending(m => m.Microseconds)
+            .Take(Most);
+        foreach (var (method, microseconds) in methods)
+        {
+            await report.WriteLineAsync(Numbers.Text($"| `{method}` | {microseconds:0.00} |"));
+        }
+    }
+
+    private static IEnumerable<string> OursIn(IEnumerable<PerfFrame> stack) =>
+        stack.Where(frame => Owner.Of(frame) == Owner.Ours).Select(frame => frame.Method);
+}
