@@ -5,6 +5,9 @@ namespace NeoCommons.EfCore.Benchmarks;
 /// <summary>Benchmarks for which the runtime must be started with settings of their own: each has a process to itself.</summary>
 internal static class OwnProcess
 {
+    /// <summary>Says that the process is one of these, and that another ends with the goals.</summary>
+    public const string Flag = "--own-process";
+
     // Without spinning a thread that waits for the server's answer takes no processor meanwhile.
     private static readonly (string Name, string Value) WithoutSpinning = (
         "DOTNET_ThreadPool_UnfairSemaphoreSpinLimit",

@@ -83,5 +83,9 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name =>
     }
 }
 
-Console.WriteLine(string.Join(Environment.NewLine, goals));
+if (!args.Contains(OwnProcess.Flag))
+{
+    Console.WriteLine(string.Join(Environment.NewLine, goals));
+}
+
 return 0;
