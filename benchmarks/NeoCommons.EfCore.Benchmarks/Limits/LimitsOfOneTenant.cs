@@ -20,8 +20,8 @@ internal static class LimitsOfOneTenant
             new (string Name, Action<ConnectionPermits> Once)[]
             {
                 ("an open and a close", permits => unlimited.Use(permits, unlimited.Tenants[0])),
-                ("a command of EF, no `commands_per_second`", _ => unlimited.Limiters[0].CountCommand()),
-                ("a command of EF, `commands_per_second` set", _ => limited.Limiters[0].CountCommand()),
+                ("a command of EF, no `commands_per_second`", _ => unlimited.Limiters[0].CountCommand(null)),
+                ("a command of EF, `commands_per_second` set", _ => limited.Limiters[0].CountCommand(null)),
             },
             (way, _) => Task.Run(() => Measure(way.Once))
         );

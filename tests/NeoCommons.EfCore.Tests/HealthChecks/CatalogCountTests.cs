@@ -94,6 +94,51 @@ public sealed class CatalogCountTests(TestServers servers)
         }
     }
 
+    [Fact]
+    public async Task What_was_found_before_the_count_has_the_age_that_it_has()
+    {
+        var options = new ConnectionHealthOptions();
+        var time = new FakeTimeProvider();
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            time: time,
+            configure: services => services.AddHealthChecks().AddNeoCommons()
+        );
+        var row = await app.AddDatabaseAsync(r => r with { Host = proxy.Host, Port = proxy.Port });
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
+        await using var holder = await LockCatalogAsync(row);
+
+        // It answers, is asked for its catalog, and falls silent: the question does not end.
+        var looking = CheckAsync();
+        await Eventually.EqualAsync(
+            1L,
+            () =>
+                app.DirectAsync(
+                    row with
+                    {
+                        Host = servers.Postgres.Host,
+                        Port = servers.Postgres.Port,
+                        Database = "postgres",
+                    },
+                    $"SELECT count(*) FROM pg_stat_activity WHERE datname = '{row.Database}' AND wait_event_type = 'Lock'"
+                )
+        );
+        proxy.Blackhole();
+        time.Advance(options.Timeout);
+        Assert.Equal((ConnectionHealthStatus.Healthy, null), StatusAndAge(await looking));
+
+        Assert.Equal((ConnectionHealthStatus.Healthy, options.Timeout.TotalSeconds), StatusAndAge(await CheckAsync()));
+        time.Advance(options.Interval);
+        Assert.Equal((ConnectionHealthStatus.Unhealthy, null), StatusAndAge(await CheckAsync()));
+
+        async Task<ConnectionHealth> CheckAsync() =>
+            (await app.Connections.CheckAsync(row.Name, Ct).AsTask().WaitAsync(Patience, Ct))[row.Name];
+
+        static (ConnectionHealthStatus, double?) StatusAndAge(ConnectionHealth health) =>
+            (health.Status, health.AgeSeconds);
+    }
+
     private static void AssertHealthy(ConnectionHealth health)
     {
         Assert.Equal((ConnectionHealthStatus.Healthy, null), (health.Status, health.Reason));

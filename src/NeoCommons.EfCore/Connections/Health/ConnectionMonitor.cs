@@ -77,6 +77,7 @@ internal sealed class ConnectionMonitor(
     )
     {
         var seen = new ConcurrentDictionary<string, Seen>(StringComparer.Ordinal);
+        var begun = time.GetTimestamp();
         var pools = Pools(rows);
         var parallel = new ParallelOptions
         {
@@ -89,10 +90,9 @@ internal sealed class ConnectionMonitor(
                 parallel,
                 async (row, ct) =>
                 {
-                    var begun = time.GetTimestamp();
                     var pool = pools(row);
-                    var health = await probe.LookAsync(row, pool, ct).ConfigureAwait(false);
-                    Remember(row.Name, seen[row.Name] = new(health with { Pool = pool }, begun));
+                    var (health, at) = await probe.LookAsync(row, pool, ct).ConfigureAwait(false);
+                    Remember(row.Name, seen[row.Name] = new(health with { Pool = pool }, at));
                 }
             )
             .ConfigureAwait(false);
@@ -103,9 +103,9 @@ internal sealed class ConnectionMonitor(
             row => row.Name,
             row =>
             {
-                var (health, begun) = seen[row.Name];
-                Remember(row.Name, new(health with { Pool = pools(row) }, begun));
-                return probe.Judge(health with { Pool = pools(row) });
+                var (health, at) = seen[row.Name];
+                Remember(row.Name, new(health with { Pool = pools(row) }, at));
+                return probe.Judge(health with { Pool = pools(row), AgeSeconds = at < begun ? AgeSince(at) : null });
             },
             StringComparer.Ordinal
         );
@@ -190,6 +190,8 @@ internal sealed class ConnectionMonitor(
         }
     }
 
+    private double AgeSince(long at) => Math.Round(time.GetElapsedTime(at).TotalSeconds, 1);
+
     // One that took long tells less than one that began later.
     private void Remember(string name, Seen seen) =>
         _seen.AddOrUpdate(
@@ -216,7 +218,7 @@ internal sealed class ConnectionMonitor(
             return probe.Judge(probe.NotLookedAt(row, pool, isNew: isOutdated && age <= Oldest));
         }
 
-        return probe.Judge(seen!.Health with { Pool = pool, AgeSeconds = Math.Round(age.TotalSeconds, 1) });
+        return probe.Judge(seen!.Health with { Pool = pool, AgeSeconds = AgeSince(seen.At) });
     }
 
     // What a pool did is as old as the last look, since that is what takes time to sum up; what it holds is of now.

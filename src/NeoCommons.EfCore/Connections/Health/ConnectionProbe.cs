@@ -26,27 +26,41 @@ internal sealed class ConnectionProbe(
     /// <param name="row">The connection.</param>
     /// <param name="pool">What its pool holds.</param>
     /// <param name="ct">Cancels.</param>
-    public async Task<ConnectionHealth> LookAsync(DatabaseConnection row, PoolMetrics pool, CancellationToken ct)
+    /// <returns>What was found, and when that was asked.</returns>
+    public async Task<(ConnectionHealth Health, long At)> LookAsync(
+        DatabaseConnection row,
+        PoolMetrics pool,
+        CancellationToken ct
+    )
     {
+        var begun = time.GetTimestamp();
         if (LookFromOutside(row) is { } known)
         {
-            return known;
+            return (known, begun);
         }
 
         if (IsBusy(sources.Find(row.Name), pool))
         {
             // It is in use, so it is not waited for. Busy is not down: whoever takes such a process away makes the others busier.
-            return Health(row, ConnectionHealthStatus.Healthy, null);
+            return (Health(row, ConnectionHealthStatus.Healthy, null), begun);
         }
 
-        var (status, reason, took) =
-            !_unfinished.TryGetValue(row.Name, out var earlier) || earlier.Asking.IsCompleted
-                ? await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false)
-            : earlier.Answer.IsCompleted
+        if (!_unfinished.TryGetValue(row.Name, out var earlier) || earlier.Asking.IsCompleted)
+        {
+            return (Told(await TryAsync(row, HasIdle(row, pool), ct).ConfigureAwait(false)), begun);
+        }
+
+        return
+            earlier.Answer.IsCompleted
             && time.GetElapsedTime(earlier.At) < options.Value.Interval + options.Value.Timeout
-                ? await earlier.Answer.ConfigureAwait(false)
-            : new(ConnectionHealthStatus.Unhealthy, Late, options.Value.Timeout);
-        return Health(row, status, reason) with { ResponseMilliseconds = Math.Round(took.TotalMilliseconds, 2) };
+            ? (Told(await earlier.Answer.ConfigureAwait(false)), earlier.At)
+            : (Told(new(ConnectionHealthStatus.Unhealthy, Late, options.Value.Timeout)), begun);
+
+        ConnectionHealth Told(Answer answer) =>
+            Health(row, answer.Status, answer.Reason) with
+            {
+                ResponseMilliseconds = Math.Round(answer.Took.TotalMilliseconds, 2),
+            };
     }
 
     /// <summary>How full a pool is, without its server; null where there is none.</summary>
