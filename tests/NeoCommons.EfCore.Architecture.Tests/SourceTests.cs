@@ -60,7 +60,6 @@ public sealed class SourceTests
             "src/NeoCommons.EfCore.Admin/Registry/AdminConnectionRegistry.cs",
             "src/NeoCommons.EfCore.Admin/Registry/SharedCache.cs",
             "src/NeoCommons.EfCore.Admin/Secrets/FernetSecrets.cs",
-            "src/NeoCommons.EfCore/Connections/Breaker/MonotonicTime.cs",
             "src/NeoCommons.EfCore/Connections/Metrics/Acquisition.cs",
             "src/NeoCommons.EfCore/Contexts/SchemaVersionGate.cs",
             "src/NeoCommons.EfCore/Tenants/TenantId.cs",

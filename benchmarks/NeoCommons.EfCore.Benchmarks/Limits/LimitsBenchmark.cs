@@ -86,7 +86,7 @@ public class LimitsBenchmark : IDisposable
 
     /// <summary>What is asked before each command.</summary>
     [Benchmark(Description = Command)]
-    public void OneCommand() => Limiters[_next = (_next + 1) % Count].CountCommand();
+    public void OneCommand() => Limiters[_next = (_next + 1) % Count].CountCommand(null);
 
     // A pooled context keeps its permits' object from lease to lease.
     internal void Use(ConnectionPermits permits, Tenant tenant)

@@ -8,6 +8,9 @@ internal static class PerfProfile
 {
     private const int SamplesPerSecond = 999;
 
+    // perf gives up if a thread ends between its being listed and its being watched.
+    private const int MostAttempts = 5;
+
     /// <summary>Looks at the stacks of all threads that run, again and again, while the work is done over and over.</summary>
     /// <returns>The stacks, the innermost frame first.</returns>
     public static async Task<IReadOnlyList<PerfFrame[]>> RecordAsync(TimeSpan time, Func<Task> work)
@@ -16,16 +19,16 @@ internal static class PerfProfile
         try
         {
             var path = Path.Combine(folder.FullName, "perf.data");
-            using var perf = Start(
-                $"record -q -F {SamplesPerSecond} -g -o {path} -p {Environment.ProcessId} -- sleep {time.TotalSeconds:0}"
-            );
-            var end = perf.WaitForExitAsync();
-            while (!end.IsCompleted)
+            for (var attempt = 1; !await TryRecordAsync(path, time, work); attempt++)
             {
-                await work();
+                if (attempt == MostAttempts)
+                {
+                    throw new InvalidOperationException(
+                        "perf cannot record: see what it said above; kernel.perf_event_paranoid must be 2 at the most."
+                    );
+                }
             }
 
-            ThrowIfFailed(perf);
             return await ReadAsync(path);
         }
         finally
@@ -43,9 +46,23 @@ internal static class PerfProfile
         }
     }
 
+    private static async Task<bool> TryRecordAsync(string path, TimeSpan time, Func<Task> work)
+    {
+        using var perf = Start(
+            $"record -q -F {SamplesPerSecond} -g -o {path} -p {Environment.ProcessId} -- sleep {time.TotalSeconds:0}"
+        );
+        var end = perf.WaitForExitAsync();
+        while (!end.IsCompleted)
+        {
+            await work();
+        }
+
+        return perf.ExitCode == 0;
+    }
+
     private static async Task<IReadOnlyList<PerfFrame[]>> ReadAsync(string path)
     {
-        using var perf = Start($"script -i {path} -F ip,sym,dso");
+        using var perf = Start($"script -i {path} -F ip,sym,dso", reads: true);
         var stacks = new List<PerfFrame[]>();
         var frames = new List<PerfFrame>();
         while (await perf.StandardOutput.ReadLineAsync() is { } line)
@@ -62,29 +79,20 @@ internal static class PerfProfile
         }
 
         await perf.WaitForExitAsync();
-        ThrowIfFailed(perf);
-        return stacks;
+        return perf.ExitCode == 0 && stacks.Count > 0
+            ? stacks
+            : throw new InvalidOperationException("perf has recorded nothing.");
     }
 
-    private static Process Start(string arguments)
+    private static Process Start(string arguments, bool reads = false)
     {
         try
         {
-            return Process.Start(new ProcessStartInfo("perf", arguments) { RedirectStandardOutput = true })!;
+            return Process.Start(new ProcessStartInfo("perf", arguments) { RedirectStandardOutput = reads })!;
         }
         catch (Win32Exception e)
         {
             throw new InvalidOperationException("There is no perf: it is in linux-perf or linux-tools.", e);
-        }
-    }
-
-    private static void ThrowIfFailed(Process perf)
-    {
-        if (perf.ExitCode != 0)
-        {
-            throw new InvalidOperationException(
-                $"perf ended with {perf.ExitCode}: see what it said above; kernel.perf_event_paranoid must be 2 at the most."
-            );
         }
     }
 }

@@ -10,6 +10,10 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal static class DriverOpening
 {
+    // Together 0.6 s.
+    private const int MostPauses = 6;
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
+
     /// <summary>Opens it; with another password, once, if the server refuses the one that it got.</summary>
     /// <param name="connection">A closed connection of the source.</param>
     /// <param name="source">Its source.</param>
@@ -38,6 +42,7 @@ internal static class DriverOpening
         var breaker = source.Hosts is null ? source.Breaker : null;
         var isFirst = true;
         var forgotten = 0;
+        var pauses = 0;
         while (true)
         {
             if (source.Life.IsClosed)
@@ -98,6 +103,13 @@ internal static class DriverOpening
                 // One killed session has hidden its host, and nobody has tried whether it is there.
                 forgotten++;
                 passwords.Ended(async, token);
+                continue;
+            }
+            catch (NpgsqlException e) when (pauses < MostPauses && IsRoomToCome(e, source))
+            {
+                breaker?.GivenUp(started);
+                passwords.Ended(async, token);
+                await PauseAsync(FirstPause * (1 << pauses++), async, ct).ConfigureAwait(false);
                 continue;
             }
             catch (NpgsqlException refused)
@@ -206,6 +218,23 @@ internal static class DriverOpening
         {
             ct.ThrowIfCancellationRequested();
             throw explained;
+        }
+    }
+
+    // What was closed for this one is there until its process has ended, which the server takes a moment for.
+    private static bool IsRoomToCome(NpgsqlException e, PooledDataSource source) =>
+        source.Server.IsMakingRoom
+        && HostFailure.CauseOf(e) is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections };
+
+    private static async ValueTask PauseAsync(TimeSpan pause, bool async, CancellationToken ct)
+    {
+        if (async)
+        {
+            await Task.Delay(pause, TimeProvider.System, ct).ConfigureAwait(false);
+        }
+        else
+        {
+            ct.WaitHandle.WaitOne(pause);
         }
     }
 

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Threading.Channels;
+using Microsoft.EntityFrameworkCore;
 using NeoCommons.EfCore.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 using Npgsql;
@@ -141,6 +143,55 @@ public sealed class ServerBudgetTests(TestServers servers)
         );
 
         Assert.Equal(8, await Held.LookAsync(app, rows[0], source => source.Server.Gate.Permits));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_comes_while_what_was_closed_for_him_is_still_there_waits_a_moment(bool async)
+    {
+        await using var small = await PostgresServer.StartAsync(
+            new PostgresServerOptions { MaxConnections = 12, Settings = { ["superuser_reserved_connections"] = "4" } },
+            Ct
+        );
+        Assert.SkipUnless(small.Source == ServerSource.Binaries, "Another server has its own number.");
+        await using var app = new RuntimeApp(small);
+        var (one, other) = (await AddAsync(app, 8), await AddAsync(app, 3));
+        await app.DirectAsync(one, "CREATE ROLE app LOGIN PASSWORD 'app'");
+        foreach (var row in new[] { one, other })
+        {
+            // A superuser would have the reserved ones.
+            app.Registry.Set(row with { Username = "app", Password = Secret.FromText("app") });
+        }
+
+        var tenant = await app.AddTenantAsync(other, "acme");
+        await app.DirectAsync(other, "GRANT USAGE ON SCHEMA tenant_acme TO app; GRANT ALL ON tenant_acme.items TO app");
+        await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+        await CloseAsync(await OpenAsync(app, one, 8));
+        var idle = (string)
+            (
+                await app.DirectAsync(
+                    one,
+                    "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE usename = 'app'"
+                )
+            )!;
+        Signal("STOP");
+
+        // All that the server has are theirs, and none of them can end.
+        var opening = Task.Run(() => async ? context.Items.CountAsync(Ct) : Task.FromResult(context.Items.Count()), Ct);
+        await Eventually.TrueAsync(async () =>
+            opening.IsCompleted || await Held.LookAsync(app, one, source => source.Server.IsMakingRoom)
+        );
+        await Task.Delay(50, Ct);
+        Signal("CONT");
+
+        Assert.Equal(1, await opening);
+
+        void Signal(string name)
+        {
+            using var kill = Process.Start("kill", [$"-{name}", .. idle.Split(' ')]);
+            kill.WaitForExit();
+        }
     }
 
     [Fact]

@@ -23,6 +23,7 @@ internal sealed class ServerBudget
     private bool _isPoolers;
     private int _peak;
     private int _peakBefore;
+    private long _closedAt = long.MinValue / 2;
     private Action? _wanted;
 
     /// <summary>Makes the budget of a server.</summary>
@@ -173,6 +174,9 @@ internal sealed class ServerBudget
     /// <summary>The pool has none any more, or all that it has are in use and will be closed.</summary>
     public void Leave(PooledDataSource pool) => _pools.TryRemove(pool, out _);
 
+    /// <summary>Whether idle ones were closed a moment ago, whose server processes may not have ended yet.</summary>
+    public bool IsMakingRoom => Environment.TickCount64 - Volatile.Read(ref _closedAt) < 1_000;
+
     /// <summary>Closes idle connections where more are open than may be, of the pools that have most of them first.</summary>
     /// <remarks>A pool has no door to a single one: those of it that are in use are closed too, when they come back.</remarks>
     /// <param name="except">The pool that is about to use its own.</param>
@@ -192,6 +196,7 @@ internal sealed class ServerBudget
             )
             {
                 largest.CloseIdle();
+                Volatile.Write(ref _closedAt, Environment.TickCount64);
             }
         }
     }
