@@ -30,7 +30,8 @@ has_python() {
 }
 
 has_faketime() {
-  compgen -G '/usr/lib/*/faketime/libfaketime.so.1' > /dev/null || command -v faketime > /dev/null
+  [[ $(uname) != Linux ]] && return
+  compgen -G '/usr/lib*/faketime/libfaketime.so.1' > /dev/null || compgen -G '/usr/lib/*/faketime/libfaketime.so.1' > /dev/null
 }
 
 packages_of() {

@@ -29,6 +29,8 @@ internal static class RecoveryBenchmark
             await OneHostAsync(watched, report);
             await SilentHostAsync(watched, report);
         }
+
+        await Exhaustion.RunAsync(report);
     }
 
     private static async Task OneHostAsync(TimeSpan watched, TextWriter report)

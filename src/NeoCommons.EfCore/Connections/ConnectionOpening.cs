@@ -84,6 +84,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         // Every idle connection of the pool can be dead, after a server restart for one.
         for (var attemptsLeft = row.MaxPoolSize; ; attemptsLeft--)
         {
+            var begun = source?.Breaker.Timestamp ?? 0;
             await (
                 source is null
                     ? DriverOpening.OpenAsync(connection, row, async, ct)
@@ -128,13 +129,13 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             catch (Exception e)
             {
                 await DriverCommand.CloseAsync(connection, async).ConfigureAwait(false);
-                if (source is not null && PoolerAnswer.Passes(e))
-                {
-                    throw OfPooler(e, source);
-                }
-
                 if (attemptsLeft == 0 || !(IsRefusedHost(e) || (tried && IsDead(e))))
                 {
+                    if (source is not null && PoolerAnswer.Passes(e))
+                    {
+                        throw OfPooler(e, source, begun);
+                    }
+
                     throw;
                 }
 
@@ -261,7 +262,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     }
 
     // A pooler lets its clients in while it has nothing for them: what is asked first tells.
-    private static ConnectionUnavailableException OfPooler(Exception e, PooledDataSource source)
+    private static ConnectionUnavailableException OfPooler(Exception e, PooledDataSource source, long begun)
     {
         var failure = OpenFailure.Explain(e, source.Row)!;
         if (source.Hosts is null && OpenFailure.IsOfOneSession(failure, source.Row))
@@ -270,7 +271,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
         }
         else if (source.Hosts is null && source.IsOutage(failure))
         {
-            source.Breaker.Failed(failure);
+            source.Breaker.Failed(failure, begun);
         }
 
         return failure;
@@ -283,6 +284,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     // The server has ended the session, or cannot serve it now; without a SQLSTATE: the network has.
     private static bool IsDead(Exception e) =>
         EndedSession.Is(e)
+        || PoolerAnswer.IsAway(e)
         || e
             is PostgresException { SqlState: PostgresErrorCodes.CannotConnectNow }
                 or (NpgsqlException and not PostgresException);

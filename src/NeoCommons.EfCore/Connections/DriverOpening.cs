@@ -98,18 +98,19 @@ internal static class DriverOpening
                     return;
                 }
             }
-            catch (NpgsqlException e) when (source.Hosts is { } pools && pools.Retries.Begin(e, forgotten))
-            {
-                // One killed session has hidden its host, and nobody has tried whether it is there.
-                forgotten++;
-                passwords.Ended(async, token);
-                continue;
-            }
             catch (NpgsqlException e) when (pauses < MostPauses && IsRoomToCome(e, source))
             {
                 breaker?.GivenUp(started);
                 passwords.Ended(async, token);
                 await PauseAsync(FirstPause * (1 << pauses++), async, ct).ConfigureAwait(false);
+                source.Hosts?.ForgetStates();
+                continue;
+            }
+            catch (NpgsqlException e) when (source.Hosts is { } pools && pools.Retries.Begin(e, forgotten))
+            {
+                // One killed session has hidden its host, and nobody has tried whether it is there.
+                forgotten++;
+                passwords.Ended(async, token);
                 continue;
             }
             catch (NpgsqlException refused)
@@ -224,7 +225,9 @@ internal static class DriverOpening
     // What was closed for this one is there until its process has ended, which the server takes a moment for.
     private static bool IsRoomToCome(NpgsqlException e, PooledDataSource source) =>
         source.Server.IsMakingRoom
-        && HostFailure.CauseOf(e) is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections };
+        && (e.InnerException is AggregateException all ? all.InnerExceptions : [e]).Any(one =>
+            one is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections }
+        );
 
     private static async ValueTask PauseAsync(TimeSpan pause, bool async, CancellationToken ct)
     {

@@ -26,33 +26,11 @@ internal sealed class RetiredPools(ConnectionOptions options, ILogger log, PoolM
     /// <summary>Ends when those that drain now have been disposed.</summary>
     public Task WhenOver => Task.WhenAll(_pools.Values);
 
-    /// <summary>Retires a pool; the returned task ends when it has been disposed.</summary>
-    public Task AddAsync(PooledDataSource source)
-    {
-        // Whoever closes all waits for this one too.
-        _pools.TryAdd(source, source.Life.WhenOver);
-        return DrainAsync(source);
-    }
+    /// <summary>Notes a pool that is retired next: whoever closes all waits for this one too.</summary>
+    public void Add(PooledDataSource source) => _pools.TryAdd(source, source.Life.WhenOver);
 
-    /// <summary>Lets those that were handed out end before the deadline, when no lease is left.</summary>
-    public void EndGrace()
-    {
-        foreach (var source in _pools.Keys)
-        {
-            source.Life.EndGrace();
-        }
-    }
-
-    /// <summary>Ends all waiting now.</summary>
-    public void CutShort()
-    {
-        foreach (var source in _pools.Keys)
-        {
-            source.Life.CutShort();
-        }
-    }
-
-    private async Task DrainAsync(PooledDataSource source)
+    /// <summary>Retires one that was added; the returned task ends when it has been disposed.</summary>
+    public async Task DrainAsync(PooledDataSource source)
     {
         try
         {
@@ -70,6 +48,24 @@ internal sealed class RetiredPools(ConnectionOptions options, ILogger log, PoolM
             {
                 _ = ended(source.Row.Name);
             }
+        }
+    }
+
+    /// <summary>Lets those that were handed out end before the deadline, when no lease is left.</summary>
+    public void EndGrace()
+    {
+        foreach (var source in _pools.Keys)
+        {
+            source.Life.EndGrace();
+        }
+    }
+
+    /// <summary>Ends all waiting now.</summary>
+    public void CutShort()
+    {
+        foreach (var source in _pools.Keys)
+        {
+            source.Life.CutShort();
         }
     }
 }

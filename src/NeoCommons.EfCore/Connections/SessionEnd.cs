@@ -9,8 +9,8 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal static class SessionEnd
 {
-    // A number may be another session's by now. That one is younger, unless the server's clock was set, or of another name,
-    // which any session may change.
+    // A number may be another session's by now, which is younger. The name is asked for the sake of a server whose clock was put back;
+    // at worst a younger session of this application, with the same number and user, is ended too.
     private const string Terminate = """
         SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))
         FROM pg_catalog.pg_stat_activity AS a

@@ -14,6 +14,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
     private readonly RetiredPools _retired;
     private readonly SemaphoreSlim _changing = new(1);
+
+    // Held while a pool goes from those that serve to those that drain: it is among one of them at any time.
+    private readonly Lock _moving = new();
     private readonly HostUpkeep _upkeep;
     private readonly RowRefresh _refresh;
     private readonly IConnectionRegistry _registry;
@@ -41,13 +44,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _log = loggers.CreateLogger<TenantDataSources>();
         _time = time;
         _refresh = new(registry, _changing, _log, time);
-        _upkeep = new(
-            Hosts,
-            registry,
-            _changing,
-            () => [.. _current.Values.Select(s => s.Row), .. _retired!.Rows],
-            _log
-        );
+        _upkeep = new(Hosts, registry, _changing, Served, _log);
         _retired = new(_options, _log, meter, name => _disposed ? Task.CompletedTask : _upkeep.AfterAsync(name));
         Meter = meter;
         Meter.Find = Find;
@@ -133,13 +130,13 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     /// <summary>Closes the pool of this name; the returned task ends when it has drained.</summary>
     public Task CloseAsync(string name)
     {
-        if (!_current.TryRemove(name, out var source))
+        if (Remove(name) is not { } source)
         {
             return Task.CompletedTask;
         }
 
         source.Life.EndGrace();
-        return _retired.AddAsync(source);
+        return _retired.DrainAsync(source);
     }
 
     /// <summary>Closes all pools, those that were replaced and still drain too.</summary>
@@ -201,8 +198,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 Server = _servers.Of(row),
             };
             built.Server.Join(built);
-            var won = source is null ? _current.TryAdd(row.Name, built) : _current.TryUpdate(row.Name, built, source);
-            if (!won)
+            if (!Put(built, source))
             {
                 built.Dispose();
                 Meter.Forget(built.Figures);
@@ -211,7 +207,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             {
                 LogMessages.DataSourceReplaced(_log, row.Name);
                 source.Figures?.Replaced();
-                _ = _retired.AddAsync(source);
+                _ = _retired.DrainAsync(source);
             }
 
             if (_disposed || _retired.EndSessions)
@@ -254,14 +250,14 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 
     private bool Rebuild(PooledDataSource source)
     {
-        if (!_current.TryRemove(KeyValuePair.Create(source.Row.Name, source)))
+        if (Remove(source.Row.Name, source) is null)
         {
             return false;
         }
 
         LogMessages.PoolRebuilt(_log, source.Row.Name);
         source.Figures?.Replaced();
-        _ = _retired.AddAsync(source);
+        _ = _retired.DrainAsync(source);
         if (source.Hosts is not null)
         {
             _ = this.LookOnAsync(source.Row.Name, _log);
@@ -272,9 +268,46 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 
     private void Retire(string name)
     {
-        if (_current.TryRemove(name, out var source))
+        if (Remove(name) is { } source)
         {
-            _ = _retired.AddAsync(source);
+            _ = _retired.DrainAsync(source);
+        }
+    }
+
+    private bool Put(PooledDataSource built, PooledDataSource? before)
+    {
+        lock (_moving)
+        {
+            if (before is null || !_current.TryUpdate(built.Row.Name, built, before))
+            {
+                return before is null && _current.TryAdd(built.Row.Name, built);
+            }
+
+            _retired.Add(before);
+            return true;
+        }
+    }
+
+    private PooledDataSource? Remove(string name, PooledDataSource? only = null)
+    {
+        lock (_moving)
+        {
+            if (!_current.TryGetValue(name, out var source) || (only ?? source) != source)
+            {
+                return null;
+            }
+
+            _current.TryRemove(KeyValuePair.Create(name, source));
+            _retired.Add(source);
+            return source;
+        }
+    }
+
+    private List<DatabaseConnection> Served()
+    {
+        lock (_moving)
+        {
+            return [.. _current.Values.Select(source => source.Row), .. _retired.Rows];
         }
     }
 }

@@ -9,14 +9,10 @@ namespace NeoCommons.EfCore;
 internal struct LeaseProgress
 {
     private object? _transaction;
-    private object? _takenIn;
     private bool _isWriting;
     private int _written;
 
-    /// <summary>
-    /// Whether the application has had the driver's connection, where what it writes is not seen. What it did with it within a
-    /// transaction of EF counts as part of that, as long as nothing has come after it.
-    /// </summary>
+    /// <summary>Whether the application has had the driver's connection, where what it writes is not seen.</summary>
     public bool IsTaken { get; private set; }
 
     /// <summary>Notes a command.</summary>
@@ -27,7 +23,6 @@ internal struct LeaseProgress
     {
         if (transaction is null || !ReferenceEquals(transaction, _transaction))
         {
-            IsTaken |= _takenIn is not null && !ReferenceEquals(transaction, _takenIn);
             End();
             _transaction = transaction;
         }
@@ -43,8 +38,7 @@ internal struct LeaseProgress
     public void Take(object? transaction)
     {
         Note(transaction, writes: true, mayCommit: true);
-        _takenIn = transaction;
-        IsTaken |= transaction is null;
+        IsTaken = true;
     }
 
     /// <summary>Notes that what the commands have written is there to stay.</summary>

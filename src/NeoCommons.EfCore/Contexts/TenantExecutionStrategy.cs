@@ -182,11 +182,15 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
         }
     }
 
+    // It only reads, and what was written before it is what it asks about: it may be done again itself.
+    private void BeginVerifying() => _mark = Lease.Progress.Mark(Transactions.CurrentTransaction);
+
     private Func<DbContext, TState, ExecutionResult<TResult>> Noted<TState, TResult>(
         Func<DbContext, TState, ExecutionResult<TResult>> verifySucceeded
     ) =>
         (context, state) =>
         {
+            BeginVerifying();
             var result = verifySucceeded(context, state);
             _isUndone = !result.IsSuccessful;
             return result;
@@ -197,6 +201,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
     ) =>
         async (context, state, ct) =>
         {
+            BeginVerifying();
             var result = await verifySucceeded(context, state, ct).ConfigureAwait(false);
             _isUndone = !result.IsSuccessful;
             return result;

@@ -104,14 +104,14 @@ public sealed class CatalogCountTests(TestServers servers)
             configure: services =>
                 services
                     .AddHealthChecks()
-                    .AddNeoCommons(o => (o.Timeout, o.Interval) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2)))
+                    .AddNeoCommons(o => (o.Timeout, o.Interval) = (TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(8)))
         );
         var row = await app.AddDatabaseAsync(r =>
             r with
             {
                 Host = proxy.Host,
                 Port = proxy.Port,
-                PoolTimeout = TimeSpan.FromSeconds(5),
+                PoolTimeout = TimeSpan.FromSeconds(15),
             }
         );
         await using (await app.Connections.OpenConnectionAsync(row.Name, Ct)) { }
@@ -138,7 +138,7 @@ public sealed class CatalogCountTests(TestServers servers)
 
         found = await CheckAsync();
         Assert.Equal(ConnectionHealthStatus.Healthy, found.Status);
-        Assert.InRange(found.AgeSeconds ?? 0, 1, 3);
+        Assert.InRange(found.AgeSeconds ?? 0, 4, 12);
         await Eventually.EqualAsync<(ConnectionHealthStatus, double?)>(
             (ConnectionHealthStatus.Unhealthy, null),
             async () =>

@@ -176,20 +176,31 @@ public sealed class ServerBudgetTests(TestServers servers)
                 )
             )!;
         Signal("STOP");
+        try
+        {
+            // All that the server has are theirs, and none of them can end.
+            var opening = Task.Run(
+                () => async ? context.Items.CountAsync(Ct) : Task.FromResult(context.Items.Count()),
+                Ct
+            );
+            await Eventually.TrueAsync(async () =>
+                opening.IsCompleted || await Held.LookAsync(app, one, source => source.Server.IsMakingRoom)
+            );
+            Signal("CONT");
 
-        // All that the server has are theirs, and none of them can end.
-        var opening = Task.Run(() => async ? context.Items.CountAsync(Ct) : Task.FromResult(context.Items.Count()), Ct);
-        await Eventually.TrueAsync(async () =>
-            opening.IsCompleted || await Held.LookAsync(app, one, source => source.Server.IsMakingRoom)
-        );
-        await Task.Delay(50, Ct);
-        Signal("CONT");
-
-        Assert.Equal(1, await opening);
+            Assert.Equal(1, await opening);
+        }
+        finally
+        {
+            Signal("CONT");
+        }
 
         void Signal(string name)
         {
-            using var kill = Process.Start("kill", [$"-{name}", .. idle.Split(' ')]);
+            // Of those that have ended by then it says so.
+            using var kill = Process.Start(
+                new ProcessStartInfo("kill", [$"-{name}", .. idle.Split(' ')]) { RedirectStandardError = true }
+            )!;
             kill.WaitForExit();
         }
     }

@@ -76,7 +76,8 @@ internal sealed class ConnectionBreaker
         _isOpen
         && Volatile.Read(ref _cause) is var cause
         && cause is not { InnerException: Npgsql.PostgresException { SqlState: ['5', '3', ..] } }
-        && !PoolerAnswer.IsFull(cause?.InnerException);
+        && !PoolerAnswer.IsFull(cause?.InnerException)
+        && !PoolerAnswer.IsLate(cause?.InnerException);
 
     /// <summary>Whether the server is being asked; it is not in good times.</summary>
     public bool IsWatching => Volatile.Read(ref _isWatching) != 0;

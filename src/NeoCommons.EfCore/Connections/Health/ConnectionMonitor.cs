@@ -209,7 +209,8 @@ internal sealed class ConnectionMonitor(
             return known with { Pool = pool };
         }
 
-        var changedAt = sources.Find(row.Name)?.Breaker.ChangedAt ?? 0;
+        var source = sources.Find(row.Name);
+        var changedAt = Math.Max(source?.Breaker.ChangedAt ?? 0, source?.Hosts?.Outage.ChangedAt ?? 0);
         _seen.TryGetValue(row.Name, out var seen);
         var isOutdated = seen is null || seen.At < changedAt;
         var age = time.GetElapsedTime(isOutdated ? changedAt : seen!.At);

@@ -129,7 +129,7 @@ internal sealed class HostGuard(
         }
 
         var answer = await HostQuestion
-            .AskAsync(opened, host, time, async, CancellationToken.None)
+            .AskAsync(opened, host, time, async, CancellationToken.None, isNew: true)
             .ConfigureAwait(false);
         var states = States;
         See(host, answer, states.System, isTold: hosts.Any(h => states[h.Number].Answer?.System is not null));

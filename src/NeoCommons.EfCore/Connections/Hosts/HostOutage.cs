@@ -6,23 +6,28 @@ namespace NeoCommons.EfCore;
 /// <param name="source">The pool.</param>
 /// <param name="hosts">Its servers.</param>
 /// <param name="rebuildAfter">How long it lasts before the pool is built anew at its end: with other types, for one.</param>
+/// <param name="rebuild">Builds it anew.</param>
 /// <param name="log">Is told when it begins and ends.</param>
 /// <param name="time">The clock.</param>
 internal sealed class HostOutage(
     PooledDataSource source,
     IReadOnlyList<RowHost> hosts,
     TimeSpan rebuildAfter,
+    Action rebuild,
     ILogger log,
     TimeProvider time
 )
 {
     private readonly Lock _changing = new();
     private volatile bool _isOn;
-    private long _since;
+    private long _changedAt;
     private int _hasFailedOver;
 
     /// <summary>Whether they are.</summary>
     public bool IsOn => _isOn;
+
+    /// <summary>When it has begun or ended last; 0 where it never has.</summary>
+    public long ChangedAt => Volatile.Read(ref _changedAt);
 
     /// <summary>For how long callers have been refused; null while they are not.</summary>
     public ConnectionOutage? Now
@@ -32,7 +37,7 @@ internal sealed class HostOutage(
             lock (_changing)
             {
                 return _isOn
-                    ? ConnectionOutage.Of(ConnectionUnavailableReason.NoHost, time.GetElapsedTime(_since))
+                    ? ConnectionOutage.Of(ConnectionUnavailableReason.NoHost, time.GetElapsedTime(_changedAt))
                     : null;
             }
         }
@@ -41,6 +46,7 @@ internal sealed class HostOutage(
     /// <summary>Notes what a look has found.</summary>
     public void Note(bool areAway)
     {
+        TimeSpan lasted;
         lock (_changing)
         {
             if (areAway == _isOn)
@@ -49,9 +55,11 @@ internal sealed class HostOutage(
             }
 
             _isOn = areAway;
+            var now = time.GetTimestamp();
+            lasted = time.GetElapsedTime(_changedAt, now);
+            Volatile.Write(ref _changedAt, now);
             if (areAway)
             {
-                _since = time.GetTimestamp();
                 Volatile.Write(ref _hasFailedOver, 0);
             }
         }
@@ -60,15 +68,13 @@ internal sealed class HostOutage(
         {
             LogMessages.BreakerOpened(log, source.Row.Name, Text);
             source.EndWaiting();
+            return;
         }
-        else
+
+        LogMessages.BreakerClosed(log, source.Row.Name, lasted.TotalSeconds);
+        if (lasted >= rebuildAfter)
         {
-            var outage = time.GetElapsedTime(_since);
-            LogMessages.BreakerClosed(log, source.Row.Name, outage.TotalSeconds);
-            if (outage >= rebuildAfter)
-            {
-                source.Outdated?.Invoke(source);
-            }
+            rebuild();
         }
     }
 

@@ -46,7 +46,14 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
         LeftOut = before?.Silent ?? new HashSet<int>();
         Guard = new HostGuard(source, Hosts, memory, before?.States, time);
         Retries = new HostRetries(this, source, time);
-        Outage = new HostOutage(source, Hosts, options.Breaker.RebuildAfter, loggers.CreateLogger<HostOutage>(), time);
+        Outage = new HostOutage(
+            source,
+            Hosts,
+            options.Breaker.RebuildAfter,
+            () => Replace(LeftOut),
+            loggers.CreateLogger<HostOutage>(),
+            time
+        );
         _calls = new HostCalls(password, Guard);
         Writes = memory.WritesOf(row.Name);
         _pooled = new(forReads => Build(DataSourceUse.Pool, forReads));
@@ -187,6 +194,11 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
             return false;
         }
 
+        return Replace(silent);
+    }
+
+    private bool Replace(IReadOnlySet<int> silent)
+    {
         _memory.Leave(
             _source.Row.Name,
             new HostHandover([.. Addresses], Guard.States, silent, _time.GetTimestamp()),

@@ -52,18 +52,21 @@ internal static class HostQuestion
     /// <summary>Asks over an open connection that is in no transaction, for no more than the server tells the row's role.</summary>
     /// <remarks>
     /// A function that may not be called is an error in the server's log, even where a condition leaves it out. So the server is asked
-    /// first what it tells, once, and again when <see cref="RowHost.Rights"/> is forgotten.
+    /// first what it tells, once, and again when <see cref="RowHost.Rights"/> is forgotten; and where that was not all also on each new
+    /// connection, which may lead elsewhere than the one that was told.
     /// </remarks>
     public static async ValueTask<HostAnswer> AskAsync(
         NpgsqlConnection open,
         RowHost host,
         TimeProvider time,
         bool async,
-        CancellationToken ct
+        CancellationToken ct,
+        bool isNew = false
     )
     {
         var known =
-            host.Rights is { } told && (told.Rights == HostRights.All || time.GetElapsedTime(told.At) < Refusing)
+            host.Rights is { } told
+            && (told.Rights == HostRights.All || (!isNew && time.GetElapsedTime(told.At) < Refusing))
                 ? told
                 : null;
         var rights = known?.Rights ?? await ReadRightsAsync(open, async, ct).ConfigureAwait(false);

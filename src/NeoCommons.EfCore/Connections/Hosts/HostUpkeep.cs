@@ -26,10 +26,11 @@ internal sealed class HostUpkeep(
 
         try
         {
+            // Whoever makes a pool of a row that is newer does so before or after: then it is among those that serve.
+            var rows = await registry.ListAsync().ConfigureAwait(false);
             await changing.WaitAsync().ConfigureAwait(false);
             try
             {
-                var rows = await registry.ListAsync().ConfigureAwait(false);
                 memory.Keep([.. rows, .. served()]);
             }
             finally
