@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -11,12 +10,9 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 {
-    private readonly ConcurrentDictionary<string, PooledDataSource> _current = new(StringComparer.Ordinal);
+    private readonly CurrentPools _current;
     private readonly RetiredPools _retired;
     private readonly SemaphoreSlim _changing = new(1);
-
-    // Held while a pool goes from those that serve to those that drain: it is among one of them at any time.
-    private readonly Lock _moving = new();
     private readonly HostUpkeep _upkeep;
     private readonly RowRefresh _refresh;
     private readonly IConnectionRegistry _registry;
@@ -44,8 +40,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _log = loggers.CreateLogger<TenantDataSources>();
         _time = time;
         _refresh = new(registry, _changing, _log, time);
-        _upkeep = new(Hosts, registry, _changing, Served, _log);
-        _retired = new(_options, _log, meter, name => _disposed ? Task.CompletedTask : _upkeep.AfterAsync(name));
+        _retired = new(_options, _log, meter, name => _disposed ? Task.CompletedTask : _upkeep!.AfterAsync(name));
+        _current = new(_retired);
+        _upkeep = new(Hosts, registry, _changing, _current.RowsOfAll, _log);
         Meter = meter;
         Meter.Find = Find;
         _following = registry.OnChange(name => _ = FollowAsync(name));
@@ -58,13 +55,13 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     public HostMemory Hosts { get; } = new();
 
     /// <summary>Whether the connection of this name has a pool; copies no list of names.</summary>
-    public bool IsInUse(string name) => _current.ContainsKey(name);
+    public bool IsInUse(string name) => _current.Has(name);
 
     /// <summary>The pools of all connections in use.</summary>
-    public IEnumerable<PooledDataSource> Current => _current.Values;
+    public IEnumerable<PooledDataSource> Current => _current.All;
 
     /// <summary>The pool of this name; null where there is none.</summary>
-    public PooledDataSource? Find(string name) => _current.GetValueOrDefault(name);
+    public PooledDataSource? Find(string name) => _current.Find(name);
 
     /// <summary>Begins a lease of the data source of this name; end it with <see cref="PooledDataSource.Release"/>.</summary>
     public ValueTask<PooledDataSource> AcquireAsync(string name, CancellationToken ct) =>
@@ -89,7 +86,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         var row = await _registry.FindAsync(name, ct).ConfigureAwait(false);
         if (
             row is not null
-            && _current.TryGetValue(name, out var source)
+            && _current.Find(name) is { } source
             && row == source.Row
             && IsFor(source, forHandOut)
             && source.TryAcquire()
@@ -130,7 +127,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     /// <summary>Closes the pool of this name; the returned task ends when it has drained.</summary>
     public Task CloseAsync(string name)
     {
-        if (Remove(name) is not { } source)
+        if (_current.Remove(name) is not { } source)
         {
             return Task.CompletedTask;
         }
@@ -143,7 +140,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     public Task CloseAllAsync()
     {
         _retired.EndGrace();
-        return Task.WhenAll([.. _current.Keys.Select(CloseAsync), _retired.WhenOver]);
+        return Task.WhenAll([.. _current.All.Select(pool => CloseAsync(pool.Row.Name)), _retired.WhenOver]);
     }
 
     /// <summary>
@@ -176,7 +173,8 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             !forHandOut && row.Pooler != PoolerMode.Transaction && _options.SessionReset == SessionReset.WhenUsed;
         while (true)
         {
-            if (_current.TryGetValue(row.Name, out var source) && IsFor(source, forHandOut) && source.Serves(row))
+            var source = _current.Find(row.Name);
+            if (source is not null && IsFor(source, forHandOut) && source.Serves(row))
             {
                 if (source.TryAcquire())
                 {
@@ -184,7 +182,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 }
 
                 // Retired between the lookup and the lease: whoever retired it removes it too.
-                _current.TryRemove(KeyValuePair.Create(row.Name, source));
+                _current.Forget(source);
                 continue;
             }
 
@@ -198,7 +196,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 Server = _servers.Of(row),
             };
             built.Server.Join(built);
-            if (!Put(built, source))
+            if (!_current.Put(built, source))
             {
                 built.Dispose();
                 Meter.Forget(built.Figures);
@@ -231,7 +229,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         try
         {
             var row = await _registry.FindAsync(name).ConfigureAwait(false);
-            if (_current.TryGetValue(name, out var source) && !RowRefresh.TakesOver(source, row))
+            if (_current.Find(name) is { } source && !RowRefresh.TakesOver(source, row))
             {
                 LogMessages.DataSourceReplaced(_log, name);
                 source.Figures?.Replaced();
@@ -250,7 +248,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 
     private bool Rebuild(PooledDataSource source)
     {
-        if (Remove(source.Row.Name, source) is null)
+        if (_current.Remove(source.Row.Name, source) is null)
         {
             return false;
         }
@@ -268,46 +266,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
 
     private void Retire(string name)
     {
-        if (Remove(name) is { } source)
+        if (_current.Remove(name) is { } source)
         {
             _ = _retired.DrainAsync(source);
-        }
-    }
-
-    private bool Put(PooledDataSource built, PooledDataSource? before)
-    {
-        lock (_moving)
-        {
-            if (before is null || !_current.TryUpdate(built.Row.Name, built, before))
-            {
-                return before is null && _current.TryAdd(built.Row.Name, built);
-            }
-
-            _retired.Add(before);
-            return true;
-        }
-    }
-
-    private PooledDataSource? Remove(string name, PooledDataSource? only = null)
-    {
-        lock (_moving)
-        {
-            if (!_current.TryGetValue(name, out var source) || (only ?? source) != source)
-            {
-                return null;
-            }
-
-            _current.TryRemove(KeyValuePair.Create(name, source));
-            _retired.Add(source);
-            return source;
-        }
-    }
-
-    private List<DatabaseConnection> Served()
-    {
-        lock (_moving)
-        {
-            return [.. _current.Values.Select(source => source.Row), .. _retired.Rows];
         }
     }
 }

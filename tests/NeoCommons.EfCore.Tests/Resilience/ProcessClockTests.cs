@@ -35,16 +35,20 @@ public sealed class ProcessClockTests
         await process.SucceedsAsync();
         var cold = process.Lines.Count;
 
-        // The clock alone makes nothing fail.
-        foreach (var offset in new[] { ahead, back, "+0" })
+        // The driver counts the time of an open by that clock: the one that is under way may fail, and no other.
+        string[] offsets = [ahead, back, "+0"];
+        foreach (var offset in offsets)
         {
             process.Set(offset);
             await process.SucceedsAsync();
         }
 
-        Assert.DoesNotContain(
-            process.Lines.Skip(cold),
-            line => line.Write != "written" || line.Read is not ("standby" or "primary")
+        Assert.InRange(
+            process
+                .Lines.Skip(cold)
+                .Count(line => line.Write != "written" || line.Read is not ("standby" or "primary")),
+            0,
+            offsets.Length
         );
 
         // The driver notes until when it leaves the lost host out, and then the clock is put back far behind that.
