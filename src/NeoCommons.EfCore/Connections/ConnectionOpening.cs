@@ -284,7 +284,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
     // The server has ended the session, or cannot serve it now; without a SQLSTATE: the network has.
     private static bool IsDead(Exception e) =>
         EndedSession.Is(e)
-        || PoolerAnswer.IsAway(e)
+        || PoolerAnswer.IsEnding(e)
         || e
             is PostgresException { SqlState: PostgresErrorCodes.CannotConnectNow }
                 or (NpgsqlException and not PostgresException);

@@ -10,10 +10,6 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal static class DriverOpening
 {
-    // Together 0.6 s.
-    private const int MostPauses = 6;
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
-
     /// <summary>Opens it; with another password, once, if the server refuses the one that it got.</summary>
     /// <param name="connection">A closed connection of the source.</param>
     /// <param name="source">Its source.</param>
@@ -98,11 +94,11 @@ internal static class DriverOpening
                     return;
                 }
             }
-            catch (NpgsqlException e) when (pauses < MostPauses && IsRoomToCome(e, source))
+            catch (NpgsqlException e) when (RoomToCome.IsLikely(e, source, pauses))
             {
                 breaker?.GivenUp(started);
                 passwords.Ended(async, token);
-                await PauseAsync(FirstPause * (1 << pauses++), async, ct).ConfigureAwait(false);
+                await RoomToCome.PauseAsync(pauses++, async, ct).ConfigureAwait(false);
                 source.Hosts?.ForgetStates();
                 continue;
             }
@@ -219,25 +215,6 @@ internal static class DriverOpening
         {
             ct.ThrowIfCancellationRequested();
             throw explained;
-        }
-    }
-
-    // What was closed for this one is there until its process has ended, which the server takes a moment for.
-    private static bool IsRoomToCome(NpgsqlException e, PooledDataSource source) =>
-        source.Server.IsMakingRoom
-        && (e.InnerException is AggregateException all ? all.InnerExceptions : [e]).Any(one =>
-            one is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections }
-        );
-
-    private static async ValueTask PauseAsync(TimeSpan pause, bool async, CancellationToken ct)
-    {
-        if (async)
-        {
-            await Task.Delay(pause, TimeProvider.System, ct).ConfigureAwait(false);
-        }
-        else
-        {
-            ct.WaitHandle.WaitOne(pause);
         }
     }
 

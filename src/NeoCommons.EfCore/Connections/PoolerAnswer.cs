@@ -18,6 +18,9 @@ internal static class PoolerAnswer
             "is disabled"
         );
 
+    /// <summary>Whether it ends this session; another may be of the one that comes after it.</summary>
+    public static bool IsEnding(Exception? e) => Says(e, "shutting down");
+
     /// <summary>Whether it has no place for another client; those that it has go on.</summary>
     public static bool IsFull(Exception? e) => Says(e, "no more connections allowed", "client connections exceeded");
 

@@ -203,9 +203,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             }
             else if (source is not null)
             {
+                _ = _retired.DrainAsync(source);
                 LogMessages.DataSourceReplaced(_log, row.Name);
                 source.Figures?.Replaced();
-                _ = _retired.DrainAsync(source);
             }
 
             if (_disposed || _retired.EndSessions)
@@ -253,9 +253,9 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
             return false;
         }
 
+        _ = _retired.DrainAsync(source);
         LogMessages.PoolRebuilt(_log, source.Row.Name);
         source.Figures?.Replaced();
-        _ = _retired.DrainAsync(source);
         if (source.Hosts is not null)
         {
             _ = this.LookOnAsync(source.Row.Name, _log);

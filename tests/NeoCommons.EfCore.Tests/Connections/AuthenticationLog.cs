@@ -63,17 +63,23 @@ public sealed class AuthenticationLog : IAsyncLifetime
         string[] lines = [];
         await Eventually.TrueAsync(async () =>
         {
-            await using var log = new FileStream(
-                Path.Combine(server.DataDirectory!, "log", File),
-                FileMode.Open,
-                FileAccess.Read,
-                FileShare.ReadWrite
-            );
-            using var reader = new StreamReader(log);
-            lines = (await reader.ReadToEndAsync(TestContext.Current.CancellationToken)).Split('\n');
+            lines = await ReadAsync(server);
             return lines.Any(line => line.Contains(mark, StringComparison.Ordinal));
         });
         return lines.Count(isSuch);
+    }
+
+    /// <summary>Its lines, as far as they are written.</summary>
+    public static async Task<string[]> ReadAsync(PostgresServer server)
+    {
+        await using var log = new FileStream(
+            Path.Combine(server.DataDirectory!, "log", File),
+            FileMode.Open,
+            FileAccess.Read,
+            FileShare.ReadWrite
+        );
+        using var reader = new StreamReader(log);
+        return (await reader.ReadToEndAsync(TestContext.Current.CancellationToken)).Split('\n');
     }
 
     public ValueTask DisposeAsync() => Postgres.DisposeAsync();

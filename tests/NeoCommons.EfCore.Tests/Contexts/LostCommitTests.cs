@@ -94,7 +94,11 @@ public sealed class LostCommitTests(TestServers servers)
                     var saving = context.SaveChangesAsync(cancelling.Token);
                     await Eventually.EqualAsync(
                         1L,
-                        () => app.DirectAsync(row, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+                        () =>
+                            app.DirectAsync(
+                                row,
+                                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+                            )
                     );
                     await cancelling.CancelAsync();
                     await Assert.ThrowsAnyAsync<OperationCanceledException>(() => saving);

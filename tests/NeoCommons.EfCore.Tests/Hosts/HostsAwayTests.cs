@@ -66,6 +66,34 @@ public sealed class HostsAwayTests
     }
 
     [Fact]
+    public async Task And_has_the_one_that_is_back_though_that_was_left_out_before()
+    {
+        await using var hosts = await BehindProxies.StartAsync(
+            settings: new Dictionary<string, string?> { ["NeoCommons:Connections:Breaker:RebuildAfter"] = "00:00:01" }
+        );
+        hosts.Standby.Blackhole();
+        await Eventually.TrueAsync(async () =>
+            (await hosts.App.AcquireAsync(hosts.Row.Name)).Hosts!.LeftOut.Contains(1)
+        );
+        var before = await hosts.App.AcquireAsync(hosts.Row.Name);
+        hosts.Primary.RefuseConnections();
+        hosts.Primary.Cut();
+        await hosts.AwayAsync();
+        await Task.Delay(TimeSpan.FromSeconds(1), Ct);
+
+        hosts.Standby.Restore();
+
+        var after = before;
+        await Eventually.TrueAsync(async () =>
+        {
+            after = await hosts.App.AcquireAsync(hosts.Row.Name);
+            return !ReferenceEquals(before, after);
+        });
+        Assert.Empty(after.Hosts!.LeftOut);
+        await ReadOnlyContextTests.OnStandbyAsync(hosts.App, hosts.Tenant);
+    }
+
+    [Fact]
     public async Task Who_waits_for_a_turn_is_told_so_when_all_refuse()
     {
         await using var hosts = await BehindProxies.StartAsync(r => r with { MaxPoolSize = 1 });

@@ -150,10 +150,10 @@ public sealed class ServerBudgetTests(TestServers servers)
     [InlineData(false)]
     public async Task Who_comes_while_what_was_closed_for_him_is_still_there_waits_a_moment(bool async)
     {
-        await using var small = await PostgresServer.StartAsync(
-            new PostgresServerOptions { MaxConnections = 12, Settings = { ["superuser_reserved_connections"] = "4" } },
-            Ct
-        );
+        var options = AuthenticationLog.Options();
+        options.MaxConnections = 12;
+        options.Settings["superuser_reserved_connections"] = "4";
+        await using var small = await PostgresServer.StartAsync(options, Ct);
         Assert.SkipUnless(small.Source == ServerSource.Binaries, "Another server has its own number.");
         await using var app = new RuntimeApp(small);
         var (one, other) = (await AddAsync(app, 8), await AddAsync(app, 3));
@@ -184,7 +184,10 @@ public sealed class ServerBudgetTests(TestServers servers)
                 Ct
             );
             await Eventually.TrueAsync(async () =>
-                opening.IsCompleted || await Held.LookAsync(app, one, source => source.Server.IsMakingRoom)
+                opening.IsCompleted
+                || (await AuthenticationLog.ReadAsync(small)).Any(line =>
+                    line.Contains("remaining connection slots", StringComparison.Ordinal)
+                )
             );
             Signal("CONT");
 

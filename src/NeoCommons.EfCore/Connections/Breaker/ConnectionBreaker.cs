@@ -253,7 +253,13 @@ internal sealed class ConnectionBreaker
 
     private void Record(ConnectionUnavailableException? failure)
     {
-        if (failure is not null)
+        // One that was late, or found no place, is told nothing of a server that is known to be away.
+        if (
+            failure is not null
+            && !(
+                _isOpen && (PoolerAnswer.IsLate(failure.InnerException) || PoolerAnswer.IsFull(failure.InnerException))
+            )
+        )
         {
             Volatile.Write(ref _cause, failure);
         }

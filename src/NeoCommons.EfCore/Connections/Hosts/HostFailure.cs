@@ -72,6 +72,22 @@ internal static class HostFailure
     public static bool AreAway(NpgsqlException e) =>
         e.InnerException is AggregateException all && all.InnerExceptions.All(IsAway);
 
+    /// <summary>
+    /// Whether nobody has answered; a network without anybody there says so itself after some seconds, which each open would wait for.
+    /// </summary>
+    public static bool IsSilence(Exception? e) =>
+        e switch
+        {
+            null => false,
+            TimeoutException => true,
+            SocketException { SocketErrorCode: var code } => code
+                is SocketError.TimedOut
+                    or SocketError.HostUnreachable
+                    or SocketError.NetworkUnreachable
+                    or SocketError.HostDown,
+            _ => IsSilence(e.InnerException),
+        };
+
     /// <summary>What each host's failure was.</summary>
     public static string TextOf(NpgsqlException e) =>
         e.InnerException is AggregateException all

@@ -50,7 +50,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
             source,
             Hosts,
             options.Breaker.RebuildAfter,
-            () => Replace(LeftOut),
+            () => Replace(_watch!.Silent),
             loggers.CreateLogger<HostOutage>(),
             time
         );
@@ -189,7 +189,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
     public bool LeaveOut(IReadOnlySet<int> silent)
     {
         // While all are away nobody is kept waiting, and whichever is back first is to be among those that are tried.
-        if (Outage.IsOn || silent.SetEquals(LeftOut) || _source.Life.Retiring.IsCancellationRequested)
+        if (Outage.IsOn || silent.SetEquals(LeftOut))
         {
             return false;
         }
@@ -199,6 +199,12 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
     private bool Replace(IReadOnlySet<int> silent)
     {
+        if (_source.Life.Retiring.IsCancellationRequested)
+        {
+            // One that drains knows less than the one that serves.
+            return false;
+        }
+
         _memory.Leave(
             _source.Row.Name,
             new HostHandover([.. Addresses], Guard.States, silent, _time.GetTimestamp()),

@@ -156,10 +156,10 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
 
         pools.Outage.Note(pools.Hosts.All(h => IsLeftOut(h) ? _looks[h.Number] > 0 : _away[h.Number] >= MostLooksAway));
 
-        var silent = pools.Hosts.Where(h => _looks[h.Number] >= (IsLeftOut(h) ? 1 : MostSilentLooks)).ToList();
-        if (pools.LeaveOut(silent.Select(h => h.Number).ToHashSet()))
+        var silent = Silent;
+        if (pools.LeaveOut(silent))
         {
-            foreach (var host in silent.Where(h => !IsLeftOut(h)))
+            foreach (var host in pools.Hosts.Where(h => silent.Contains(h.Number) && !IsLeftOut(h)))
             {
                 LogMessages.HostLeftOut(log, source.Row.Name, host.Address.ToString());
             }
@@ -213,7 +213,7 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
             : host.HeardAt >= begun ? _away[host.Number]
             : _away[host.Number] + 1;
         ref var looks = ref _looks[host.Number];
-        if (IsSilence(e))
+        if (HostFailure.IsSilence(e))
         {
             looks =
                 host.HeardAt >= begun ? looks
@@ -226,21 +226,14 @@ internal sealed class HostWatch(PooledDataSource source, HostPools pools, ILogge
         }
     }
 
-    private bool IsLeftOut(RowHost host) => pools.LeftOut.Contains(host.Number);
+    /// <summary>Those that say nothing, by number.</summary>
+    public IReadOnlySet<int> Silent =>
+        pools
+            .Hosts.Where(h => _looks[h.Number] >= (IsLeftOut(h) ? 1 : MostSilentLooks))
+            .Select(h => h.Number)
+            .ToHashSet();
 
-    // A network without anybody there says so itself after some seconds, which each open would wait for.
-    private static bool IsSilence(Exception? e) =>
-        e switch
-        {
-            null => false,
-            TimeoutException => true,
-            SocketException { SocketErrorCode: var code } => code
-                is SocketError.TimedOut
-                    or SocketError.HostUnreachable
-                    or SocketError.NetworkUnreachable
-                    or SocketError.HostDown,
-            _ => IsSilence(e.InnerException),
-        };
+    private bool IsLeftOut(RowHost host) => pools.LeftOut.Contains(host.Number);
 
     // A refused user, or a server that is full, is an answer; one that starts or shuts down lets nobody in.
     private static bool IsAway(Exception? e) =>
