@@ -71,11 +71,7 @@ internal sealed record Measured(double Microseconds, double Processor, double By
         IReadOnlyList<Measured> of,
         IReadOnlyList<Measured> to,
         Func<Measured, double> what
-    )
-    {
-        double[] ratios = [.. of.Zip(to, (a, b) => what(a) / what(b)).Order()];
-        return (Numbers.Median(ratios), ratios[ratios.Length / 4], ratios[ratios.Length * 3 / 4]);
-    }
+    ) => Numbers.Ratio(of.Select(what), to.Select(what));
 
     private static string Cells(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to, Func<Measured, double> what)
     {
