@@ -65,6 +65,7 @@ public static class NeoCommonsServiceCollectionExtensions
             s.GetRequiredService<TimeProvider>()
         ));
         services.TryAddSingleton<CatalogPressures>();
+        services.TryAddSingleton<RowHealths>();
         services.TryAddSingleton<ConnectionProbe>();
         services.TryAddSingleton<ConnectionMonitor>();
         services.TryAddEnumerable(

@@ -203,12 +203,13 @@ internal sealed class ConnectionMonitor(
 
     private ConnectionHealth Remembered(DatabaseConnection row, IReadOnlyDictionary<string, PoolMetrics> pools)
     {
-        var pool = pools.GetValueOrDefault(row.Name) ?? new PoolMetrics { ConnectionName = row.Name };
+        var held = pools.GetValueOrDefault(row.Name);
         if (probe.LookFromOutside(row) is { } known)
         {
-            return known with { Pool = pool };
+            return held is null ? known : known with { Pool = held };
         }
 
+        var pool = held ?? new PoolMetrics { ConnectionName = row.Name };
         var source = sources.Find(row.Name);
         var changedAt = Math.Max(source?.Breaker.ChangedAt ?? 0, source?.Hosts?.Outage.ChangedAt ?? 0);
         _seen.TryGetValue(row.Name, out var seen);

@@ -9,8 +9,8 @@ internal sealed class ConnectionProbe(
     TenantDataSources sources,
     ConnectionOpening opening,
     CatalogPressures catalogs,
+    RowHealths rows,
     IOptions<ConnectionHealthOptions> options,
-    IOptions<ConnectionOptions> connections,
     TimeProvider time
 )
 {
@@ -87,29 +87,16 @@ internal sealed class ConnectionProbe(
     /// <summary>What is known of a connection without the server; null where that has to be asked.</summary>
     public ConnectionHealth? LookFromOutside(DatabaseConnection row)
     {
-        if (!row.IsActive)
+        var known = rows.Of(row);
+        if (known.Fault is { } fault)
         {
-            return Unknown(row, "inactive");
-        }
-
-        if (row.Password.FaultKind is { } fault)
-        {
-            return Health(row, ConnectionHealthStatus.Unhealthy, fault);
-        }
-
-        if (RowValidation.FindFaults(row, connections.Value) is { Count: > 0 } faults)
-        {
-            var what = string.Join(", ", faults.Select(f => f.What));
-            return Health(
-                row,
-                ConnectionHealthStatus.Unhealthy,
-                $"{nameof(ConnectionUnavailableReason.InvalidConfiguration)}: {what}"
-            );
+            return fault;
         }
 
         // A pool exists only after its first use, and looking is not a use.
-        return !sources.IsInUse(row.Name) ? Unknown(row, "not used yet")
-            : sources.Find(row.Name) is { RefusesAll: true } source
+        var source = sources.Find(row.Name);
+        return source is null ? known.Unused
+            : source.RefusesAll
                 ? Health(
                     row,
                     ConnectionHealthStatus.Unhealthy,
@@ -123,10 +110,6 @@ internal sealed class ConnectionProbe(
             : null;
     }
 
-    /// <summary>A connection that nothing is known of.</summary>
-    public ConnectionHealth Unknown(DatabaseConnection row, string reason) =>
-        Health(row, ConnectionHealthStatus.Unknown, reason);
-
     /// <summary>A connection whose server was not asked since its pool or its breaker has changed, or not for too long.</summary>
     /// <param name="row">The connection.</param>
     /// <param name="pool">Its pool.</param>
@@ -135,7 +118,7 @@ internal sealed class ConnectionProbe(
         (
             isNew && pool.Total > 0
                 ? Health(row, ConnectionHealthStatus.Healthy, null)
-                : Unknown(row, "not looked at yet")
+                : Health(row, ConnectionHealthStatus.Unknown, "not looked at yet")
         ) with
         {
             Pool = pool,
@@ -168,13 +151,10 @@ internal sealed class ConnectionProbe(
         );
 
     private ConnectionHealth Health(DatabaseConnection row, ConnectionHealthStatus status, string? reason) =>
-        new()
+        rows.Of(row).Unused with
         {
             Status = status,
             Reason = reason,
-            Type = row.Type,
-            RegionId = row.RegionId,
-            Pool = new PoolMetrics { ConnectionName = row.Name },
         };
 
     private async Task<Answer> TryAsync(DatabaseConnection row, bool pooled, CancellationToken ct)
