@@ -49,6 +49,7 @@ internal static class ProfileBenchmark
         foreach (var way in all.GroupBy(p => p.Way).Where(way => way.Key != Peers.Limit))
         {
             await MethodsTable.WriteAsync(report, way.Key, [.. way]);
+            await DifferencesTable.WriteAsync(report, [.. way], [.. all.Where(p => p.Way == Peers.Limit)]);
         }
 
         PerfProfile.DeleteNames();
