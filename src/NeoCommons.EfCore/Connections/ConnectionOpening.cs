@@ -106,6 +106,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 }
 
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
+                DueReset.NoteLeftOut(connection, physical, source);
                 var statement = DueReset.Before(bind, physical);
                 if (
                     (tried || !TryPrepend(connection, statement))
@@ -193,6 +194,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             }
 
             physical.Begin(source, open, time);
+            DueReset.NoteLeftOut(open, physical, source);
             if (DueReset.Before(bind, physical) is { } statement && !TryPrepend(open, statement))
             {
                 using var command = open.CreateCommand();

@@ -227,7 +227,8 @@ internal sealed class DatabaseConnections(
     {
         var ended = false;
 
-        // Nobody sees what it does.
+        // Nobody sees what it does. When it is closed, the session is another one's already.
+        physical.NeedsReset |= source.OwnsReset;
         var writes = new LeaseWrites();
         writes.Begin(source, tenant);
         connection.StateChange += (_, change) =>
@@ -243,8 +244,7 @@ internal sealed class DatabaseConnections(
                 return;
             }
 
-            writes.End();
-            physical.NeedsReset |= source.OwnsReset;
+            writes.EndUnless(false);
             try
             {
                 opening.EndUse(connection, physical, source, permits);

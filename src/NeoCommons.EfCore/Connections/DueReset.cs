@@ -1,3 +1,5 @@
+using Npgsql;
+
 namespace NeoCommons.EfCore;
 
 /// <summary>What is sent before a bind, where the driver leaves its own reset out.</summary>
@@ -15,6 +17,16 @@ internal static class DueReset
         "SET LOCAL transaction_read_only = off",
         results: 1
     ).Then(Reset);
+
+    /// <summary>
+    /// Marks a session that the driver has given back without its reset: one that was enlisted by hand in a transaction, and closed
+    /// before that ended.
+    /// </summary>
+    public static void NoteLeftOut(NpgsqlConnection open, PhysicalConnection physical, PooledDataSource? source) =>
+        physical.NeedsReset |=
+            source is { OwnsReset: false, Row.Pooler: not PoolerMode.Transaction }
+            && (!physical.IsNew || source.Life.IsHandedOut)
+            && FirstCommand.IsSent(open);
 
     /// <summary>The bind, after a reset where one is due and the driver leaves it out.</summary>
     public static SessionStatement? Before(SessionStatement? bind, PhysicalConnection physical)

@@ -37,12 +37,14 @@ internal static class NewConnections
                 var physical = await opening
                     .OpenAsync(connection, source, permits, null, async: true, ct, use: use)
                     .ConfigureAwait(false);
+
+                // What is done in the session, by a check of the application for one, is nobody else's; and when it is closed, the
+                // session is another one's already.
+                physical.NeedsReset |= source.OwnsReset;
                 connection.StateChange += (_, change) =>
                 {
                     if (change.CurrentState != ConnectionState.Open)
                     {
-                        // What was done in the session, by a check of the application for one, is nobody else's.
-                        physical.NeedsReset |= source.OwnsReset;
                         opening.EndUse(connection, physical, source, permits);
                     }
                 };

@@ -52,9 +52,7 @@ internal sealed class SharedLease : IDisposable
         _isOpening = true;
         try
         {
-            _physical = await _opening!
-                .OpenAsync(_connection, _source, _permits, Bind, async, ct)
-                .ConfigureAwait(false);
+            Use(await _opening!.OpenAsync(_connection, _source, _permits, Bind, async, ct).ConfigureAwait(false));
         }
         finally
         {
@@ -78,13 +76,19 @@ internal sealed class SharedLease : IDisposable
             {
                 // Opened by the application, or by Dapper for it.
                 _source!.ThrowIfInScope(null);
-                _physical = _opening!.Bind(_connection!, _source, _permits, Bind);
+                Use(_opening!.Bind(_connection!, _source, _permits, Bind));
             }
         }
         else if (Interlocked.Exchange(ref _physical, null) is { } physical)
         {
-            physical.NeedsReset |= _source!.OwnsReset;
-            _opening!.EndUse(_connection!, physical, _source, _permits);
+            _opening!.EndUse(_connection!, physical, _source!, _permits);
         }
+    }
+
+    // When it is closed, the session is another one's already: the mark is set before.
+    private void Use(PhysicalConnection physical)
+    {
+        physical.NeedsReset |= _source!.OwnsReset;
+        _physical = physical;
     }
 }

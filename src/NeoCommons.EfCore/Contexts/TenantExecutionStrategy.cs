@@ -143,7 +143,7 @@ internal sealed class TenantExecutionStrategy(ExecutionStrategyDependencies depe
 
         var isUndone = _isUndone;
         _isUndone = false;
-        if (IsOver(exception) && (isUndone || Lease.IsReadOnly || !IsLeft(RolledBack.Is(exception))))
+        if (IsOver(exception) && (isUndone || Lease.IsHeldReadOnly || !IsLeft(RolledBack.Is(exception))))
         {
             // Nothing is left of this try.
             _mark = Lease.Progress.Mark(null);

@@ -37,6 +37,9 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     public bool IsReadOnly => _binding is { IsReadOnly: true };
 
+    /// <summary>Whether the server refuses whatever it writes; behind a transaction pooler only what EF executes.</summary>
+    public bool IsHeldReadOnly => IsReadOnly && (_binding!.Prefix is null || !_progress.IsTaken);
+
     /// <summary>What its commands have written.</summary>
     public ref LeaseProgress Progress => ref _progress;
 
@@ -66,10 +69,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         _isTouched = readOnly || _hasInterceptors;
     }
 
-    /// <summary>
-    /// Notes that something else than EF's own commands runs on the connection, from now until the lease ends: it is reset
-    /// before its next lease, and bound again before each of EF's commands.
-    /// </summary>
+    /// <summary>Notes that what is not EF's own runs there from now on: the connection is reset before its next lease, and bound again before each of EF's commands.</summary>
     public void Touch()
     {
         _isTouched = true;
@@ -119,13 +119,11 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
         finally
         {
             _isOpening = false;
+            _writes.EndUnless(_physical is not null);
         }
     }
 
-    /// <summary>
-    /// Before the connection is closed: takes the search path off within a <c>TransactionScope</c>, where the driver hands
-    /// it on as it is; and notes a reset that was sent.
-    /// </summary>
+    /// <summary>Before the connection is closed: takes the search path off in a scope, where the driver hands it on; notes a reset that was sent.</summary>
     public async ValueTask CloseAsync(bool async)
     {
         if (_physical is not { } physical || Connection!.State != ConnectionState.Open)
@@ -280,7 +278,8 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
 
     private void Closed()
     {
-        _writes.End();
+        // A connection that is found dead while it is opened is closed for another one, which is to write.
+        _writes.EndUnless(_isOpening);
         if (Interlocked.Exchange(ref _physical, null) is not { } physical || _opening is not { } opening)
         {
             return;

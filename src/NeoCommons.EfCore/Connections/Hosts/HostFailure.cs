@@ -61,6 +61,7 @@ internal static class HostFailure
     /// </summary>
     public static bool MayHaveUntried(NpgsqlException e) =>
         IsUntried(e)
+        || HasEnded(e)
         || (e.InnerException is AggregateException all && all.InnerExceptions.All(one => IsAway(one) || IsOther(one)));
 
     /// <summary>Whether those that were tried had refused the user before, and were told nothing.</summary>
@@ -70,7 +71,7 @@ internal static class HostFailure
 
     /// <summary>Whether all that were tried are away.</summary>
     public static bool AreAway(NpgsqlException e) =>
-        e.InnerException is AggregateException all && all.InnerExceptions.All(IsAway);
+        e.InnerException is AggregateException all ? all.InnerExceptions.All(IsAway) : IsAway(e);
 
     /// <summary>
     /// Whether nobody has answered; a network without anybody there says so itself after some seconds, which each open would wait for.
@@ -93,6 +94,13 @@ internal static class HostFailure
         e.InnerException is AggregateException all
             ? string.Join("; ", all.InnerExceptions.Select(one => one.Message.TrimEnd('.')).Distinct())
             : "none of them is what is asked for";
+
+    // An idle session that the driver has asked what its host is, and that was killed: it throws what the only one says as it is, and
+    // takes the host for down.
+    private static bool HasEnded(NpgsqlException e) =>
+        e
+            is PostgresException { SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown }
+                or { InnerException: IOException };
 
     private static bool IsAway(Exception e) =>
         e is { InnerException: IOException or SocketException } || PoolerAnswer.IsAway(e);

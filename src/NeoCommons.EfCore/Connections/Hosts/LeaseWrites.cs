@@ -19,9 +19,14 @@ internal struct LeaseWrites
         _hosts?.Writes.Begin(writing);
     }
 
-    /// <summary>Notes that its connection was closed.</summary>
-    public void End()
+    /// <summary>Notes that its connection was closed, unless it goes on.</summary>
+    public void EndUnless(bool goesOn)
     {
+        if (goesOn)
+        {
+            return;
+        }
+
         if (_hosts is { } hosts)
         {
             hosts.EndWrite(_tenant);
