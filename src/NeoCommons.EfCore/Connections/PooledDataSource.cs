@@ -10,7 +10,6 @@ namespace NeoCommons.EfCore;
 /// </remarks>
 internal sealed class PooledDataSource : IDisposable
 {
-    private readonly TimeProvider _time;
     private readonly Func<DatabaseConnection, PoolMetrics>? _count;
     private readonly ServerProbe _probe;
     private readonly Lazy<NpgsqlDataSource> _unpooled;
@@ -33,7 +32,6 @@ internal sealed class PooledDataSource : IDisposable
         Quarantine = new(() => Row, options.Quotas, () => Build(DataSourceUse.Apart), time, loggers);
         OwnsReset = ownsReset;
         _row = row;
-        _time = time;
         _count = count;
         Life = new(time);
         Renewal = new(this, time);
@@ -103,14 +101,14 @@ internal sealed class PooledDataSource : IDisposable
     /// <summary>The pool that the connection of this name has now; null where it has none.</summary>
     public Func<string, PooledDataSource?>? Successor { get; init; }
 
-    /// <summary>
-    /// Reads the row again, and takes over its password; false where the pool does not serve what the row says now. Null
-    /// where nothing is known but the row.
-    /// </summary>
+    /// <summary>Reads the row again, and takes over its password; false where the pool does not serve what the row says now. Null where nothing is known but the row.</summary>
     public Func<PooledDataSource, CancellationToken, Task<bool>>? Refresh { get; init; }
 
-    /// <summary>Whether the application stops: the sessions of leases that a drain does not see the end of are ended.</summary>
+    /// <summary>Whether the application stops.</summary>
     public Func<bool>? IsStopping { get; init; }
+
+    /// <summary>Ends sessions of leases that a drain does not see the end of, and that must not go on.</summary>
+    public Func<PooledDataSource, Task>? EndLeft { get; init; }
 
     /// <summary>Where is counted what its connections do; null where nobody asks.</summary>
     public PoolFigures? Figures { get; init; }
@@ -259,9 +257,9 @@ internal sealed class PooledDataSource : IDisposable
 
             // Closes what is idle now, and each leased connection when it comes back.
             Clear();
-            if (!await Life.EndAsync(deadline).ConfigureAwait(false) && IsStopping?.Invoke() is true)
+            if ((!await Life.EndAsync(deadline).ConfigureAwait(false) || Life.IsHandedOut) && EndLeft is { } end)
             {
-                await SessionEnd.OfAsync(this, _time).ConfigureAwait(false);
+                await end(this).ConfigureAwait(false);
             }
 
             await (Hosts?.DisposeAsync() ?? default).ConfigureAwait(false);

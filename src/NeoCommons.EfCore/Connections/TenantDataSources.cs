@@ -15,6 +15,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
     private readonly SemaphoreSlim _changing = new(1);
     private readonly HostUpkeep _upkeep;
     private readonly RowRefresh _refresh;
+    private readonly LeftBehind _left;
     private readonly IConnectionRegistry _registry;
     private readonly ConnectionOptions _options;
     private readonly ServerBudgets _servers;
@@ -42,6 +43,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
         _refresh = new(registry, _changing, _log, time);
         _retired = new(_options, _log, meter, name => _disposed ? Task.CompletedTask : _upkeep!.AfterAsync(name));
         _current = new(_retired);
+        _left = new(registry, () => _retired.EndSessions, _log, time);
         _upkeep = new(Hosts, registry, _changing, _current.RowsOfAll, _log);
         Meter = meter;
         Meter.Find = Find;
@@ -192,6 +194,7 @@ internal sealed class TenantDataSources : IAsyncDisposable, IDisposable
                 Outdated = Rebuild,
                 Successor = Find,
                 IsStopping = () => _retired.EndSessions,
+                EndLeft = _left.EndAsync,
                 Figures = Meter.Track(row.Name),
                 Server = _servers.Of(row),
             };

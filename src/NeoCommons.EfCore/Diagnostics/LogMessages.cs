@@ -29,6 +29,13 @@ internal static partial class LogMessages
     )]
     public static partial void ChangeNotFollowed(ILogger logger, Exception exception, string connection);
 
+    [LoggerMessage(
+        1011,
+        LogLevel.Warning,
+        "Leases of connection {Connection} have outlived DrainTimeout, and its row leads elsewhere by now: the server is asked to end their sessions"
+    )]
+    public static partial void LeftBehindEnded(ILogger logger, string connection);
+
     [LoggerMessage(1100, LogLevel.Information, "Host {Host} of connection {Connection} serves")]
     public static partial void HostServes(ILogger logger, string connection, string host);
 
