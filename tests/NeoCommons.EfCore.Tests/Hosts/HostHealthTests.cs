@@ -60,6 +60,14 @@ public sealed class HostHealthTests
         await pair.Standby.StartAgainAsync(Ct);
         await Eventually.TrueAsync(async () => (await HealthAsync()).Status == ConnectionHealthStatus.Healthy);
 
+        // Without the primary those who only read are served.
+        await pair.Primary.StopAsync(ct: Ct);
+        await Eventually.TrueAsync(async () => (await HealthAsync()).Reason == "NoHost");
+        Assert.Equal(ConnectionHealthStatus.Degraded, (await HealthAsync()).Status);
+        await ReadOnlyContextTests.AssertReadsOnlyAsync(app, tenant, isStandby: true);
+        await pair.Primary.StartAgainAsync(Ct);
+        await Eventually.TrueAsync(async () => (await HealthAsync()).Status == ConnectionHealthStatus.Healthy);
+
         async Task<ConnectionHealth> HealthAsync() => (await app.Connections.CheckAsync(row.Name, Ct))[row.Name];
 
         IEnumerable<((int, string), int)> Serving() =>

@@ -53,6 +53,7 @@ public sealed class HostKillStormTests
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"{killed} sessions killed; {load.Operations} operations, {load.Failures} failed"
         );
+        Assert.InRange(killed, 1, long.MaxValue);
         load.Recovery.AssertWithin(HostWatch.Interval);
         Assert.Equal(0, load.Relapses);
         await load.AssertNothingLostAsync(row);

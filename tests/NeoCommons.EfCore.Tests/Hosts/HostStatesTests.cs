@@ -200,6 +200,20 @@ public sealed class HostStatesTests
     }
 
     [Fact]
+    public void A_standby_that_tells_no_position_serves_nobody_while_its_primary_tells_one()
+    {
+        var states = new HostStates(2);
+        for (var now = 1; now <= MostLag + 3; now++)
+        {
+            states = Look(states, now, Primary(10 * now), new HostAnswer(false, "system", null, null));
+            Assert.Equal("it does not tell how far it has replayed its primary's log", states[1].Refusal);
+        }
+
+        states = Look(states, MostLag + 4, Primary(1_000), Standby(1_000));
+        Assert.Null(states[1].Refusal);
+    }
+
+    [Fact]
     public void Where_a_primary_tells_no_position_time_settles_what_a_standby_that_serves_must_have_by_then()
     {
         HostAnswer[] answers = [new(true, null, null, null), new(false, null, null, null)];

@@ -1,7 +1,8 @@
 using System.Diagnostics;
-using Microsoft.EntityFrameworkCore;
-using NeoCommons.EfCore.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using NeoCommons.EfCore.Tests.Connections;
+using NeoCommons.EfCore.Tests.HealthChecks;
 
 namespace NeoCommons.EfCore.Tests.Hosts;
 
@@ -91,6 +92,43 @@ public sealed class HostsAwayTests
         });
         Assert.Empty(after.Hosts!.LeftOut);
         await ReadOnlyContextTests.OnStandbyAsync(hosts.App, hosts.Tenant);
+    }
+
+    [Fact]
+    public async Task Health_tells_of_the_outage_and_after_it_nothing_that_was_seen_before()
+    {
+        await using var hosts = await BehindProxies.StartAsync(
+            settings: new Dictionary<string, string?> { ["NeoCommons:Health:Interval"] = "01:00:00" },
+            configure: services => services.AddHealthChecks().AddNeoCommons()
+        );
+        await HostOf.StartAsync(hosts.App, Ct);
+        await HostOf.EndStartAsync(hosts.App, Ct);
+        await Eventually.TrueAsync(async () => await HealthAsync() is { AgeSeconds: not null, Reason: null });
+
+        hosts.Stop();
+        await hosts.AwayAsync();
+        var meanwhile = await HealthAsync();
+        Assert.Equal(
+            (ConnectionHealthStatus.Unhealthy, "NoHost", true),
+            (meanwhile.Status, meanwhile.Reason, meanwhile.Outage is not null)
+        );
+        Assert.Equal(2, meanwhile.Hosts.Count(host => host.Reason is not null));
+
+        // The only look was before.
+        hosts.Primary.Restore();
+        hosts.Standby.Restore();
+        await hosts.ServesAsync();
+        await Eventually.TrueAsync(async () =>
+            await HealthAsync()
+                is { Status: ConnectionHealthStatus.Healthy, Reason: null, Outage: null, AgeSeconds: null }
+        );
+        await HostOf.StopAsync(hosts.App);
+
+        async Task<ConnectionHealth> HealthAsync()
+        {
+            var report = await hosts.App.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(Ct);
+            return Assert.IsType<ConnectionHealth>(report.Entries["neocommons-connections"].Data[hosts.Row.Name]);
+        }
     }
 
     [Fact]
@@ -195,90 +233,5 @@ public sealed class HostsAwayTests
             (unavailable.Reason, unavailable.ConnectionName)
         );
         Assert.Equal(0, other.Life.Leases);
-    }
-
-    /// <summary>A primary and its standby, each behind a proxy, and a tenant whose contexts have used both.</summary>
-    private sealed record BehindProxies(
-        Pair Pair,
-        TcpFaultProxy Primary,
-        TcpFaultProxy Standby,
-        RuntimeApp App,
-        DatabaseConnection Row,
-        Tenant Tenant
-    ) : IAsyncDisposable
-    {
-        public static async Task<BehindProxies> StartAsync(
-            Func<DatabaseConnection, DatabaseConnection>? change = null,
-            IReadOnlyDictionary<string, string?>? settings = null
-        )
-        {
-            var pair = await Pair.StartAsync();
-            var primary = TcpFaultProxy.Start(pair.Primary.Host, pair.Primary.Port);
-            var standby = TcpFaultProxy.Start(pair.Standby.Host, pair.Standby.Port);
-            var app = pair.NewApp(settings);
-            var row = await pair.AddAsync(
-                app,
-                r =>
-                    (change ?? (same => same))(r) with
-                    {
-                        Host = primary.Host,
-                        Port = primary.Port,
-                        ReplicaHosts = ReplicaHosts.Parse($"{standby.Host}:{standby.Port}"),
-                    }
-            );
-            var hosts = new BehindProxies(pair, primary, standby, app, row, await app.AddTenantAsync(row, "acme"));
-            await pair.CatchUpAsync();
-            await ReadOnlyContextTests.OnStandbyAsync(app, hosts.Tenant);
-            await hosts.ServesAsync();
-            return hosts;
-        }
-
-        /// <summary>As servers do that are stopped.</summary>
-        public void Stop()
-        {
-            foreach (var proxy in new[] { Primary, Standby })
-            {
-                proxy.RefuseConnections();
-                proxy.Cut();
-            }
-        }
-
-        /// <summary>Waits until the looks have found that nobody is there.</summary>
-        public Task AwayAsync(string? name = null) =>
-            Eventually.TrueAsync(async () =>
-                Record.Exception((await App.AcquireAsync(name ?? Row.Name)).Hosts!.Outage.ThrowIfOn) is not null
-            );
-
-        public Task ServesAsync() =>
-            Eventually.TrueAsync(async () =>
-                await Record.ExceptionAsync(() => OwnerAsync(readOnly: false)) is null
-                && await Record.ExceptionAsync(() => OwnerAsync(readOnly: true)) is null
-            );
-
-        public async Task<string> OwnerAsync(bool readOnly)
-        {
-            await using var context = readOnly
-                ? await App.Contexts.CreateReadOnlyDbContextAsync(Tenant.Id, Ct)
-                : await App.Contexts.CreateDbContextAsync(Tenant.Id, Ct);
-            return (await context.Items.SingleAsync(Ct)).Owner;
-        }
-
-        public async Task<string?> TryOwnerAsync(bool readOnly)
-        {
-            string? owner = null;
-            await Record.ExceptionAsync(async () => owner = await OwnerAsync(readOnly));
-            return owner;
-        }
-
-        public async Task<ConnectionUnavailableReason?> ReasonAsync(bool readOnly) =>
-            (await Record.ExceptionAsync(() => OwnerAsync(readOnly)) as ConnectionUnavailableException)?.Reason;
-
-        public async ValueTask DisposeAsync()
-        {
-            await App.DisposeAsync();
-            await Primary.DisposeAsync();
-            await Standby.DisposeAsync();
-            await Pair.DisposeAsync();
-        }
     }
 }

@@ -39,8 +39,9 @@ public sealed class Pair : IAsyncLifetime
     internal RuntimeApp NewApp(
         IReadOnlyDictionary<string, string?>? settings = null,
         TimeProvider? time = null,
-        Action<NeoCommonsBuilder>? contexts = null
-    ) => new(Primary, settings, time, contexts: contexts);
+        Action<NeoCommonsBuilder>? contexts = null,
+        Action<IServiceCollection>? configure = null
+    ) => new(Primary, settings, time, configure, contexts);
 
     /// <summary>Registers a new database of both servers.</summary>
     internal Task<DatabaseConnection> AddAsync(

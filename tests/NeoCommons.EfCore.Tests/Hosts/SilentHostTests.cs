@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
-using NeoCommons.EfCore.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 
 namespace NeoCommons.EfCore.Tests.Hosts;
@@ -26,7 +25,7 @@ public sealed class SilentHostTests
     [Fact]
     public async Task While_the_standby_is_silent_each_reader_reaches_the_primary()
     {
-        await using var hosts = await BehindProxies.StartAsync();
+        await using var hosts = await StartAsync();
         hosts.Standby.Blackhole();
         await hosts.RefusedAsync(1);
         var waiting = Stopwatch.StartNew();
@@ -47,7 +46,7 @@ public sealed class SilentHostTests
     [Fact]
     public async Task While_an_old_primary_is_silent_each_writer_reaches_the_new_one()
     {
-        await using var hosts = await BehindProxies.StartAsync();
+        await using var hosts = await StartAsync();
         hosts.Primary.Blackhole();
         await hosts.Pair.Standby.PromoteAsync(Ct);
         await hosts.RefusedAsync(0);
@@ -65,7 +64,7 @@ public sealed class SilentHostTests
     [Fact]
     public async Task While_all_are_silent_each_caller_is_told_so()
     {
-        await using var hosts = await BehindProxies.StartAsync();
+        await using var hosts = await StartAsync();
         hosts.Primary.Blackhole();
         hosts.Standby.Blackhole();
         await hosts.RefusedAsync(0);
@@ -99,7 +98,7 @@ public sealed class SilentHostTests
     [Fact]
     public async Task A_silent_standby_is_left_out_and_taken_in_again()
     {
-        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        await using var hosts = await StartAsync(LongPoolTimeout);
         hosts.Standby.Blackhole();
         await hosts.LeftOutAsync([1]);
         var waiting = Stopwatch.StartNew();
@@ -121,7 +120,7 @@ public sealed class SilentHostTests
     [InlineData(false)]
     public async Task A_silent_primary_is_left_out_and_a_standby_that_is_promoted_serves(bool promotedBefore)
     {
-        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        await using var hosts = await StartAsync(LongPoolTimeout);
         hosts.Primary.Blackhole();
         if (promotedBefore)
         {
@@ -169,7 +168,7 @@ public sealed class SilentHostTests
     [InlineData(false)]
     public async Task Where_all_are_silent_each_caller_is_told_so_without_a_try(bool readOnly)
     {
-        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        await using var hosts = await StartAsync(LongPoolTimeout);
         hosts.Primary.Blackhole();
         hosts.Standby.Blackhole();
         await Eventually.TrueAsync(async () =>
@@ -193,7 +192,7 @@ public sealed class SilentHostTests
     [Fact]
     public async Task A_standby_that_was_too_far_behind_is_so_for_the_pool_that_leaves_out_its_silent_primary()
     {
-        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        await using var hosts = await StartAsync(LongPoolTimeout);
         await Pair.ScalarAsync(hosts.Pair.Standby, "postgres", "SELECT pg_wal_replay_pause()");
 
         // Somebody else writes: the tenant need not see its own writes.
@@ -210,7 +209,7 @@ public sealed class SilentHostTests
     [Fact]
     public async Task Who_waits_for_a_turn_is_told_so_when_all_are_silent()
     {
-        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout, poolSize: 1);
+        await using var hosts = await StartAsync(LongPoolTimeout, poolSize: 1);
         await using var held = await hosts.App.Connections.OpenTenantConnectionAsync(hosts.Tenant.Id, Ct);
         var waiting = Task.WhenAll(
             Enumerable.Range(0, 3).Select(i => Task.Run(() => ReasonAsync(hosts, readOnly: i == 0), Ct))
@@ -231,7 +230,7 @@ public sealed class SilentHostTests
     [Fact]
     public async Task A_pool_that_nobody_asks_for_any_more_is_watched_all_the_same()
     {
-        await using var hosts = await BehindProxies.StartAsync(LongPoolTimeout);
+        await using var hosts = await StartAsync(LongPoolTimeout);
         var sources = hosts.App.Services.GetRequiredService<TenantDataSources>();
         hosts.Primary.Blackhole();
         await Eventually.TrueAsync(() => sources.Current.Any(s => s.Hosts!.LeftOut.Contains(0)));
@@ -247,7 +246,7 @@ public sealed class SilentHostTests
     public async Task Nothing_holds_a_pool_that_was_replaced()
     {
         // The driver holds its data sources for ever.
-        await using var hosts = await BehindProxies.StartAsync();
+        await using var hosts = await StartAsync();
         var replaced = await ReplaceAsync(hosts);
 
         await Eventually.TrueAsync(() =>
@@ -279,6 +278,9 @@ public sealed class SilentHostTests
         return ((ConnectionUnavailableException?)failure)?.Reason;
     }
 
+    private static Task<BehindProxies> StartAsync(TimeSpan? poolTimeout = null, int poolSize = 2 * Callers) =>
+        BehindProxies.StartAsync(row => row with { PoolTimeout = poolTimeout ?? PoolTimeout, MaxPoolSize = poolSize });
+
     private static async Task UseAsync(BehindProxies hosts, bool readOnly)
     {
         await using var context = readOnly
@@ -292,60 +294,5 @@ public sealed class SilentHostTests
         await using var context = await hosts.App.Contexts.CreateDbContextAsync(hosts.Tenant.Id, Ct);
         context.Items.Add(new Item { Id = id, Owner = "acme" });
         await context.SaveChangesAsync(Ct);
-    }
-
-    /// <summary>A primary and its standby, each behind a proxy, and a tenant whose contexts have used both.</summary>
-    private sealed record BehindProxies(
-        Pair Pair,
-        TcpFaultProxy Primary,
-        TcpFaultProxy Standby,
-        RuntimeApp App,
-        DatabaseConnection Row,
-        Tenant Tenant
-    ) : IAsyncDisposable
-    {
-        public static async Task<BehindProxies> StartAsync(TimeSpan? poolTimeout = null, int poolSize = 2 * Callers)
-        {
-            var pair = await Pair.StartAsync();
-            var primary = TcpFaultProxy.Start(pair.Primary.Host, pair.Primary.Port);
-            var standby = TcpFaultProxy.Start(pair.Standby.Host, pair.Standby.Port);
-            var app = pair.NewApp();
-            var row = await pair.AddAsync(
-                app,
-                r =>
-                    r with
-                    {
-                        Host = primary.Host,
-                        Port = primary.Port,
-                        ReplicaHosts = ReplicaHosts.Parse($"{standby.Host}:{standby.Port}"),
-                        PoolTimeout = poolTimeout ?? SilentHostTests.PoolTimeout,
-                        MaxPoolSize = poolSize,
-                    }
-            );
-            var hosts = new BehindProxies(pair, primary, standby, app, row, await app.AddTenantAsync(row, "acme"));
-            await pair.CatchUpAsync();
-            await ReadOnlyContextTests.OnStandbyAsync(app, hosts.Tenant);
-            await UseAsync(hosts, readOnly: false);
-            return hosts;
-        }
-
-        /// <summary>Waits until a look has found that a host does not answer.</summary>
-        public async Task RefusedAsync(int host)
-        {
-            var guard = (await App.AcquireAsync(Row.Name)).Hosts!.Guard;
-            await Eventually.TrueAsync(() => guard.States[host].Refusal is not null);
-        }
-
-        /// <summary>Waits until the row's pool has no connections to these hosts, and to all others.</summary>
-        public Task LeftOutAsync(HashSet<int> hosts) =>
-            Eventually.TrueAsync(async () => (await App.AcquireAsync(Row.Name)).Hosts!.LeftOut.SetEquals(hosts));
-
-        public async ValueTask DisposeAsync()
-        {
-            await App.DisposeAsync();
-            await Primary.DisposeAsync();
-            await Standby.DisposeAsync();
-            await Pair.DisposeAsync();
-        }
     }
 }

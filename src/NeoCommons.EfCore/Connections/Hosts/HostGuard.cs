@@ -135,15 +135,22 @@ internal sealed class HostGuard(
         See(host, answer, states.System, isTold: hosts.Any(h => states[h.Number].Answer?.System is not null));
         if (Judge(answer, states, states[host.Number]) is { } refusal)
         {
-            var text = $"{host.Address}: {refusal}";
-            throw new NpgsqlException(text, new IOException(text));
+            throw Refused($"{host.Address}: {refusal}");
         }
 
         host.HeardAt = time.GetTimestamp();
         var physical = PhysicalConnection.Of(opened);
         physical.Begin(source, opened, time);
         physical.Session = new HostSession(host, answer.IsPrimary, answer.Timeline ?? 0, answer.System);
+        if (RefusalOf(physical) is { } late)
+        {
+            // A look has found out since: it has not seen this session among those that it has ended.
+            throw Refused(late);
+        }
     }
+
+    // What the driver takes for a broken network.
+    private static NpgsqlException Refused(string why) => new(why, new IOException(why));
 
     private string? Judge(HostAnswer answer, HostStates states, HostState state) =>
         states.RefusalOf(answer, Newest)

@@ -181,7 +181,11 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
 
         SessionEnd.AtReplaced(_source, this, _time);
 
-        Writes.Settle(Guard.States.SettledAt);
+        if (!_source.Life.Retiring.IsCancellationRequested)
+        {
+            // One that drains knows less than the one that serves: that may have further standbys.
+            Writes.Settle(Guard.States.SettledAt);
+        }
     }
 
     /// <summary>Takes over which servers say nothing; where others are left, new leases are of a pool without them.</summary>

@@ -12,6 +12,9 @@ internal sealed class HostStates
     /// <summary>So many looks in a row that found nobody of a system make its place free: all servers were replaced.</summary>
     public const int MostLooksWithout = 30;
 
+    private const string Behind = "it is too far behind its primary";
+    private const string DoesNotTell = "it does not tell how far it has replayed its primary's log";
+
     // The primary's positions, the newest last.
     private readonly ImmutableArray<(long At, long Lsn)> _history = [];
     private readonly ImmutableArray<HostState> _hosts;
@@ -144,7 +147,7 @@ internal sealed class HostStates
             var caughtUp = before.CaughtUpAt;
             foreach (var look in history)
             {
-                if (answer.Lsn is null || look.Lsn <= answer.Lsn)
+                if (look.Lsn <= answer.Lsn)
                 {
                     caughtUp = Math.Max(caughtUp, look.At);
                 }
@@ -154,7 +157,13 @@ internal sealed class HostStates
             var isBehind =
                 history.Length > 0
                 && (caughtUp < SettledAt || caughtUp == long.MinValue || isTooLong(caughtUp, history[^1].At));
-            return new HostState(answer, isBehind ? "it is too far behind its primary" : null, caughtUp);
+            return new HostState(
+                answer,
+                !isBehind ? null
+                    : answer.Lsn is null ? DoesNotTell
+                    : Behind,
+                caughtUp
+            );
         }
     }
 

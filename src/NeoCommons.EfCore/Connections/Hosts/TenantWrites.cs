@@ -68,8 +68,18 @@ internal sealed class TenantWrites
     /// <summary>Whether a standby may lack something that the tenant wrote.</summary>
     /// <param name="tenant">The tenant.</param>
     /// <param name="settledAt">What was committed before is replayed.</param>
-    public bool IsUnsettled(TenantId tenant, long settledAt) =>
-        _entries.TryGetValue(tenant, out var entry) && !TryRemove(tenant, entry, settledAt);
+    public bool IsUnsettled(TenantId tenant, long settledAt)
+    {
+        if (!_entries.TryGetValue(tenant, out var entry))
+        {
+            return false;
+        }
+
+        lock (entry)
+        {
+            return !entry.IsSettled(settledAt);
+        }
+    }
 
     /// <summary>Forgets those whose writes are replayed.</summary>
     public void Settle(long settledAt)
@@ -80,20 +90,19 @@ internal sealed class TenantWrites
         }
     }
 
-    private bool TryRemove(TenantId tenant, Entry entry, long settledAt)
+    private void TryRemove(TenantId tenant, Entry entry, long settledAt)
     {
         lock (entry)
         {
-            if (!entry.IsGone && (entry.Writing > 0 || entry.EndedAt >= settledAt))
+            if (!entry.IsSettled(settledAt))
             {
-                return false;
+                return;
             }
 
             entry.IsGone = true;
         }
 
         _entries.TryRemove(KeyValuePair.Create(tenant, entry));
-        return true;
     }
 
     private sealed class Entry
@@ -101,5 +110,7 @@ internal sealed class TenantWrites
         public int Writing;
         public long EndedAt;
         public bool IsGone;
+
+        public bool IsSettled(long at) => IsGone || (Writing == 0 && EndedAt < at);
     }
 }
