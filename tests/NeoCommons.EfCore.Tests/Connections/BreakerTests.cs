@@ -247,6 +247,23 @@ public sealed class BreakerTests(TestServers servers)
     }
 
     [Fact]
+    public async Task A_silent_server_is_noticed_where_all_connections_are_in_use_and_wait_for_it()
+    {
+        await using var proxied = await ProxiedAsync(
+            row => row with { MaxPoolSize = 1, PoolTimeout = TimeSpan.FromSeconds(2) },
+            new() { ["NeoCommons:Connections:Breaker:ProbeTimeout"] = "00:00:01" }
+        );
+        await using var taken = await proxied.App.Connections.OpenConnectionAsync(proxied.Row.Name, Ct);
+        proxied.Proxy.Blackhole();
+
+        Assert.Equal(ConnectionUnavailableReason.PoolExhausted, (await proxied.RefusalAsync()).Reason);
+        await Eventually.TrueAsync(() => proxied.Breaker.IsOpen);
+        Assert.Equal(ConnectionUnavailableReason.CircuitOpen, (await proxied.RefusalAsync()).Reason);
+        proxied.Proxy.Restore();
+        await Eventually.TrueAsync(() => !proxied.Breaker.IsOpen);
+    }
+
+    [Fact]
     public async Task A_server_without_a_slot_for_anybody_of_the_pool_is_an_outage_however_many_log_in_at_once()
     {
         await using var small = await PostgresServer.StartAsync(

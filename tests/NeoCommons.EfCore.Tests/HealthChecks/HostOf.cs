@@ -15,6 +15,14 @@ internal static class HostOf
         }
     }
 
+    public static async Task StopAsync(RuntimeApp app)
+    {
+        foreach (var service in app.Services.GetServices<IHostedService>())
+        {
+            await service.StopAsync(CancellationToken.None);
+        }
+    }
+
     /// <summary>Tells them that all have started.</summary>
     public static async Task EndStartAsync(RuntimeApp app, CancellationToken ct)
     {

@@ -53,6 +53,37 @@ public sealed class OwnCheckTests(TestServers servers)
         );
     }
 
+    [Fact]
+    public async Task What_it_has_found_is_told_on_while_the_connection_is_too_busy_to_be_asked()
+    {
+        await using var app = new RuntimeApp(
+            servers.Postgres,
+            configure: services =>
+                services
+                    .AddHealthChecks()
+                    .AddNeoCommons(options =>
+                        options.AddCheck("queue", (_, _) => ValueTask.FromResult(ConnectionHealthStatus.Unhealthy))
+                    )
+        );
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 1 });
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct))
+        {
+            // Nobody has asked it yet.
+            Assert.Equal((ConnectionHealthStatus.Degraded, "saturated"), await CheckAsync());
+        }
+
+        Assert.Equal((ConnectionHealthStatus.Unhealthy, "queue"), await CheckAsync());
+        await using (await app.Connections.OpenConnectionAsync(row.Name, Ct))
+        {
+            Assert.Equal((ConnectionHealthStatus.Unhealthy, "queue"), await CheckAsync());
+        }
+
+        async Task<(ConnectionHealthStatus, string?)> CheckAsync() =>
+            (await app.Connections.CheckAsync(row.Name, Ct))[row.Name] is var seen
+                ? (seen.Status, seen.Reason)
+                : default;
+    }
+
     [Theory]
     [InlineData(SessionReset.WhenUsed, true, true)]
     [InlineData(SessionReset.WhenUsed, true, false)]

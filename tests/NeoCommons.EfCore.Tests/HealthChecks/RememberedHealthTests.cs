@@ -1,6 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Hosting;
 using NeoCommons.EfCore.Testing;
 using NeoCommons.EfCore.Tests.Connections;
 
@@ -64,6 +63,31 @@ public sealed class RememberedHealthTests(TestServers servers)
         Assert.Equal((ConnectionHealthStatus.Healthy, null), (again.Status, again.AgeSeconds));
     }
 
+    [Fact]
+    public async Task What_a_row_says_by_itself_is_found_out_once_until_it_is_another_one()
+    {
+        await using var app = App(new ClockAhead());
+        var row = await app.AddDatabaseAsync();
+        await using var watched = await LookOnceAsync(app, row);
+        var unused = row with { Name = RuntimeApp.NewName() };
+        var wrong = row with { Name = RuntimeApp.NewName(), Host = "169.254.169.254" };
+        app.Registry.Set(unused);
+        app.Registry.Set(wrong);
+
+        Assert.Equal((ConnectionHealthStatus.Unknown, "not used yet"), await StateAsync(unused));
+        Assert.Equal((ConnectionHealthStatus.Unhealthy, "InvalidConfiguration: host"), await StateAsync(wrong));
+        Assert.Same(await HealthAsync(app, unused), await HealthAsync(app, unused));
+        Assert.Same(await HealthAsync(app, wrong), await HealthAsync(app, wrong));
+
+        app.Registry.Set(unused with { IsActive = false });
+        app.Registry.Set(wrong with { Host = row.Host });
+        Assert.Equal((ConnectionHealthStatus.Unknown, "inactive"), await StateAsync(unused));
+        Assert.Equal((ConnectionHealthStatus.Unknown, "not used yet"), await StateAsync(wrong));
+
+        async Task<(ConnectionHealthStatus, string?)> StateAsync(DatabaseConnection row) =>
+            await HealthAsync(app, row) is var health ? (health.Status, health.Reason) : default;
+    }
+
     private RuntimeApp App(TimeProvider clock) =>
         new(
             servers.Postgres,
@@ -92,13 +116,7 @@ public sealed class RememberedHealthTests(TestServers servers)
 
     private sealed class Watched(RuntimeApp app) : IAsyncDisposable
     {
-        public async ValueTask DisposeAsync()
-        {
-            foreach (var service in app.Services.GetServices<IHostedService>())
-            {
-                await service.StopAsync(CancellationToken.None);
-            }
-        }
+        public async ValueTask DisposeAsync() => await HostOf.StopAsync(app);
     }
 
     /// <summary>Time has passed, and no timer has gone off.</summary>

@@ -24,15 +24,21 @@ public sealed class FaultsUnderLoadTests(TestServers servers)
         await using var load = Load.Start(app, tenants);
         await Eventually.TrueAsync(() => load.Operations > 50);
 
+        var killed = 0L;
         for (var elapsed = TimeSpan.Zero; elapsed < Duration; elapsed += TimeSpan.FromMilliseconds(500))
         {
             await Task.Delay(500, Ct);
-            await app.DirectAsync(
-                row,
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                    + $"WHERE datname = '{row.Database}' AND pid <> pg_backend_pid()"
-            );
+            killed += (long)
+                (
+                    await app.DirectAsync(
+                        row,
+                        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                            + $"WHERE datname = '{row.Database}' AND pid <> pg_backend_pid()"
+                    )
+                )!;
         }
+
+        Assert.InRange(killed, 1, long.MaxValue);
 
         // Who meets a dead connection has the driver throw away the others.
         await AssertRecoversAsync(load, row, TimeSpan.FromSeconds(1), mostFailures: row.MaxPoolSize);

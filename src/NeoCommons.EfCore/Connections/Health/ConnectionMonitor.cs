@@ -91,7 +91,7 @@ internal sealed class ConnectionMonitor(
                 async (row, ct) =>
                 {
                     var pool = pools(row);
-                    var (health, at) = await probe.LookAsync(row, pool, ct).ConfigureAwait(false);
+                    var (health, at) = await probe.LookAsync(row, pool, Last(row.Name), ct).ConfigureAwait(false);
                     Remember(row.Name, seen[row.Name] = new(health with { Pool = pool }, at));
                 }
             )
@@ -210,18 +210,26 @@ internal sealed class ConnectionMonitor(
         }
 
         var pool = held ?? new PoolMetrics { ConnectionName = row.Name };
-        var source = sources.Find(row.Name);
-        var changedAt = Math.Max(source?.Breaker.ChangedAt ?? 0, source?.Hosts?.Outage.ChangedAt ?? 0);
-        _seen.TryGetValue(row.Name, out var seen);
-        var isOutdated = seen is null || seen.At < changedAt;
-        var age = time.GetElapsedTime(isOutdated ? changedAt : seen!.At);
-        if (isOutdated || age > Oldest)
-        {
-            return probe.Judge(probe.NotLookedAt(row, pool, isNew: isOutdated && age <= Oldest));
-        }
-
-        return probe.Judge(seen!.Health with { Pool = pool, AgeSeconds = AgeSince(seen.At) });
+        return probe.Judge(
+            Last(row.Name) is var (health, at)
+                ? health with
+                {
+                    Pool = pool,
+                    AgeSeconds = AgeSince(at),
+                }
+                : probe.NotLookedAt(row, pool, isNew: time.GetElapsedTime(ChangedAt(row.Name)) <= Oldest)
+        );
     }
+
+    // What was seen last, as long as it may still be so.
+    private (ConnectionHealth Health, long At)? Last(string name) =>
+        _seen.TryGetValue(name, out var seen) && seen.At >= ChangedAt(name) && time.GetElapsedTime(seen.At) <= Oldest
+            ? (seen.Health, seen.At)
+            : null;
+
+    // When the pool, or what is known of its servers, became what it is.
+    private long ChangedAt(string name) =>
+        sources.Find(name) is { } source ? Math.Max(source.Breaker.ChangedAt, source.Hosts?.Outage.ChangedAt ?? 0) : 0;
 
     // What a pool did is as old as the last look, since that is what takes time to sum up; what it holds is of now.
     private IReadOnlyDictionary<string, PoolMetrics> Pools() =>

@@ -26,10 +26,12 @@ internal sealed class ConnectionProbe(
     /// <param name="row">The connection.</param>
     /// <param name="pool">What its pool holds.</param>
     /// <param name="ct">Cancels.</param>
+    /// <param name="before">What was found before, and when; null where nothing was, or what has changed since.</param>
     /// <returns>What was found, and when that was asked.</returns>
     public async Task<(ConnectionHealth Health, long At)> LookAsync(
         DatabaseConnection row,
         PoolMetrics pool,
+        (ConnectionHealth Health, long At)? before,
         CancellationToken ct
     )
     {
@@ -41,8 +43,11 @@ internal sealed class ConnectionProbe(
 
         if (IsBusy(sources.Find(row.Name), pool))
         {
-            // It is in use, so it is not waited for. Busy is not down: whoever takes such a process away makes the others busier.
-            return (Health(row, ConnectionHealthStatus.Healthy, null), begun);
+            // It is in use, so it is not waited for. Busy is not down: whoever takes such a process away makes the others busier. Nor is
+            // it well, where it was not before, and nobody has asked since.
+            return before is { Health.Status: ConnectionHealthStatus.Unhealthy } bad
+                ? bad
+                : (Health(row, ConnectionHealthStatus.Healthy, null), begun);
         }
 
         if (!_unfinished.TryGetValue(row.Name, out var earlier) || earlier.Asking.IsCompleted)
@@ -106,6 +111,7 @@ internal sealed class ConnectionProbe(
                 ) with
                 {
                     Outage = source.Hosts is { } hosts ? hosts.Outage.Now : source.Breaker.Outage,
+                    Hosts = source.Hosts.Read(time),
                 }
             : null;
     }
@@ -170,11 +176,16 @@ internal sealed class ConnectionProbe(
         }
         catch (TimeoutException)
         {
-            _unfinished[row.Name] = (asking, answer.Task, started);
+            var unfinished = KeyValuePair.Create(row.Name, (asking, answer.Task, started));
+            _unfinished[row.Name] = unfinished.Value;
             _ = asking.ContinueWith(
-                static ended => ended.Exception,
+                ended =>
+                {
+                    _ = ended.Exception;
+                    _unfinished.TryRemove(unfinished);
+                },
                 CancellationToken.None,
-                TaskContinuationOptions.OnlyOnFaulted,
+                TaskContinuationOptions.None,
                 TaskScheduler.Default
             );
 
@@ -184,11 +195,11 @@ internal sealed class ConnectionProbe(
         catch (ConnectionUnavailableException e)
         {
             // Others were faster, of this process or another.
-            return e.Reason == ConnectionUnavailableReason.PoolExhausted || OpenFailure.IsFull(e)
-                ? Unhealthy(Saturated) with
-                {
-                    Status = ConnectionHealthStatus.Degraded,
-                }
+            return e.Reason == ConnectionUnavailableReason.PoolExhausted || OpenFailure.IsFull(e) ? Degraded(Saturated)
+                // Its standbys serve those who read.
+                : e.Reason == ConnectionUnavailableReason.NoHost
+                && sources.Find(row.Name)?.Hosts is { Guard.States.HasStandby: true }
+                    ? Degraded(e.Reason.ToString())
                 : Unhealthy(e.Reason.ToString());
         }
         catch (Exception) when (!ct.IsCancellationRequested)
@@ -198,6 +209,7 @@ internal sealed class ConnectionProbe(
         }
 
         Answer Unhealthy(string reason) => new(ConnectionHealthStatus.Unhealthy, reason, time.GetElapsedTime(started));
+        Answer Degraded(string reason) => new(ConnectionHealthStatus.Degraded, reason, time.GetElapsedTime(started));
     }
 
     private async Task AskAsync(

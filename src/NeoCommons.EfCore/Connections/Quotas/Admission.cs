@@ -134,14 +134,28 @@ internal sealed class Admission(TimeProvider time)
             permits.HoldServers(source);
             MakeRoom(permits, source);
         }
-        catch
+        catch (Exception e)
         {
             permits.Release();
+            if (e is OperationCanceledException)
+            {
+                GivenUp();
+            }
+
             throw;
         }
         finally
         {
             source.CountWaiting(-1);
+        }
+
+        // Those who have the connections may all wait for a server that says nothing.
+        void GivenUp()
+        {
+            if (source.Hosts is null)
+            {
+                source.Breaker.GivenUp(started);
+            }
         }
 
         // Before anything is taken, and no more of its callers than may wait for a connection.
@@ -202,9 +216,11 @@ internal sealed class Admission(TimeProvider time)
                     throw QuotaRefusal.TooManyConnections(limiter, timeout);
                 case GateOutcome.TimedOut when ReferenceEquals(gate, source.Gate):
                     source.Figures?.TimedOut(1);
+                    GivenUp();
                     throw OpenFailure.Exhausted(source.Row);
                 case GateOutcome.TimedOut:
                     source.Figures?.TimedOut(1);
+                    GivenUp();
                     throw OpenFailure.ServerExhausted(source.Row, source.Server);
                 default:
                     ThrowEnded();
