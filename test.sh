@@ -53,7 +53,7 @@ arguments=("$@")
 
 # The longest ones first, and as many at a time as there are processors: none of them is left to run alone at the end.
 {
-  printf '%s\n' NeoCommons.EfCore.Admin.Tests NeoCommons.EfCore.Tests NeoCommons.EfCore.Isolation.Tests
+  printf '%s\n' NeoCommons.EfCore.{Admin.Tests,Tests,Isolation.Tests,Fleet.Tests} WebSample.Tests NeoCommons.EfCore.Testing.Tests
   (cd tests && ls -d -- *.Tests)
 } | awk '!seen[$0]++' > artifacts/test-projects
 code=0
