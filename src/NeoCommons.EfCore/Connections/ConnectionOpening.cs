@@ -106,8 +106,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
                 }
 
                 tried = row.PrePing && physical.IsIdleFor(options.PrePingAfter, time);
-                DueReset.NoteLeftOut(connection, physical, source);
-                var statement = DueReset.Before(bind, physical);
+                var statement = DueReset.Before(bind, connection, physical, source);
                 if (
                     (tried || !TryPrepend(connection, statement))
                     && (statement?.Sql ?? (tried ? Ping : null)) is { } sql
@@ -194,8 +193,7 @@ internal sealed class ConnectionOpening(ConnectionOptions options, TimeProvider 
             }
 
             physical.Begin(source, open, time);
-            DueReset.NoteLeftOut(open, physical, source);
-            if (DueReset.Before(bind, physical) is { } statement && !TryPrepend(open, statement))
+            if (DueReset.Before(bind, open, physical, source) is { } statement && !TryPrepend(open, statement))
             {
                 using var command = open.CreateCommand();
                 command.CommandText = statement.Sql;

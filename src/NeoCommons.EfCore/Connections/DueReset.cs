@@ -12,24 +12,25 @@ internal static class DueReset
         results: 8
     );
 
+    private const int AnswersOfBegin = 2;
+
     // A transaction that a scope has begun keeps the read-only default that it began with, whatever is reset in it.
     private static readonly SessionStatement ResetInScope = new SessionStatement(
         "SET LOCAL transaction_read_only = off",
         results: 1
     ).Then(Reset);
 
-    /// <summary>
-    /// Marks a session that the driver has given back without its reset: one that was enlisted by hand in a transaction, and closed
-    /// before that ended.
-    /// </summary>
-    public static void NoteLeftOut(NpgsqlConnection open, PhysicalConnection physical, PooledDataSource? source) =>
-        physical.NeedsReset |=
-            source is { OwnsReset: false, Row.Pooler: not PoolerMode.Transaction }
-            && (!physical.IsNew || source.Life.IsHandedOut)
-            && FirstCommand.IsSent(open);
-
     /// <summary>The bind, after a reset where one is due and the driver leaves it out.</summary>
-    public static SessionStatement? Before(SessionStatement? bind, PhysicalConnection physical)
+    /// <param name="bind">The bind.</param>
+    /// <param name="open">The connection, as the driver has just given it.</param>
+    /// <param name="physical">What is under it.</param>
+    /// <param name="source">Its pool, if it is of one.</param>
+    public static SessionStatement? Before(
+        SessionStatement? bind,
+        NpgsqlConnection open,
+        PhysicalConnection physical,
+        PooledDataSource? source
+    )
     {
         var scope = AmbientScope.Id;
 
@@ -37,6 +38,7 @@ internal static class DueReset
         physical.NeedsReset |=
             (physical.Scope is not null && physical.Scope != scope)
             || (bind is null && physical.IsBound)
+            || IsLeftOut(open, physical, source, scope)
             || (physical.HasTimeout && bind is not { HasTimeout: true });
         var entersScope = scope is not null && physical.Scope != scope;
         physical.Scope = scope;
@@ -44,4 +46,17 @@ internal static class DueReset
         physical.HasTimeout |= bind is { HasTimeout: true };
         return physical.NeedsReset ? (entersScope ? ResetInScope : Reset).Then(bind) : bind;
     }
+
+    // The driver's reset travels with the next command, and a BEGIN behind it. It is left out where a session was enlisted by hand in a
+    // transaction, and closed before that ended; and within one scope, where it is handed on as it is.
+    private static bool IsLeftOut(
+        NpgsqlConnection open,
+        PhysicalConnection physical,
+        PooledDataSource? source,
+        string? scope
+    ) =>
+        source is { OwnsReset: false, Row.Pooler: not PoolerMode.Transaction }
+        && (!physical.IsNew || source.Life.IsHandedOut)
+        && (scope is null || physical.Scope != scope)
+        && FirstCommand.Waiting(open) <= (scope is null ? 0 : AnswersOfBegin);
 }

@@ -46,8 +46,11 @@ internal static class FirstCommand
     }
 
     /// <summary>Whether nothing waits any more: what was prepended has been sent and answered.</summary>
-    public static bool IsSent(NpgsqlConnection open) =>
-        IsAvailable && ConnectorOf(open) is { } connector && PendingOf(connector) == 0;
+    public static bool IsSent(NpgsqlConnection open) => Waiting(open) == 0;
+
+    /// <summary>How many answers wait for what was prepended; null where that is not known.</summary>
+    public static int? Waiting(NpgsqlConnection open) =>
+        IsAvailable && ConnectorOf(open) is { } connector ? PendingOf(connector) : null;
 
     internal static bool Detect(Assembly driver)
     {

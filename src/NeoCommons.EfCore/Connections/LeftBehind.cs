@@ -4,12 +4,12 @@ namespace NeoCommons.EfCore;
 
 /// <summary>Ends what outlives the drain of a pool, where it must not go on.</summary>
 /// <remarks>
-/// At the same database it may: only settings have changed. Where the row leads elsewhere by now, or nowhere, whatever is still
-/// written at the old place is lost to everybody who asks at the new one.
+/// At the same database it may: only settings have changed. Where no row leads there by now, whatever is still written there is lost to
+/// everybody who asks at the new place.
 /// </remarks>
 /// <param name="registry">Has the rows of now.</param>
 /// <param name="isStopping">Whether the application stops, and nobody may go on.</param>
-/// <param name="log">Is told where it cannot be read.</param>
+/// <param name="log">Is told of it, and where the rows cannot be read.</param>
 /// <param name="time">The clock.</param>
 internal sealed class LeftBehind(IConnectionRegistry registry, Func<bool> isStopping, ILogger log, TimeProvider time)
 {
@@ -26,6 +26,12 @@ internal sealed class LeftBehind(IConnectionRegistry registry, Func<bool> isStop
             return;
         }
 
+        // A pooler tells numbers of its own, by which its server knows nobody.
+        if (source.Row.Pooler != PoolerMode.None)
+        {
+            return;
+        }
+
         var servers = await ServersAsync(source).ConfigureAwait(false);
         if (servers.Count > 0)
         {
@@ -34,12 +40,12 @@ internal sealed class LeftBehind(IConnectionRegistry registry, Func<bool> isStop
         }
     }
 
+    // The first statement ends them, and the next one says that none is left. A server that is away has none.
     private async Task EndAsync(PooledDataSource source, RowHost? server)
     {
-        // The first statement ends them, and the next one says that none is left.
         for (
             var left = Tries;
-            !await SessionEnd.AtAsync(source, server, time).ConfigureAwait(false) && --left > 0 && !isStopping();
+            await SessionEnd.AtAsync(source, server, time).ConfigureAwait(false) > 0 && --left > 0 && !isStopping();
 
         )
         {
@@ -47,14 +53,15 @@ internal sealed class LeftBehind(IConnectionRegistry registry, Func<bool> isStop
         }
     }
 
-    // Those of the pool's that the row does not name any more; null stands for the only one.
+    // Those of the pool's that no row of the same database names any more; null stands for the only one.
     private async Task<IReadOnlyList<RowHost?>> ServersAsync(PooledDataSource source)
     {
         RowHost?[] all = source.Hosts is { } pools ? [.. pools.Hosts] : [null];
-        DatabaseConnection? row;
+        IReadOnlyList<DatabaseConnection> rows;
         try
         {
-            row = await registry.FindAsync(source.Row.Name).ConfigureAwait(false);
+            using var timeout = new CancellationTokenSource(SessionEnd.Patience);
+            rows = await registry.ListAsync(timeout.Token).AsTask().WaitAsync(timeout.Token).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -63,13 +70,13 @@ internal sealed class LeftBehind(IConnectionRegistry registry, Func<bool> isStop
             return [];
         }
 
-        if (row is not { IsActive: true } || row.Database != source.Row.Database)
-        {
-            return all;
-        }
-
         var own = HostAddress.AllOf(source.Row)[0];
-        var named = HostAddress.AllOf(row);
-        return [.. all.Where(server => !named.Contains(server?.Address ?? own))];
+        var named = rows.Where(row => row.IsActive && row.Database == source.Row.Database)
+            .SelectMany(HostAddress.AllOf)
+            .ToList();
+        return [.. all.Where(server => !named.Exists(address => IsSame(address, server?.Address ?? own)))];
     }
+
+    private static bool IsSame(HostAddress one, HostAddress other) =>
+        one.Port == other.Port && string.Equals(one.Host, other.Host, StringComparison.OrdinalIgnoreCase);
 }

@@ -257,7 +257,8 @@ internal sealed class PooledDataSource : IDisposable
 
             // Closes what is idle now, and each leased connection when it comes back.
             Clear();
-            if ((!await Life.EndAsync(deadline).ConfigureAwait(false) || Life.IsHandedOut) && EndLeft is { } end)
+            var isOver = await Life.EndAsync(deadline).ConfigureAwait(false);
+            if ((!isOver || (Life.IsHandedOut && IsStopping?.Invoke() is not true)) && EndLeft is { } end)
             {
                 await end(this).ConfigureAwait(false);
             }

@@ -15,7 +15,7 @@ internal static class SessionEnd
         SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))
         FROM pg_catalog.pg_stat_activity AS a
             JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS ours (pid, age) ON a.pid = ours.pid
-        WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.usename = session_user
+        WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.usename = session_user AND a.datname = pg_catalog.current_database()
             AND (a.application_name = pg_catalog.current_setting('application_name')
                 OR pg_catalog.clock_timestamp() - a.backend_start >= pg_catalog.make_interval(secs => ours.age))
         """;
@@ -49,25 +49,29 @@ internal static class SessionEnd
         }
     }
 
-    private static Task<bool> AtReplacedAsync(
+    /// <returns>Whether none was left; false also where that is not known.</returns>
+    private static async Task<bool> AtReplacedAsync(
         PooledDataSource source,
         RowHost host,
         HostGuard guard,
         TimeProvider time
     ) =>
-        AtAsync(
-            source,
-            host,
-            time,
-            session => session.IsOfRow(source.Row.Name, host.Address) && guard.IsOutdated(session)
-        );
+        await AtAsync(
+                source,
+                host,
+                time,
+                session => session.IsOfRow(source.Row.Name, host.Address) && guard.IsOutdated(session)
+            )
+            .ConfigureAwait(false)
+            is 0;
 
     /// <summary>Ends those of a pool, at one of several servers or at its only one.</summary>
-    public static Task<bool> AtAsync(PooledDataSource source, RowHost? server, TimeProvider time) =>
+    /// <inheritdoc cref="AtAsync(PooledDataSource, RowHost, TimeProvider, Func{PhysicalConnection, bool})"/>
+    public static Task<long?> AtAsync(PooledDataSource source, RowHost? server, TimeProvider time) =>
         AtAsync(source, server, time, session => session.IsOf(source, server));
 
-    /// <returns>Whether none was left; false also where that is not known.</returns>
-    private static async Task<bool> AtAsync(
+    /// <returns>How many there were; null where that is not known.</returns>
+    private static async Task<long?> AtAsync(
         PooledDataSource source,
         RowHost? server,
         TimeProvider time,
@@ -86,12 +90,12 @@ internal static class SessionEnd
             var ours = PhysicalConnection.Which(which);
             command.Parameters.Add(new() { Value = ours.Select(c => c.ProcessId).ToArray() });
             command.Parameters.Add(new() { Value = ours.Select(c => c.Age.TotalSeconds).ToArray() });
-            return await command.ExecuteScalarAsync(timeout.Token).ConfigureAwait(false) is 0L;
+            return (long?)await command.ExecuteScalarAsync(timeout.Token).ConfigureAwait(false);
         }
         catch (Exception)
         {
             // Whatever it is, the pool is to be disposed, or the server was replaced: it may be away by now.
-            return false;
+            return null;
         }
     }
 }

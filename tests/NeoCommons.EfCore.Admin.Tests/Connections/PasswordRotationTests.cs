@@ -107,9 +107,14 @@ public sealed class PasswordRotationTests(AuthenticationLog log) : IClassFixture
             )
             .ToList();
         await ProgressAsync();
+        var before = await app.Get<TenantDataSources>().AcquireAsync("db1", Ct);
+        before.Release();
 
         await StoreAsync(app, other, Second);
         await ProgressAsync();
+
+        // Who has a context of the old pool may be about to open it.
+        await before.Life.WhenOver.WaitAsync(Ct);
         await Eventually.EqualAsync(0L, () => BackendsAsync(app, _role));
         await app.DirectAsync("db1", $"ALTER ROLE {_role} NOLOGIN");
         await ProgressAsync();

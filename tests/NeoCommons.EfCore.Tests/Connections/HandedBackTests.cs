@@ -71,14 +71,18 @@ public sealed class HandedBackTests(TestServers servers)
 
     /// <summary>The driver resets a session when it is closed, and one that is part of a transaction not even when that ends.</summary>
     [Theory]
-    [InlineData("raw", SessionReset.Always)]
-    [InlineData("raw", SessionReset.WhenUsed)]
-    [InlineData("context", SessionReset.Always)]
-    [InlineData("context", SessionReset.WhenUsed)]
-    [InlineData("reader", SessionReset.Always)]
+    [InlineData("raw", SessionReset.Always, false)]
+    [InlineData("raw", SessionReset.Always, true)]
+    [InlineData("raw", SessionReset.WhenUsed, false)]
+    [InlineData("context", SessionReset.Always, false)]
+    [InlineData("context", SessionReset.Always, true)]
+    [InlineData("context", SessionReset.WhenUsed, false)]
+    [InlineData("reader", SessionReset.Always, false)]
+    [InlineData("reader", SessionReset.Always, true)]
     public async Task A_session_that_was_enlisted_by_hand_is_as_new_when_its_transaction_has_ended(
         string whose,
-        SessionReset reset
+        SessionReset reset,
+        bool nextInScope
     )
     {
         await using var app = new RuntimeApp(
@@ -114,11 +118,79 @@ public sealed class HandedBackTests(TestServers servers)
 
         transaction.Commit();
 
+        using var scope = nextInScope ? new TransactionScope(TransactionScopeAsyncFlowOption.Enabled) : null;
         await using var nobodys = await app.Connections.OpenConnectionAsync(row.Name, Ct);
         await using var look = new NpgsqlCommand(Left, nobodys);
         Assert.Equal($"{first} off", await look.ExecuteScalarAsync(Ct));
         await using var path = new NpgsqlCommand("SELECT to_regclass('items')::text", nobodys);
         Assert.Equal(DBNull.Value, await path.ExecuteScalarAsync(Ct));
+    }
+
+    /// <summary>And nobody pays for that twice.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_session_that_the_driver_resets_is_reset_once(bool raw)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync(row => row with { MaxPoolSize = 1 });
+        var acme = await app.AddTenantAsync(row, "acme");
+        for (var i = 0; i < 3; i++)
+        {
+            if (raw)
+            {
+                await using var connection = await app.Connections.OpenTenantConnectionAsync(acme.Id, Ct);
+                Assert.False(PhysicalConnection.Find(connection)!.NeedsReset);
+                await using var command = new NpgsqlCommand("SELECT owner FROM items", connection);
+                Assert.Equal("acme", await command.ExecuteScalarAsync(Ct));
+            }
+            else
+            {
+                await using var context = await app.Contexts.CreateDbContextAsync(acme.Id, Ct);
+                await context.Database.OpenConnectionAsync(Ct);
+                Assert.False(PhysicalConnection.Find((NpgsqlConnection)context.Database.GetDbConnection())!.NeedsReset);
+                Assert.Equal("acme", (await context.Items.SingleAsync(Ct)).Owner);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Within_a_scope_a_session_is_handed_on_as_it_is(bool raw)
+    {
+        await using var app = new RuntimeApp(servers.Postgres);
+        var row = await app.AddDatabaseAsync();
+        var acme = await app.AddTenantAsync(row, "acme");
+        using var scope = new TransactionScope(TransactionScopeAsyncFlowOption.Enabled);
+        for (var i = 0; i < 2; i++)
+        {
+            if (raw)
+            {
+                await using var connection = await app.Connections.OpenConnectionAsync(row.Name, Ct);
+                await using var command = new NpgsqlCommand(
+                    "CREATE TEMP TABLE IF NOT EXISTS kept (id int)",
+                    connection
+                );
+                await command.ExecuteNonQueryAsync(Ct);
+                command.CommandText = "INSERT INTO kept VALUES (1); SELECT count(*) FROM kept";
+                Assert.Equal(i + 1L, await command.ExecuteScalarAsync(Ct));
+            }
+            else
+            {
+                await using var context = await app.Contexts.CreateDbContextAsync(acme.Id, Ct);
+                await context.Database.ExecuteSqlRawAsync(
+                    "CREATE TEMP TABLE IF NOT EXISTS kept (id int); INSERT INTO kept VALUES (1)",
+                    Ct
+                );
+                Assert.Equal(
+                    i + 1,
+                    await context
+                        .Database.SqlQueryRaw<int>("SELECT count(*)::int AS \"Value\" FROM kept")
+                        .SingleAsync(Ct)
+                );
+            }
+        }
     }
 
     private sealed class NoTablesContext(DbContextOptions<NoTablesContext> options) : DbContext(options);

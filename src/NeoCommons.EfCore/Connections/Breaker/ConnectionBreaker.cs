@@ -133,10 +133,10 @@ internal sealed class ConnectionBreaker
     }
 
     /// <summary>Notes that somebody has waited for a connection and got none, with no word of the server.</summary>
-    /// <param name="started">The <see cref="Timestamp"/> of when he began.</param>
+    /// <param name="started">The <see cref="Timestamp"/> of when he began; a server that has answered since is not asked again.</param>
     public void GivenUp(long started)
     {
-        if (_time.GetElapsedTime(started) >= UnansweredProbes.Patience)
+        if (_time.GetElapsedTime(started) >= UnansweredProbes.Patience && started >= Volatile.Read(ref _answeredAt))
         {
             Suspect();
         }

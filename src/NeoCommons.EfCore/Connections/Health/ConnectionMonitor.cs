@@ -91,8 +91,8 @@ internal sealed class ConnectionMonitor(
                 async (row, ct) =>
                 {
                     var pool = pools(row);
-                    var (health, at) = await probe.LookAsync(row, pool, Last(row.Name), ct).ConfigureAwait(false);
-                    Remember(row.Name, seen[row.Name] = new(health with { Pool = pool }, at));
+                    var (health, at) = await probe.LookAsync(row, pool, Before(row), ct).ConfigureAwait(false);
+                    Remember(row.Name, seen[row.Name] = new(health with { Pool = pool }, at, row));
                 }
             )
             .ConfigureAwait(false);
@@ -103,8 +103,8 @@ internal sealed class ConnectionMonitor(
             row => row.Name,
             row =>
             {
-                var (health, at) = seen[row.Name];
-                Remember(row.Name, new(health with { Pool = pools(row) }, at));
+                var (health, at, _) = seen[row.Name];
+                Remember(row.Name, new(health with { Pool = pools(row) }, at, row));
                 return probe.Judge(health with { Pool = pools(row), AgeSeconds = at < begun ? AgeSince(at) : null });
             },
             StringComparer.Ordinal
@@ -227,6 +227,14 @@ internal sealed class ConnectionMonitor(
             ? (seen.Health, seen.At)
             : null;
 
+    // Not of a row that has changed, which may be what mends it; nor so long that it is too old before the next look.
+    private (ConnectionHealth Health, long At)? Before(DatabaseConnection row) =>
+        Last(row.Name) is var (health, at)
+        && ReferenceEquals(_seen.GetValueOrDefault(row.Name)?.Row, row)
+        && time.GetElapsedTime(at) + options.Value.Interval <= Oldest
+            ? (health, at)
+            : null;
+
     // When the pool, or what is known of its servers, became what it is.
     private long ChangedAt(string name) =>
         sources.Find(name) is { } source ? Math.Max(source.Breaker.ChangedAt, source.Hosts?.Outage.ChangedAt ?? 0) : 0;
@@ -254,5 +262,5 @@ internal sealed class ConnectionMonitor(
 
     private TimeSpan Oldest => (options.Value.Interval + options.Value.Timeout) * LooksOfPatience;
 
-    private sealed record Seen(ConnectionHealth Health, long At);
+    private sealed record Seen(ConnectionHealth Health, long At, DatabaseConnection Row);
 }

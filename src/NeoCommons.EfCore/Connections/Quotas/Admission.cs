@@ -134,28 +134,14 @@ internal sealed class Admission(TimeProvider time)
             permits.HoldServers(source);
             MakeRoom(permits, source);
         }
-        catch (Exception e)
+        catch
         {
             permits.Release();
-            if (e is OperationCanceledException)
-            {
-                GivenUp();
-            }
-
             throw;
         }
         finally
         {
             source.CountWaiting(-1);
-        }
-
-        // Those who have the connections may all wait for a server that says nothing.
-        void GivenUp()
-        {
-            if (source.Hosts is null)
-            {
-                source.Breaker.GivenUp(started);
-            }
         }
 
         // Before anything is taken, and no more of its callers than may wait for a connection.
@@ -216,11 +202,16 @@ internal sealed class Admission(TimeProvider time)
                     throw QuotaRefusal.TooManyConnections(limiter, timeout);
                 case GateOutcome.TimedOut when ReferenceEquals(gate, source.Gate):
                     source.Figures?.TimedOut(1);
-                    GivenUp();
+                    if (source is { Hosts: null, Row.Pooler: PoolerMode.None })
+                    {
+                        // Those who have the connections may all wait for a server that says nothing. A pooler has the library itself wait
+                        // behind them.
+                        source.Breaker.GivenUp(started);
+                    }
+
                     throw OpenFailure.Exhausted(source.Row);
                 case GateOutcome.TimedOut:
                     source.Figures?.TimedOut(1);
-                    GivenUp();
                     throw OpenFailure.ServerExhausted(source.Row, source.Server);
                 default:
                     ThrowEnded();
