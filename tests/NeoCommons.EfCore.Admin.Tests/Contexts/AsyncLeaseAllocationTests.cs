@@ -12,8 +12,8 @@ public sealed class AsyncLeaseAllocationTests(TestServers servers)
     // An await that has to wait keeps its state in memory, of each method on the way.
     private const int Budget = 1_024;
 
-    private const int Leases = 200;
-    private const int Batches = 12;
+    private const int Leases = 100;
+    private const int Batches = 5;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -33,7 +33,7 @@ public sealed class AsyncLeaseAllocationTests(TestServers servers)
 
         // The least of many batches, in turn: other threads of the process allocate too, and code that is not optimised yet does.
         var (ofEf, ours) = (long.MaxValue, long.MaxValue);
-        for (var i = 0; i < Batches || (ours - ofEf > Budget && i < 10 * Batches); i++)
+        for (var i = 0; i < Batches || (ours - ofEf > Budget && i < 20 * Batches); i++)
         {
             ofEf = Math.Min(ofEf, await MeasureAsync(() => ValueTask.FromResult(app.Plain())));
             ours = Math.Min(ours, await MeasureAsync(() => app.CreateAsync(acme)));

@@ -53,7 +53,7 @@ public sealed class LeaseAllocationTests(TestServers servers, KeptApps apps) : I
         // optimised yet.
         var (_, times, use) = AllocationApp.Operations[operation];
         var (ofEf, ours, most) = (long.MaxValue, long.MaxValue, MostOf(operation, binding));
-        for (var i = 0; i < times || (ours - ofEf > most && i < 30 * times); i++)
+        for (var i = 0; i < times || (ours - ofEf > most && i < 80 * times); i++)
         {
             ofEf = Math.Min(ofEf, AllocationApp.Measure(app.Plain, use));
             ours = Math.Min(ours, AllocationApp.Measure(() => app.Create(acme), use));
@@ -84,11 +84,11 @@ public sealed class LeaseAllocationTests(TestServers servers, KeptApps apps) : I
 
         // The least of each tenant, since a socket that has to wait for its answer allocates; and all tenants together: what is
         // made anew for some of them each time counts. Of so many a few have waited each time.
-        const int Rounds = 8;
+        const int Rounds = 5;
         const int Waits = 256;
         var most = MostOf(operation, binding) + Waits;
         var least = tenants.Select(_ => (OfEf: long.MaxValue, Ours: long.MaxValue)).ToArray();
-        for (var round = 0; round < Rounds || (More() > most && round < 12 * Rounds); round++)
+        for (var round = 0; round < Rounds || (More() > most && round < 20 * Rounds); round++)
         {
             for (var i = 0; i < tenants.Count; i++)
             {

@@ -178,9 +178,7 @@ internal sealed class HostPools : IDisposable, IAsyncDisposable
             // The driver would try it again after a time by the wall clock, which may be put back.
             ForgetStates();
         }
-
         SessionEnd.AtReplaced(_source, this, _time);
-
         if (!_source.Life.Retiring.IsCancellationRequested)
         {
             // One that drains knows less than the one that serves: that may have further standbys.
