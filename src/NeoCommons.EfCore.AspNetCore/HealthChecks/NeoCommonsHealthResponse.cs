@@ -49,7 +49,12 @@ public static class NeoCommonsHealthResponse
                 StringComparer.Ordinal
             ),
         };
-        return context.Response.WriteAsJsonAsync(answer, Json, context.RequestAborted);
+
+        // In one piece: written bit by bit, the answer of a thousand connections would be flushed, and waited for, many times.
+        var json = JsonSerializer.SerializeToUtf8Bytes(answer, Json);
+        context.Response.ContentType = "application/json; charset=utf-8";
+        context.Response.ContentLength = json.Length;
+        return context.Response.Body.WriteAsync(json, context.RequestAborted).AsTask();
     }
 
     private static Dictionary<string, object>? Shown(HealthReportEntry entry)
