@@ -190,6 +190,9 @@ internal sealed class FleetApp : IAsyncDisposable
                                 new SecretTarget(server.Host, server.Port, database.Name, server.Username)
                             ),
                         SslMode = SslMode.Disable,
+
+                        // A thousand tenants of twenty tables each are more than the default allows.
+                        MaxRelations = 200_000,
                     }
                 );
             }
