@@ -35,8 +35,9 @@ internal static class DifferencesTable
         await report.WriteLineAsync();
         await report.WriteLineAsync($"| {title} | us | more, us |");
         await report.WriteLineAsync("|---|---|---|");
-        var before = Sum(beside, methodOf);
-        var more = Sum(way, methodOf)
+        var before = Profiled.ByMethod(beside, MethodsOf);
+        var more = Profiled
+            .ByMethod(way, MethodsOf)
             .Select(m => (Method: m.Key, All: m.Value, More: m.Value - before.GetValueOrDefault(m.Key)))
             .OrderByDescending(m => m.More)
             .Take(Most);
@@ -44,13 +45,7 @@ internal static class DifferencesTable
         {
             await report.WriteLineAsync(Numbers.Text($"| `{method}` | {all:0.00} | {difference:0.00} |"));
         }
-    }
 
-    private static Dictionary<string, double> Sum(IReadOnlyList<Profiled> all, Func<PerfFrame[], PerfFrame> methodOf) =>
-        all.SelectMany(p =>
-                p.Stacks.CountBy(stack => methodOf(stack).Method)
-                    .Select(m => (Method: m.Key, Microseconds: p.MicrosecondsOf(m.Value) / all.Count))
-            )
-            .GroupBy(m => m.Method, StringComparer.Ordinal)
-            .ToDictionary(m => m.Key, m => m.Sum(each => each.Microseconds), StringComparer.Ordinal);
+        IEnumerable<string> MethodsOf(PerfFrame[] stack) => [methodOf(stack).Method];
+    }
 }

@@ -28,15 +28,7 @@ internal static class MethodsTable
         await report.WriteLineAsync();
         await report.WriteLineAsync($"| {title} | us |");
         await report.WriteLineAsync("|---|---|");
-        var methods = profiled
-            .SelectMany(p =>
-                p.Stacks.SelectMany(methodsOf)
-                    .CountBy(method => method)
-                    .Select(m => (Method: m.Key, Microseconds: p.MicrosecondsOf(m.Value) / profiled.Count))
-            )
-            .GroupBy(m => m.Method, (method, each) => (Method: method, Microseconds: each.Sum(m => m.Microseconds)))
-            .OrderByDescending(m => m.Microseconds)
-            .Take(Most);
+        var methods = Profiled.ByMethod(profiled, methodsOf).OrderByDescending(m => m.Value).Take(Most);
         foreach (var (method, microseconds) in methods)
         {
             await report.WriteLineAsync(Numbers.Text($"| `{method}` | {microseconds:0.00} |"));

@@ -244,7 +244,7 @@ internal sealed class DatabaseConnections(
                 return;
             }
 
-            writes.EndUnless(false);
+            writes.End();
             try
             {
                 opening.EndUse(connection, physical, source, permits);

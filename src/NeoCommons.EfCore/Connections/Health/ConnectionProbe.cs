@@ -25,8 +25,8 @@ internal sealed class ConnectionProbe(
     /// <summary>Asks the server, if the connection is in use; <see cref="Judge"/> what is seen.</summary>
     /// <param name="row">The connection.</param>
     /// <param name="pool">What its pool holds.</param>
-    /// <param name="ct">Cancels.</param>
     /// <param name="before">What was found before, and when; null where nothing was, or what has changed since.</param>
+    /// <param name="ct">Cancels.</param>
     /// <returns>What was found, and when that was asked.</returns>
     public async Task<(ConnectionHealth Health, long At)> LookAsync(
         DatabaseConnection row,

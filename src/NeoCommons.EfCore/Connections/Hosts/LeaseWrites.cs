@@ -19,14 +19,18 @@ internal struct LeaseWrites
         _hosts?.Writes.Begin(writing);
     }
 
-    /// <summary>Notes that its connection was closed, unless it goes on.</summary>
+    /// <summary>Notes that its connection was closed, unless it goes on with another one.</summary>
     public void EndUnless(bool goesOn)
     {
-        if (goesOn)
+        if (!goesOn)
         {
-            return;
+            End();
         }
+    }
 
+    /// <summary>Notes that its connection was closed.</summary>
+    public void End()
+    {
         if (_hosts is { } hosts)
         {
             hosts.EndWrite(_tenant);
