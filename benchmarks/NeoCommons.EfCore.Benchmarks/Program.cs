@@ -14,6 +14,7 @@ using NeoCommons.EfCore.Benchmarks.Profile;
 using NeoCommons.EfCore.Benchmarks.Queries;
 using NeoCommons.EfCore.Benchmarks.Recovery;
 using NeoCommons.EfCore.Benchmarks.Scale;
+using NeoCommons.EfCore.Benchmarks.Workloads;
 
 // bench.sh [name] [--quick]: the names are those of the folders here.
 const string OnlyWhenNamed = "profile";
@@ -31,6 +32,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["limits"] = LimitsBenchmark.RunAsync,
     ["metrics"] = MetricsBenchmark.RunAsync,
     ["queries"] = QueriesBenchmark.RunAsync,
+    ["workloads"] = WorkloadsBenchmark.RunAsync,
     ["prepared"] = PreparedBenchmark.RunAsync,
     ["overhead"] = OverheadBenchmark.RunAsync,
     ["scale"] = ScaleBenchmark.RunAsync,

@@ -101,13 +101,13 @@ internal sealed class FleetApp : IAsyncDisposable
         await context.SaveChangesAsync();
     }
 
-    public Task<Tenant> CreateAsync(string slug, TenantSource source) =>
+    public Task<Tenant> CreateAsync(string slug, TenantSource source, int database = 1) =>
         Provisioner.CreateAsync(
             new NewTenant
             {
                 Slug = slug,
                 Name = slug,
-                ConnectionName = "db1",
+                ConnectionName = $"db{database}",
                 Source = source,
             }
         );

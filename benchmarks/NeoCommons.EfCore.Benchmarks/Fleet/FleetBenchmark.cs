@@ -133,33 +133,7 @@ internal static class FleetBenchmark
     private static async Task<double> PsqlAsync(IReadOnlyList<PostgresServer> servers, int tenants)
     {
         await using var app = await FleetApp.StartAsync(servers, tenants);
-        var folder = Directory.CreateTempSubdirectory("fleet-");
-        try
-        {
-            var scripts = new List<(FleetDatabase Database, string File)>();
-            var workers = Parallelism * servers.Count;
-            for (var worker = 0; worker < workers; worker++)
-            {
-                var path = Path.Combine(folder.FullName, $"{worker}.sql");
-                scripts.Add((app.Databases[worker % servers.Count], path));
-                await using var file = File.CreateText(path);
-                for (var tenant = worker + 1; tenant <= tenants; tenant += workers)
-                {
-                    await file.WriteLineAsync(
-                        $"BEGIN;\nSET LOCAL search_path = {FleetApp.SchemaOf(tenant)};\n{PlainScript.Text}\nCOMMIT;"
-                    );
-                }
-            }
-
-            await app.SettleAsync();
-            var watch = Stopwatch.StartNew();
-            await Task.WhenAll(scripts.Select(s => Psql.RunAsync(s.Database.Server, s.Database.Name, s.File)));
-            return watch.Elapsed.TotalSeconds;
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        return await PlainScript.RunAsync(app, Parallelism, tenants, createsSchemas: false);
     }
 
     private static async Task<double> LoopAsync(PostgresServer server, int tenants, int atOnce, bool pooled)

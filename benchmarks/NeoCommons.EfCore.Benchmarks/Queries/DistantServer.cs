@@ -3,19 +3,25 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace NeoCommons.EfCore.Benchmarks.Queries;
 
 /// <summary>A server that is some way off: what goes there and comes back is held for a while, each piece from when it came.</summary>
 /// <remarks>
-/// Timers of .NET are as fine as the system's coarse clock, 4 ms on many a Linux. Here threads wait, which is exact, and no way to have
-/// many callers.
+/// Timers of .NET are as fine as the system's coarse clock, 4 ms on many a Linux. One thread sends all pieces, which are due in the
+/// order in which they came: it sleeps by the system's fine clock until shortly before, and then waits without sleeping. So it takes
+/// as much of a processor with many callers as with one.
 /// </remarks>
 internal sealed class DistantServer : IDisposable
 {
     private const int PieceSize = 16_384;
 
+    // By so much a sleep may be too long.
+    private static readonly TimeSpan Slack = TimeSpan.FromMicroseconds(150);
+
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly BlockingCollection<Piece> _way = [];
     private readonly string _host;
     private readonly int _port;
     private readonly TimeSpan _oneWay;
@@ -25,11 +31,16 @@ internal sealed class DistantServer : IDisposable
         (_host, _port, _oneWay) = (host, port, oneWay);
         _listener.Start();
         StartThread(Listen);
+        StartThread(Send);
     }
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    public void Dispose() => _listener.Dispose();
+    public void Dispose()
+    {
+        _listener.Dispose();
+        _way.CompleteAdding();
+    }
 
     private static void StartThread(Action act) =>
         new Thread(() =>
@@ -38,7 +49,7 @@ internal sealed class DistantServer : IDisposable
             {
                 act();
             }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            catch (Exception e) when (e is SocketException or ObjectDisposedException or InvalidOperationException)
             {
                 // One side has hung up, or the benchmark is over.
             }
@@ -55,59 +66,70 @@ internal sealed class DistantServer : IDisposable
             var server = new Socket(SocketType.Stream, ProtocolType.Tcp);
             server.Connect(_host, _port);
             (client.NoDelay, server.NoDelay) = (true, true);
-            Pass(client, server);
-            Pass(server, client);
+            StartThread(() => Receive(client, server));
+            StartThread(() => Receive(server, client));
         }
     }
 
-    private void Pass(Socket from, Socket to)
+    private void Receive(Socket from, Socket to)
     {
-        var way = new BlockingCollection<Piece>();
-        StartThread(() => Receive(from, way));
-        StartThread(() =>
+        int count;
+        do
         {
-            using var _ = from;
-            using var __ = to;
-            Send(way, to);
-        });
+            var bytes = ArrayPool<byte>.Shared.Rent(PieceSize);
+            try
+            {
+                count = from.Receive(bytes);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                count = 0;
+            }
+
+            _way.Add(new Piece(Stopwatch.GetTimestamp(), to, bytes, count));
+        } while (count > 0);
     }
 
-    private static void Receive(Socket from, BlockingCollection<Piece> way)
+    private void Send()
     {
-        try
+        foreach (var piece in _way.GetConsumingEnumerable())
         {
-            while (true)
+            Wait(piece);
+            try
             {
-                var bytes = ArrayPool<byte>.Shared.Rent(PieceSize);
-                var count = from.Receive(bytes);
-                if (count == 0)
+                piece.To.Send(piece.Bytes.AsSpan(0, piece.Count));
+                if (piece.Count == 0)
                 {
-                    return;
+                    piece.To.Dispose();
                 }
-
-                way.Add(new Piece(Stopwatch.GetTimestamp(), bytes, count));
             }
-        }
-        finally
-        {
-            way.CompleteAdding();
-        }
-    }
-
-    private void Send(BlockingCollection<Piece> way, Socket to)
-    {
-        foreach (var piece in way.GetConsumingEnumerable())
-        {
-            while (Stopwatch.GetElapsedTime(piece.Received) < _oneWay)
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                Thread.SpinWait(20);
+                // Who was to have it has hung up.
             }
 
-            to.Send(piece.Bytes.AsSpan(0, piece.Count));
             ArrayPool<byte>.Shared.Return(piece.Bytes);
         }
     }
 
-    /// <summary>What came at once, and when.</summary>
-    private readonly record struct Piece(long Received, byte[] Bytes, int Count);
+    private void Wait(Piece piece)
+    {
+        var left = _oneWay - Stopwatch.GetElapsedTime(piece.Received);
+        if (left > Slack && !OperatingSystem.IsWindows())
+        {
+            _ = SleepMicroseconds((uint)(left - Slack).TotalMicroseconds);
+        }
+
+        while (Stopwatch.GetElapsedTime(piece.Received) < _oneWay)
+        {
+            Thread.SpinWait(20);
+        }
+    }
+
+    [DllImport("libc", EntryPoint = "usleep")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SleepMicroseconds(uint microseconds);
+
+    /// <summary>What came at once, and when; nothing where the sender has hung up.</summary>
+    private readonly record struct Piece(long Received, Socket To, byte[] Bytes, int Count);
 }

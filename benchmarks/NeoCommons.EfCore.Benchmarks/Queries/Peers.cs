@@ -68,6 +68,10 @@ internal sealed partial class Peers : IAsyncDisposable
             ByNames(Names),
         ];
 
+    /// <summary>Those of them that have these names.</summary>
+    public IReadOnlyList<Peer> BehindTransactionPooler(IEnumerable<string> names) =>
+        [.. BehindTransactionPooler().Where(peer => names.Contains(peer.Name))];
+
     public async ValueTask DisposeAsync()
     {
         foreach (var one in Enumerable.Reverse(_owned))

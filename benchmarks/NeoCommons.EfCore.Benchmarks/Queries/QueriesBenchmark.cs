@@ -1,5 +1,4 @@
 using NeoCommons.EfCore.Testing;
-using Npgsql;
 
 namespace NeoCommons.EfCore.Benchmarks.Queries;
 
@@ -125,7 +124,7 @@ internal sealed class QueriesBenchmark
         await using var peers = new Peers(MemoryRegistry.RowOf(server), _tenants);
         var all = peers.All();
         await using var proxy = TcpFaultProxy.Start(server.Host, server.Port);
-        await using (var watched = new Peers(At(proxy.Host, proxy.Port, server), _tenants))
+        await using (var watched = new Peers(Roads.At(proxy.Host, proxy.Port, server), _tenants))
         {
             await CountAsync(watched.All(), proxy);
         }
@@ -168,8 +167,8 @@ internal sealed class QueriesBenchmark
 
     private async Task DistantAsync(PostgresServer server)
     {
-        using var distance = new DistantServer(server.Host, server.Port, TimeSpan.FromMilliseconds(0.5));
-        await using var peers = new Peers(At("127.0.0.1", distance.Port, server), _tenants);
+        using var distance = new DistantServer(server.Host, server.Port, Roads.OneWay);
+        await using var peers = new Peers(Roads.At("127.0.0.1", distance.Port, server), _tenants);
         // It is the distance that takes time here, for each way: those that the goals are of tell most of it.
         var some = _quick ? peers.Of(QueriesGoals.WaysAtADistance) : peers.All();
         foreach (var workload in new[] { Workload.Read, Workload.Insert })
@@ -182,20 +181,8 @@ internal sealed class QueriesBenchmark
 
     private async Task PooledAsync(PostgresServer server)
     {
-        await using (var prepare = NpgsqlDataSource.Create(server.ConnectionString))
-        {
-            // Behind a pooler an unbound session must lead nowhere.
-            await using var command = prepare.CreateCommand(
-                $"ALTER ROLE \"{server.Username}\" IN DATABASE postgres SET search_path = neocommons_no_tenant"
-            );
-            await command.ExecuteNonQueryAsync();
-        }
-
-        await using var pooler = await PgBouncerServer.StartAsync(
-            server,
-            new() { Settings = { ["default_pool_size"] = "40" } }
-        );
-        var row = At(pooler.Host, pooler.Port, server) with { Pooler = PoolerMode.Transaction };
+        await using var pooler = await Roads.PoolAsync(server);
+        var row = Roads.At(pooler.Host, pooler.Port, server) with { Pooler = PoolerMode.Transaction };
         await using var peers = new Peers(row, _tenants);
         var all = peers.BehindTransactionPooler();
         foreach (var workload in new[] { Workload.Read, Workload.Insert })
@@ -213,13 +200,6 @@ internal sealed class QueriesBenchmark
             );
         }
     }
-
-    private static DatabaseConnection At(string host, int port, PostgresServer server) =>
-        MemoryRegistry.RowOf(server) with
-        {
-            Host = host,
-            Port = port,
-        };
 
     public static string OneTenant(Workload workload) => OfTenants(workload, 1);
 
