@@ -7,10 +7,19 @@ internal sealed class GoalsTable
 
     public void AtMost(string goal, double measured, double limit) => Add(goal, measured, measured <= limit);
 
+    /// <summary>The same of ratios: their median counts, and their spread is told.</summary>
+    public void AtMost(string goal, (double Median, double From, double To) ratio, double limit) =>
+        Add(goal, ratio, ratio.Median <= limit);
+
     public void AtLeast(string goal, double measured, double limit) => Add(goal, measured, measured >= limit);
 
+    /// <summary>The same of ratios: their median counts, and their spread is told.</summary>
+    public void AtLeast(string goal, (double Median, double From, double To) ratio, double limit) =>
+        Add(goal, ratio, ratio.Median >= limit);
+
     /// <summary>What nothing was aimed at.</summary>
-    public void Show(string what, double measured) => Add($"{what} (no goal)", measured, isMet: true);
+    public void Show(string what, (double Median, double From, double To) ratio) =>
+        Add($"{what} (no goal)", ratio, isMet: true);
 
     public async Task WriteAsync(TextWriter report)
     {
@@ -22,6 +31,11 @@ internal sealed class GoalsTable
         }
     }
 
-    private void Add(string goal, double measured, bool isMet) =>
-        _lines.Add(Numbers.Text($"| {goal} | {measured:0.00}{(isMet ? "" : " MISSED")} |"));
+    private void Add(string goal, double measured, bool isMet) => Add(goal, Numbers.Text($"{measured:0.00}"), isMet);
+
+    private void Add(string goal, (double Median, double From, double To) ratio, bool isMet) =>
+        Add(goal, Numbers.Text($"{ratio.Median:0.00} ({ratio.From:0.00}-{ratio.To:0.00})"), isMet);
+
+    private void Add(string goal, string measured, bool isMet) =>
+        _lines.Add($"| {goal} | {measured}{(isMet ? "" : " MISSED")} |");
 }

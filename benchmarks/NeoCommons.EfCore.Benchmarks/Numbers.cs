@@ -13,5 +13,9 @@ internal static class Numbers
         return (Median(ratios), ratios[ratios.Length / 4], ratios[ratios.Length * 3 / 4]);
     }
 
+    /// <summary>The median of few values, and the least and the most of them.</summary>
+    public static (double Median, double From, double To) Spread(IReadOnlyCollection<double> values) =>
+        (Median(values), values.Min(), values.Max());
+
     public static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -24,7 +24,7 @@ internal static class CreateBenchmark
         await CreateAsync(server, 3, TenantSource.Template, warm: 0);
         await CreateAsync(server, 3, TenantSource.Migrations, warm: 3);
         await report.WriteLineAsync(
-            "Tenants of 20 tables by 10 migrations, one after the other; rounds are interleaved, each beginning with another way: the median, and the least and the most of the ratios. "
+            "Tenants of 20 tables by 10 migrations, one after the other; rounds are interleaved, the ways of each in another order: the median, and the least and the most of the ratios. The start of psql is in its time. "
                 + "MigrateAsync is EF's own way: a connection string with the schema as Search Path for each tenant, and so a login."
         );
         var goals = new GoalsTable();
@@ -55,10 +55,9 @@ internal static class CreateBenchmark
                 report,
                 goals,
                 tenants: 1_000,
-                rounds: 1,
+                rounds: 3,
                 [
                     (PsqlAlone, tenants => PsqlAsync(server, tenants)),
-                    (Loop, tenants => MigrateAsync(server, tenants)),
                     (FromMigrations, tenants => CreateAsync(server, tenants, TenantSource.Migrations, warm: 0)),
                 ]
             );
@@ -82,9 +81,10 @@ internal static class CreateBenchmark
         var times = ways.Select(_ => new List<double>()).ToArray();
         for (var round = 0; round < rounds; round++)
         {
-            for (var turn = 0; turn < ways.Length; turn++)
+            var turns = Enumerable.Range(0, ways.Length).ToArray();
+            new Random(round).Shuffle(turns);
+            foreach (var way in turns)
             {
-                var way = (round + turn) % ways.Length;
                 await Console.Error.WriteLineAsync(
                     $"create: {tenants:N0} tenants, round {round + 1}, {ways[way].Name}"
                 );
@@ -109,7 +109,7 @@ internal static class CreateBenchmark
             {
                 goals.AtMost(
                     $"{tenants:N0} tenants created from migrations: at most 1.5 times psql",
-                    Numbers.Median(ratios),
+                    Numbers.Spread(ratios),
                     1.5
                 );
             }

@@ -14,7 +14,7 @@ internal static class SideBySide
     {
         await report.WriteLineAsync();
         await report.WriteLineAsync(
-            $"{AtOnce} at a time on each server, as psql with as many sessions; tenants take turns with the servers, which share this machine, and the registry is on the first."
+            $"{AtOnce} at a time on each server, as psql with as many sessions; tenants take turns with the servers, which share this machine, and the registry is on the first. The start of psql is in its time, and the first login to each server in none of them."
         );
         await report.WriteLineAsync();
         await report.WriteLineAsync(
@@ -34,7 +34,7 @@ internal static class SideBySide
                 await CompareAsync(servers, quick ? 12 : 100, quick ? 1 : 3, report, goals);
                 if (!quick && count != 2)
                 {
-                    await CompareAsync(servers, 1_000, rounds: 1, report, goals);
+                    await CompareAsync(servers, 1_000, rounds: 3, report, goals);
                 }
             }
         }
@@ -85,7 +85,7 @@ internal static class SideBySide
 
         goals.AtMost(
             $"{tenants:N0} tenants created {AtOnce} at a time on {servers.Count} {(servers.Count == 1 ? "server" : "servers")}: at most 1.5 times psql",
-            Numbers.Median([.. ours.Zip(psql, (o, p) => o / p)]),
+            Numbers.Spread([.. ours.Zip(psql, (o, p) => o / p)]),
             1.5
         );
     }

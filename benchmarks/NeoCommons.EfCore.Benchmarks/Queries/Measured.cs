@@ -32,7 +32,7 @@ internal sealed record Measured(double Microseconds, double Processor, double By
                         var random = new Random((round * 1_000) + worker);
                         for (var i = 0; i < each; i++)
                         {
-                            await workload.Once(peer, random.Next(mine), random.Next(1, ShopDatabase.Products));
+                            await workload.Once(peer, random.Next(mine), ProductOf(random, worker, workers));
                         }
                     })
                 )
@@ -42,6 +42,13 @@ internal sealed record Measured(double Microseconds, double Processor, double By
         bytes = GC.GetTotalAllocatedBytes(precise: true) - bytes;
         double operations = each * workers;
         return new Measured(time / operations, processor.TotalMicroseconds / operations, bytes / operations);
+    }
+
+    // Of many callers each has products of its own: nobody waits for another's row, whether they share a table or not.
+    private static int ProductOf(Random random, int worker, int workers)
+    {
+        var each = ShopDatabase.Products / workers;
+        return (worker * each) + random.Next(1, each);
     }
 
     /// <summary>The ratios of the rounds' times: their median, and where their middle half begins and ends.</summary>

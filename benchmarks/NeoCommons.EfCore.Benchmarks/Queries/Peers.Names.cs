@@ -24,6 +24,7 @@ internal sealed partial class Peers
     public const string Shared = "shared table and filter, pooled contexts";
     public const string SearchPathUnpooled = "ours: SearchPath";
     public const string SearchPath = "ours: SearchPath, pooled contexts";
+    public const string Delivered = SearchPath + ", as delivered";
     public const string NamesUnpooled = "ours: QualifiedNames";
     public const string Names = "ours: QualifiedNames, pooled contexts";
     public const string NamesWithoutReset = Names + ", WhenUsed";

@@ -59,6 +59,7 @@ internal sealed partial class Peers
         [
             (SearchPathUnpooled, name => BySearchPath(name, pooled: false)),
             (SearchPath, name => BySearchPath(name)),
+            (Delivered, name => BySearchPath(name, isDelivered: true)),
             (NamesUnpooled, name => ByNames(name, pooled: false)),
             (Names, name => ByNames(name)),
             (SearchPath + ", a shared schema", name => BySearchPath(name, Fallback)),

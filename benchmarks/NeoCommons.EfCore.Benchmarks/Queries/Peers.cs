@@ -192,8 +192,9 @@ internal sealed partial class Peers : IAsyncDisposable
         string name,
         (string, string)[]? settings = null,
         bool pooled = true,
-        bool prepares = false
-    ) => Our<SearchPathContext>(name, SchemaBinding.SearchPath, settings, pooled, prepares);
+        bool prepares = false,
+        bool isDelivered = false
+    ) => Our<SearchPathContext>(name, SchemaBinding.SearchPath, settings, pooled, prepares, isDelivered);
 
     private ContextPeer ByNames(
         string name,
@@ -207,7 +208,8 @@ internal sealed partial class Peers : IAsyncDisposable
         SchemaBinding binding,
         IEnumerable<(string Key, string Value)>? settings,
         bool pooled,
-        bool prepares
+        bool prepares,
+        bool isDelivered = false
     )
         where TContext : ShopContext
     {
@@ -215,6 +217,8 @@ internal sealed partial class Peers : IAsyncDisposable
         var row = _row with
         {
             Name = $"{_row.Name}{++_applications}",
+            Type = isDelivered ? ConnectionType.Shared : _row.Type,
+            PrePing = isDelivered,
         };
         var registry = new MemoryRegistry([row], _tenants.Select(t => t with { ConnectionName = row.Name }));
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(

@@ -11,14 +11,23 @@ internal sealed class WorkloadsBenchmark
     // A caller's connection meets each tenant's table; thirty-two of them would fill the server's memory with so many.
     private const int MostTenantsOfMany = 1_000;
 
-    private static readonly string[] Straight = [Peers.Limit, Peers.Set, Peers.Shared, Peers.SearchPath, Peers.Names];
+    private static readonly string[] Straight =
+    [
+        Peers.Limit,
+        Peers.NpgsqlAll,
+        Peers.Set,
+        Peers.Shared,
+        Peers.SearchPath,
+        Peers.Delivered,
+        Peers.Names,
+    ];
 
     // What needs a session of its own is none of these.
-    private static readonly string[] Pooled = [Peers.Limit, Peers.Shared, Peers.Names];
+    private static readonly string[] Pooled = [Peers.Limit, Peers.NpgsqlAll, Peers.Shared, Peers.Names];
 
     private readonly TextWriter _report;
     private readonly int _rounds;
-    private readonly int _operations;
+    private readonly TimeSpan _turn;
     private readonly int[] _counts;
     private readonly Tenant[] _tenants;
     private readonly WorkloadsResults _results = new();
@@ -26,7 +35,7 @@ internal sealed class WorkloadsBenchmark
     private WorkloadsBenchmark(bool quick, TextWriter report)
     {
         _report = report;
-        (_rounds, _operations) = quick ? (1, 32) : (3, 320);
+        (_rounds, _turn) = quick ? (1, TimeSpan.FromMilliseconds(10)) : (5, TimeSpan.FromMilliseconds(200));
         _counts = quick ? [10] : [1, 10, 100, 1_000, 10_000];
         _tenants = [.. Enumerable.Range(0, _counts[^1]).Select(i => MemoryRegistry.NewTenant(i))];
     }
@@ -37,36 +46,38 @@ internal sealed class WorkloadsBenchmark
     private async Task RunAsync(string path)
     {
         await _report.WriteLineAsync(
-            $"{_operations:N0} point reads with one caller and twice as many with {Many}, or fewer of what takes longer, in each of {_rounds} rounds, one way after the other "
-                + $"in an order that is shuffled for each; tenants at random. Ratios are of the same round with *{Peers.Limit}*, whose microseconds are beside them: their "
-                + $"medians. Before a number of tenants each way has read once for each of them, and with {Many} callers {QueriesRun.WarmUpsOfMany(1, 1)} times as often as there are "
-                + $"pairs of connection and tenant, up to {MostTenantsOfMany:N0} tenants. At a distance each way takes 0.5 ms. PgBouncer hands sessions from transaction to transaction, "
-                + $"and all ways have the same of them. Ours are without `pool_pre_ping`, on a `DEDICATED` row. `queries` measures fewer cells, more ways, and more exactly. {Peers.Metrics}"
+            $"Every workload, for each number of tenants at random, over each road, with one caller and with {Many}. Each cell has {_rounds} rounds, one way after the other in an order "
+                + $"that is shuffled for each, and as many operations for each way as *{Peers.Limit}* does in {_turn.TotalMilliseconds:0} ms. A number is the median of the "
+                + "ratios to that way in the same round, and in brackets the least and the most of them. Of many callers each has rows of its own. "
+                + $"Before a number of tenants each way has read once for each of them, and with {Many} callers {QueriesRun.WarmUpsOfMany(1, 1)} times as often as there are "
+                + $"pairs of connection and tenant, up to {MostTenantsOfMany:N0} tenants; after it, what was added is taken out and vacuumed. At a distance each way takes 0.5 ms. "
+                + "PgBouncer hands sessions from transaction to transaction, all ways have the same of them, and EF without tenants is without a reset there, as all others are. "
+                + $"Ours are without `pool_pre_ping`, on a `DEDICATED` row, but for *{Peers.Delivered}*. {Peers.Metrics}"
         );
         await Console.Error.WriteLineAsync($"workloads: {_tenants.Length:N0} schemas");
         await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 500 });
         await ShopDatabase.CreateAsync(server, _tenants);
         await ShopDatabase.CreateSharedAsync(server, _tenants.Length);
         await ShopDatabase.VacuumAsync(server);
-        await OnAsync("direct", MemoryRegistry.RowOf(server));
+        await OnAsync("direct", server, MemoryRegistry.RowOf(server));
         using (var distance = new DistantServer(server.Host, server.Port, Roads.OneWay))
         {
-            await OnAsync("1 ms away", Roads.At("127.0.0.1", distance.Port, server));
+            await OnAsync("1 ms away", server, Roads.At("127.0.0.1", distance.Port, server));
         }
 
         await using var pooler = await Roads.PoolAsync(server);
         var pooled = Roads.At(pooler.Host, pooler.Port, server) with { Pooler = PoolerMode.Transaction };
-        await OnAsync("PgBouncer", pooled);
+        await OnAsync("PgBouncer", server, pooled);
         using (var distance = new DistantServer(pooler.Host, pooler.Port, Roads.OneWay))
         {
-            await OnAsync("PgBouncer, 1 ms away", pooled with { Host = "127.0.0.1", Port = distance.Port });
+            await OnAsync("PgBouncer, 1 ms away", server, pooled with { Host = "127.0.0.1", Port = distance.Port });
         }
 
         await _results.WriteAsync(_report);
         await _results.WriteFilesAsync(path);
     }
 
-    private async Task OnAsync(string road, DatabaseConnection row)
+    private async Task OnAsync(string road, PostgresServer server, DatabaseConnection row)
     {
         foreach (var workers in new[] { 1, Many })
         {
@@ -79,23 +90,27 @@ internal sealed class WorkloadsBenchmark
                 await WarmUpAsync(ways, workers, tenants);
                 foreach (var workload in Workload.All)
                 {
+                    var operations = await OfATurnAsync(ways[0], workload, workers, tenants);
                     var measured = await Rounds.InTurnAsync(
                         _rounds,
                         ways,
-                        (way, round) =>
-                            Measured.OfAsync(
-                                way,
-                                workload,
-                                _operations * (workers == 1 ? 1 : 2),
-                                workers,
-                                tenants,
-                                round
-                            )
+                        (way, round) => Measured.OfAsync(way, workload, operations, workers, tenants, round)
                     );
-                    _results.Add(new(road, workers, workload.Name, tenants), measured);
+                    _results.Add(new(road, workers, workload.Name, tenants, measured));
                 }
+
+                await ShopDatabase.CleanAsync(server, _tenants.Take(tenants));
             }
         }
+    }
+
+    /// <summary>How many operations, as <see cref="Measured"/> counts them, the way without tenants does in one turn.</summary>
+    private async Task<int> OfATurnAsync(Peer limit, Workload workload, int workers, int tenants)
+    {
+        var few = 10 * workers * workload.Weight;
+        var measured = await Measured.OfAsync(limit, workload, few, workers, tenants, round: 0);
+        var operations = _turn.TotalMicroseconds / measured.Microseconds;
+        return (int)Math.Max(operations, 2 * workers) * workload.Weight;
     }
 
     private static async Task WarmUpAsync(IReadOnlyList<Peer> ways, int workers, int tenants)

@@ -5,46 +5,39 @@ namespace NeoCommons.EfCore.Benchmarks.Workloads;
 /// <summary>All that was measured: a table for each road and number of callers, one of their means, all rounds as CSV, and plots.</summary>
 internal sealed class WorkloadsResults
 {
-    private readonly List<(
-        WorkloadsCell Cell,
-        IReadOnlyList<(Peer Way, IReadOnlyList<Measured> Measured)> Ways
-    )> _all = [];
+    private readonly List<WorkloadsCell> _cells = [];
 
-    public void Add(WorkloadsCell cell, IReadOnlyList<(Peer Way, IReadOnlyList<Measured> Measured)> ways) =>
-        _all.Add((cell, ways));
+    public void Add(WorkloadsCell cell) => _cells.Add(cell);
 
     public async Task WriteAsync(TextWriter report)
     {
-        var tables = _all.GroupBy(one => one.Cell.Table).ToList();
+        var tables = _cells.GroupBy(cell => cell.Table).ToList();
         foreach (var table in tables)
         {
-            string[] ways = [.. OthersOf(table.First().Ways)];
+            var ways = table.First().Others;
             await report.WriteLineAsync();
             await report.WriteLineAsync($"| {table.Key} | tenants | {Peers.Limit}, us | {string.Join(" | ", ways)} |");
             await report.WriteLineAsync($"|---|---|---|{string.Concat(ways.Select(_ => "---|"))}");
-            foreach (var (cell, measured) in table)
+            foreach (var cell in table)
             {
-                var limit = Numbers.Median([.. Of(measured, Peers.Limit).Select(m => m.Microseconds)]);
-                var ratios = ways.Select(way => Numbers.Text($"{RatioOf(measured, way):0.00}"));
+                var ratios = ways.Select(way => TextOf(cell.RatiosOf(way)));
                 await report.WriteLineAsync(
-                    Numbers.Text($"| {cell.Workload} | {cell.Tenants:N0} | {limit:0} | {string.Join(" | ", ratios)} |")
+                    Numbers.Text(
+                        $"| {cell.Workload} | {cell.Tenants:N0} | {cell.Limit:0} | {string.Join(" | ", ratios)} |"
+                    )
                 );
             }
         }
 
-        string[] all = [.. OthersOf(tables[0].First().Ways)];
+        var all = _cells[0].Others;
         await report.WriteLineAsync();
         await report.WriteLineAsync(
-            $"| ratio to no tenants, the geometric mean of a table (no goal) | {string.Join(" | ", all)} |"
+            $"| ratio to no tenants: the geometric mean of a table, in each of its rounds (no goal) | {string.Join(" | ", all)} |"
         );
         await report.WriteLineAsync($"|---|{string.Concat(all.Select(_ => "---|"))}");
         foreach (var table in tables)
         {
-            var means = all.Select(way =>
-                OthersOf(table.First().Ways).Contains(way)
-                    ? Numbers.Text($"{Math.Exp(table.Average(one => Math.Log(RatioOf(one.Ways, way)))):0.00}")
-                    : "-"
-            );
+            var means = all.Select(way => table.First().Others.Contains(way) ? TextOf(MeansOf([.. table], way)) : "-");
             await report.WriteLineAsync($"| {table.Key} | {string.Join(" | ", means)} |");
         }
     }
@@ -54,30 +47,22 @@ internal sealed class WorkloadsResults
         await Csv.WriteAsync(
             path + ".csv",
             "road,workers,workload,tenants,way,round,microseconds,bytes",
-            from one in _all
-            from way in one.Ways
-            from round in Enumerable.Range(0, way.Measured.Count)
-            let cell = one.Cell
-            let measured = way.Measured[round]
-            select Numbers.Text(
-                $"\"{cell.Road}\",{cell.Workers},\"{cell.Workload}\",{cell.Tenants},\"{way.Way.Name}\",{round + 1},{measured.Microseconds:0.0},{measured.Bytes:0}"
-            )
+            _cells.SelectMany(cell => cell.Lines)
         );
-        var direct = _all.GroupBy(one => one.Cell.Table).First().ToList();
-        foreach (var (way, file) in new[] { (Peers.SearchPath, "search-path"), (Peers.Names, "names") })
+        foreach (var workload in Workload.All)
         {
+            var cells = _cells.Where(c => c.Table == _cells[0].Table && c.Workload == workload.Name).ToList();
             await Plots.LinesAsync(
-                $"{path}-{file}.svg",
-                $"{way}: time of one operation beside \"{Peers.Limit}\"",
+                $"{path}-{FileNameOf(workload)}.svg",
+                $"{workload.Name}, {_cells[0].Table}: time of one operation beside \"{Peers.Limit}\"",
                 "tenants",
                 "ratio",
-                direct
-                    .GroupBy(one => one.Cell.Workload)
-                    .Select(workload =>
+                cells[0]
+                    .Others.Select(way =>
                         (
-                            workload.Key,
+                            way,
                             (IReadOnlyList<(double, double)>)
-                                [.. workload.Select(one => ((double)one.Cell.Tenants, RatioOf(one.Ways, way)))]
+                                [.. cells.Select(c => ((double)c.Tenants, Numbers.Median(c.RatiosOf(way))))]
                         )
                     ),
                 isLinear: true
@@ -85,14 +70,15 @@ internal sealed class WorkloadsResults
         }
     }
 
-    private static IEnumerable<string> OthersOf(IEnumerable<(Peer Way, IReadOnlyList<Measured> Measured)> ways) =>
-        ways.Select(way => way.Way.Name).Where(way => way != Peers.Limit);
+    private static string FileNameOf(Workload workload) => workload.Name.Split(':')[0].Replace(' ', '-');
 
-    private static double RatioOf(IReadOnlyList<(Peer Way, IReadOnlyList<Measured> Measured)> ways, string way) =>
-        Measured.Ratio(Of(ways, way), Of(ways, Peers.Limit)).Median;
+    private static double[] MeansOf(IReadOnlyCollection<WorkloadsCell> cells, string way) =>
+        [
+            .. Enumerable
+                .Range(0, cells.First().RatiosOf(way).Length)
+                .Select(round => Math.Exp(cells.Average(cell => Math.Log(cell.RatiosOf(way)[round])))),
+        ];
 
-    private static IReadOnlyList<Measured> Of(
-        IReadOnlyList<(Peer Way, IReadOnlyList<Measured> Measured)> ways,
-        string way
-    ) => ways.Single(one => one.Way.Name == way).Measured;
+    private static string TextOf(IReadOnlyCollection<double> ratios) =>
+        Numbers.Text($"{Numbers.Median(ratios):0.00} ({ratios.Min():0.00}-{ratios.Max():0.00})");
 }
