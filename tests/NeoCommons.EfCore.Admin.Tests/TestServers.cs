@@ -11,7 +11,10 @@ public sealed class TestServers : IAsyncLifetime
     public PostgresServer Postgres { get; private set; } = null!;
 
     public async ValueTask InitializeAsync() =>
-        Postgres = await PostgresServer.StartAsync(ct: TestContext.Current.CancellationToken);
+        Postgres = await PostgresServer.StartAsync(
+            new() { ScramIterations = 1 },
+            TestContext.Current.CancellationToken
+        );
 
     public ValueTask DisposeAsync() => Postgres.DisposeAsync();
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 using Npgsql;
 
 namespace NeoCommons.EfCore.Testing;
@@ -56,7 +57,7 @@ internal sealed class LocalCluster : IAsyncDisposable
                     SslMode = SslMode.Disable,
                     GssEncryptionMode = GssEncryptionMode.Disable,
                 };
-                connection.Password = await ChangePasswordAsync(connection, options.Password, ct).ConfigureAwait(false);
+                connection.Password = await ChangePasswordAsync(connection, options, ct).ConfigureAwait(false);
                 return new LocalCluster(server, binaries, options, data, connection);
             }
             catch
@@ -176,12 +177,16 @@ internal sealed class LocalCluster : IAsyncDisposable
 
     private static async Task<string> ChangePasswordAsync(
         NpgsqlConnectionStringBuilder connection,
-        string? password,
+        PostgresServerOptions options,
         CancellationToken ct
     )
     {
-        password ??= RandomNumberGenerator.GetHexString(32, lowercase: true);
-        var literal = password.Replace("'", "''", StringComparison.Ordinal);
+        var password = options.Password ?? RandomNumberGenerator.GetHexString(32, lowercase: true);
+        var stored =
+            options.ScramIterations is { } iterations && Ascii.IsValid(password)
+                ? ScramVerifier.Of(password, iterations)
+                : password;
+        var literal = stored.Replace("'", "''", StringComparison.Ordinal);
         await Maintenance
             .ExecuteAsync(connection.ConnectionString, $"ALTER ROLE CURRENT_USER PASSWORD '{literal}'", ct)
             .ConfigureAwait(false);

@@ -67,6 +67,39 @@ public class PostgresServerTests(Servers servers)
         Assert.Equal(1, await Sql.ScalarAsync(scram.ConnectionString, "SELECT 1"));
     }
 
+    [Theory]
+    [InlineData(null, 1)]
+    [InlineData("it's \"mine\"", 2)]
+    public async Task A_password_that_is_hashed_less_often_is_still_needed_and_travels_as_SCRAM(
+        string? password,
+        int iterations
+    )
+    {
+        await using var server = await PostgresServer.StartAsync(
+            new()
+            {
+                Source = ServerSource.Binaries,
+                Password = password,
+                ScramIterations = iterations,
+            },
+            _ct
+        );
+        var scram = new NpgsqlConnectionStringBuilder(server.ConnectionString) { RequireAuth = "ScramSHA256" };
+        var wrong = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Password = "wrong" };
+
+        Assert.StartsWith(
+            $"SCRAM-SHA-256${iterations}:",
+            (string?)
+                await Sql.ScalarAsync(
+                    scram.ConnectionString,
+                    "SELECT rolpassword FROM pg_authid WHERE rolname = current_user"
+                ),
+            StringComparison.Ordinal
+        );
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => Sql.OpenAsync(wrong.ConnectionString));
+        Assert.Equal(PostgresErrorCodes.InvalidPassword, refused.SqlState);
+    }
+
     [Fact]
     public async Task Two_servers_run_side_by_side_with_ports_and_passwords_of_their_own()
     {

@@ -26,6 +26,7 @@ public sealed class Pair : IAsyncLifetime
     private async Task InitializeAsync(PostgresServerOptions options)
     {
         options.Source = ServerSource.Binaries;
+        options.ScramIterations ??= 1;
         Primary = await PostgresServer.StartAsync(options, Ct);
         Standby = await Primary.StartStandbyAsync(Ct);
     }
