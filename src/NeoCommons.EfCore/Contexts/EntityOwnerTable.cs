@@ -30,12 +30,19 @@ internal sealed class EntityOwnerTable
                 Compact();
             }
 
-            _places[_used++].Take(entity, owner);
+            _places[_used].Take(entity, owner);
+            Volatile.Write(ref _used, _used + 1);
         }
     }
 
     public Tenant? Find(object entity)
     {
+        // Who has an entity at hand got it after it was noted.
+        if (Volatile.Read(ref _used) == 0)
+        {
+            return null;
+        }
+
         var hash = RuntimeHelpers.GetHashCode(entity);
         lock (_lock)
         {
@@ -84,7 +91,7 @@ internal sealed class EntityOwnerTable
             }
         }
 
-        _used = living;
+        Volatile.Write(ref _used, living);
         _indexed = 0;
         if (living > _places.Length / 2)
         {

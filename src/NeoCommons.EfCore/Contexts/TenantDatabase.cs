@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.EntityFrameworkCore.Update;
 
@@ -26,6 +27,9 @@ internal sealed class TenantDatabase(
         return base.SaveChangesAsync(entries, cancellationToken);
     }
 
+    private bool IsShared(IEntityType entity) =>
+        entity.GetSchema() is { } schema && lease.Settings.SharedSchemas.Contains(schema);
+
     private void ThrowIfRefused(IList<IUpdateEntry> entries)
     {
         // Without a tenant the connection does not open.
@@ -49,8 +53,11 @@ internal sealed class TenantDatabase(
         for (var i = 0; i < entries.Count; i++)
         {
             var entry = entries[i];
-            var isShared = entry.EntityType.GetSchema() is { } schema && lease.Settings.SharedSchemas.Contains(schema);
-            if (!isShared && EntityOwners.Of(entry.ToEntityEntry().Entity) is { } owner && owner.Id != tenant.Id)
+            if (
+                EntityOwners.Of(entry.ToEntityEntry().Entity) is { } owner
+                && owner.Id != tenant.Id
+                && !IsShared(entry.EntityType)
+            )
             {
                 throw new TenantIsolationException(
                     $"This {entry.EntityType.DisplayName()} was read by a context of tenant '{owner.Slug}', and a context of tenant "
