@@ -22,17 +22,17 @@ internal sealed class AllocationApp(TestApp app, NpgsqlDataSource source, Func<S
     > Operations { get; } =
         new Dictionary<string, (int, int, Action<ShopDbContext>)>
         {
-            ["point read"] = (1, 600, shop => Assert.NotNull(shop.Products.AsNoTracking().First(p => p.Id == 7))),
+            ["point read"] = (1, 200, shop => Assert.NotNull(shop.Products.AsNoTracking().First(p => p.Id == 7))),
             ["list of 50"] = (
                 1,
-                200,
+                80,
                 shop => Assert.Equal(50, shop.Products.AsNoTracking().OrderBy(p => p.Id).Take(50).ToList().Count)
             ),
-            ["insert of 1"] = (1, 600, shop => Insert(shop, 1)),
-            ["insert of 100"] = (2, 50, shop => Insert(shop, 100)),
+            ["insert of 1"] = (1, 200, shop => Insert(shop, 1)),
+            ["insert of 100"] = (2, 20, shop => Insert(shop, 100)),
             ["transaction of 3"] = (
                 4,
-                200,
+                80,
                 shop =>
                 {
                     using var transaction = shop.Database.BeginTransaction();
@@ -45,7 +45,7 @@ internal sealed class AllocationApp(TestApp app, NpgsqlDataSource source, Func<S
             ),
             ["request of 2 reads and 1 write"] = (
                 3,
-                200,
+                80,
                 shop =>
                 {
                     var product = shop.Products.First(p => p.Id == 7);

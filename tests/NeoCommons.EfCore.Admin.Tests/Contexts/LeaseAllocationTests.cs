@@ -53,7 +53,7 @@ public sealed class LeaseAllocationTests(TestServers servers, KeptApps apps) : I
         // optimised yet.
         var (_, times, use) = AllocationApp.Operations[operation];
         var (ofEf, ours, most) = (long.MaxValue, long.MaxValue, MostOf(operation, binding));
-        for (var i = 0; i < times || (ours - ofEf > most && i < 80 * times); i++)
+        for (var i = 0; i < times || (ours - ofEf > most && i < 200 * times); i++)
         {
             ofEf = Math.Min(ofEf, AllocationApp.Measure(app.Plain, use));
             ours = Math.Min(ours, AllocationApp.Measure(() => app.Create(acme), use));

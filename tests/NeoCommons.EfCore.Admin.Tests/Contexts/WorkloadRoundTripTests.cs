@@ -11,6 +11,9 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
 {
     // The driver prepares what it has seen five times.
     private const int Times = 6;
+
+    // A busy machine disturbs more than one of six now and then. What a lease takes more is there each time.
+    private const int Attempts = 8;
     private const int Rows = 60;
 
     private static readonly TimeSpan Latency = TimeSpan.FromMilliseconds(10);
@@ -128,12 +131,18 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
     {
         var (plain, tenant) = await CountAsync(way, shop => InsertAsync(shop, 100), Latency);
 
-        Assert.Equal(plain.Min(), tenant.Min());
+        Assert.Equal(Usual(plain), Usual(tenant));
+    }
+
+    private static long Usual(IReadOnlyList<long> trips)
+    {
+        Assert.True(AreAlike(trips), $"Round trips of one lease after the other: {string.Join(", ", trips)}.");
+        return trips.Min();
     }
 
     // Where the server answers a part before the rest has come, which a busy machine does now and then, the proxy counts one more; it
     // never counts less.
-    private static long Usual(IReadOnlyList<long> trips) => trips.Order().ElementAt(1);
+    private static bool AreAlike(IReadOnlyList<long> trips) => trips.Count(t => t == trips.Min()) >= trips.Count - 1;
 
     private static async Task<RoundTripApp> StartAsync(
         TestServers servers,
@@ -190,11 +199,15 @@ public sealed class WorkloadRoundTripTests(TestServers servers, KeptApps apps) :
             await RunAsync(create);
             app.Proxy.Latency = latency;
             var trips = new List<long>();
-            for (var i = 0; i < Times; i++)
+            for (var attempt = 1; trips.Count == 0 || (!AreAlike(trips) && attempt <= Attempts); attempt++)
             {
-                app.Proxy.ResetCounters();
-                await RunAsync(create);
-                trips.Add(app.Proxy.Counters.RoundTrips);
+                trips.Clear();
+                for (var i = 0; i < Times; i++)
+                {
+                    app.Proxy.ResetCounters();
+                    await RunAsync(create);
+                    trips.Add(app.Proxy.Counters.RoundTrips);
+                }
             }
 
             app.Proxy.Latency = TimeSpan.Zero;

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 using Npgsql;
@@ -8,6 +9,7 @@ namespace NeoCommons.EfCore.Admin.Tests.Secrets.Leaks;
 internal sealed class Canary
 {
     private readonly Dictionary<string, string> _forms = new(StringComparer.Ordinal);
+    private SearchValues<string>? _any;
 
     private Canary(string name, string text)
     {
@@ -60,8 +62,14 @@ internal sealed class Canary
     }
 
     /// <summary>The forms that a text holds.</summary>
-    public IEnumerable<string> FindIn(string text) =>
-        _forms.Where(f => text.Contains(f.Value, StringComparison.OrdinalIgnoreCase)).Select(f => f.Key);
+    public IEnumerable<string> FindIn(string text)
+    {
+        // All forms at once, which is quick, and which of them it is only where there is one.
+        _any ??= SearchValues.Create([.. _forms.Values], StringComparison.OrdinalIgnoreCase);
+        return text.AsSpan().ContainsAny(_any)
+            ? _forms.Where(f => text.Contains(f.Value, StringComparison.OrdinalIgnoreCase)).Select(f => f.Key)
+            : [];
+    }
 
     private void AddForms(string name, string text)
     {
