@@ -11,6 +11,8 @@ results=$PWD/artifacts/test-results
 # A test that stands still must not take the whole run with it.
 longest=${NEO_TEST_TIMEOUT:-45m}
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+# A process of tests ends before what its profile would bring is there.
+export DOTNET_TieredPGO=0
 
 . eng/jobs.sh
 
@@ -39,10 +41,21 @@ count() {
     END { print passed + 0, failed + 0, skipped + 0 }'
 }
 
-run eng/setup.sh postgres redis pgbouncer python faketime || fail "setup failed"
-run dotnet tool restore || fail "dotnet tool restore failed"
-run dotnet csharpier check . || fail "Not formatted: run 'dotnet csharpier format .'"
-run dotnet build "$solution" -c "$configuration" || fail "The build failed"
+# Side by side: to install, to read and to compile keep different parts of a machine busy. What fails is told at the end, where it is
+# seen.
+prepare() {
+  eng/setup.sh postgres redis pgbouncer python faketime &
+  local servers=$! failed=()
+  (dotnet tool restore && dotnet csharpier check .) &
+  local format=$!
+  dotnet build "$solution" -c "$configuration" || failed+=("The build failed.")
+  wait "$format" || failed+=("Not formatted: run 'dotnet tool restore' and 'dotnet csharpier format .'.")
+  wait "$servers" || failed+=("The servers that tests need are not there: run 'eng/setup.sh postgres redis pgbouncer python faketime'.")
+  printf '%s\n' ${failed[@]+"${failed[@]}"}
+  ((${#failed[@]} == 0))
+}
+
+run prepare || fail "Nothing was tested"
 
 export NEO_RUNNING_TESTS=$PWD/artifacts/running-tests
 rm -rf "$results" "$NEO_RUNNING_TESTS"

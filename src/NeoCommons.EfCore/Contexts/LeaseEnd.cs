@@ -6,9 +6,8 @@ namespace NeoCommons.EfCore;
 
 /// <summary>Ends a lease before EF closes its connection, when a context is disposed or goes back to its pool.</summary>
 /// <remarks>
-/// EF closes a connection that is still open without telling an interceptor. This service depends on EF's connection under
-/// each name that it is registered with, so it is made later and disposed earlier; and it is the first of those that a
-/// returned context resets.
+/// By then its transaction may have been disposed, or its lease reset. This service depends on EF's connection under each name
+/// that it is registered with, so it is made later and disposed earlier; and it is the first of those that a returned context resets.
 /// </remarks>
 internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposable
 {

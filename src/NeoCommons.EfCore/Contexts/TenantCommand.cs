@@ -22,7 +22,10 @@ internal sealed class TenantCommand(RelationalCommandBuilderDependencies depende
     )
     {
         var lease = LeaseOf(parameterObject);
-        if (!Enum.IsDefined(commandMethod))
+        if (
+            commandMethod
+            is not (DbCommandMethod.ExecuteReader or DbCommandMethod.ExecuteNonQuery or DbCommandMethod.ExecuteScalar)
+        )
         {
             // IQueryable.CreateDbCommand and ToQueryString: it is the application's from now on.
             var handedOut = base.CreateDbCommand(parameterObject, commandId, commandMethod);
@@ -125,7 +128,9 @@ internal sealed class TenantCommand(RelationalCommandBuilderDependencies depende
     }
 
     private static TenantLease LeaseOf(RelationalCommandParameterObject parameters) =>
-        parameters.Connection.Context.GetService<TenantLease>();
+        parameters.Connection is TenantConnection own
+            ? own.Lease
+            : parameters.Connection.Context.GetService<TenantLease>();
 
     private CommandKind KindOf(CommandSource source) =>
         source switch

@@ -35,6 +35,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     private SessionStatement? Bind => _binding!.Statement(inTransaction: AmbientScope.IsPresent);
     private SessionStatement Nobody => _searchPath!.Nobody.Statement(inTransaction: true)!;
 
+    public bool Enlists => _source is not { OwnsReset: true };
     public bool IsReadOnly => _binding is { IsReadOnly: true };
 
     /// <summary>Whether the server refuses whatever it writes; behind a transaction pooler only what EF executes.</summary>
@@ -126,7 +127,7 @@ internal sealed class TenantLease(IDbContextOptions options) : IResettableServic
     /// <summary>Before the connection is closed: takes the search path off in a scope, where the driver hands it on; notes a reset that was sent.</summary>
     public async ValueTask CloseAsync(bool async)
     {
-        if (_physical is not { } physical || Connection!.State != ConnectionState.Open)
+        if (_physical is not { } physical || _isUnbound || Connection!.State != ConnectionState.Open)
         {
             return;
         }

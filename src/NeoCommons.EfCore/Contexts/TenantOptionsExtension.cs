@@ -47,7 +47,6 @@ internal sealed class TenantOptionsExtension(TenantContextSettings settings, Ten
             provider.GetRequiredService<TenantLease>()
         );
         services.AddScoped<IConventionSetPlugin, PlaceholderSchema>();
-        services.AddScoped<IInterceptor, SearchPathInterceptor>();
         services.AddScoped<IInterceptor, ForeignSql>();
         services.AddSingleton(settings);
         if (settings.HasModelPerSchema)

@@ -162,6 +162,7 @@ public static class TenantDbContextBuilderExtensions
         TenantOptionsExtension.ThrowIfUnsafe(options.Options);
         options.ReplaceService<IModelSource, TenantModelSource>();
         options.ReplaceService<IDatabase, TenantDatabase>();
+        options.ReplaceService<IRelationalConnection, TenantConnection>();
         options.ReplaceService<IRelationalDatabaseCreator, TenantDatabaseCreator>();
         options.ReplaceService<IRelationalDatabaseFacadeDependencies, TenantFacade>();
         options.ReplaceService<IRelationalCommandBuilderFactory, TenantCommandFactory>();

@@ -7,7 +7,7 @@ namespace NeoCommons.EfCore.Admin.Tests.Contexts;
 /// <summary>A query is compiled once for a type of context, however many tenants ask it.</summary>
 public sealed class QueryCountTests(TestServers servers)
 {
-    private const int Tenants = 200;
+    private const int Tenants = 60;
 
     // Those of the operations below, each written once: tracked and untracked ones are two.
     private const int Queries = 5;
@@ -98,7 +98,7 @@ public sealed class QueryCountTests(TestServers servers)
         await PartsApp.AddRowsAsync(app, Tenants);
 
         // Few in one transaction, which takes locks for each.
-        foreach (var some in Enumerable.Range(1, Tenants).Chunk(100))
+        foreach (var some in Enumerable.Range(1, Tenants).Chunk(50))
         {
             await app.DirectAsync(
                 "db1",
