@@ -7,7 +7,8 @@ namespace NeoCommons.EfCore;
 /// <summary>Ends a lease before EF closes its connection, when a context is disposed or goes back to its pool.</summary>
 /// <remarks>
 /// By then its transaction may have been disposed, or its lease reset. This service depends on EF's connection under each name
-/// that it is registered with, so it is made later and disposed earlier; and it is the first of those that a returned context resets.
+/// that it is registered with, so it is made later and disposed earlier; and it is the first of those that a returned context resets
+/// (which changes the order of disposal: a context that is disposed while it is in a pool has no lease).
 /// </remarks>
 internal sealed class LeaseEnd : IResettableService, IDisposable, IAsyncDisposable
 {

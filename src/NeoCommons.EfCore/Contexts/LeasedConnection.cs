@@ -18,10 +18,10 @@ internal sealed class LeasedConnection(StateChangeEventHandler onStateChange)
     /// <summary>Its pool.</summary>
     public NpgsqlDataSource? Pool => _pool;
 
-    /// <summary>A closed connection of the pool.</summary>
+    /// <summary>A closed connection of the pool; not one that a lease before was told to lead elsewhere.</summary>
     public NpgsqlConnection Of(NpgsqlDataSource pool)
     {
-        if (_connection is { State: ConnectionState.Closed } kept && ReferenceEquals(pool, _pool))
+        if (_connection is { State: ConnectionState.Closed } kept && ReferenceEquals(pool, _pool) && Is(kept))
         {
             return kept;
         }

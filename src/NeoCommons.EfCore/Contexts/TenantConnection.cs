@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using System.Transactions;
 using Microsoft.EntityFrameworkCore.Storage;
@@ -21,21 +22,20 @@ internal sealed class TenantConnection(RelationalConnectionDependencies dependen
     // The provider's own looks for "Enlist=false" in the connection string each time that this is asked for.
     public override Transaction? CurrentAmbientTransaction => lease.Enlists ? Transaction.Current : null;
 
-    // Why it could not be opened is told once; EF would log an error for each caller.
-    public override bool Open(bool errorsExpected = false) => base.Open(errorsExpected: true);
-
-    public override Task<bool> OpenAsync(CancellationToken cancellationToken, bool errorsExpected = false) =>
-        base.OpenAsync(cancellationToken, errorsExpected: true);
-
     // Until there is a tenant, it leads nowhere.
     protected override DbConnection CreateDbConnection() => new NpgsqlConnection(ConnectionString);
 
-    // Not async: the task has completed, and its exception is rethrown.
-    protected override void OpenDbConnection(bool errorsExpected) =>
+    protected override void OpenDbConnection(bool errorsExpected)
+    {
+        ThrowIfOpen();
+
+        // Not async: the task has completed, and its exception is rethrown.
         lease.OpenAsync(DbConnection, async: false, CancellationToken.None).GetAwaiter().GetResult();
+    }
 
     protected override Task OpenDbConnectionAsync(bool errorsExpected, CancellationToken cancellationToken)
     {
+        ThrowIfOpen();
         var opening = lease.OpenAsync(DbConnection, async: true, cancellationToken);
         return opening.IsCompletedSuccessfully ? Task.CompletedTask : opening.AsTask();
     }
@@ -51,6 +51,17 @@ internal sealed class TenantConnection(RelationalConnectionDependencies dependen
     {
         var closing = lease.CloseAsync(async: true);
         return closing.IsCompletedSuccessfully ? base.CloseDbConnectionAsync() : CloseAfterAsync(closing);
+    }
+
+    private void ThrowIfOpen()
+    {
+        if (DbConnection.State == ConnectionState.Open)
+        {
+            throw new InvalidOperationException(
+                "An interceptor of the application has opened the connection of a tenant's context, and EF was to open it too. Return "
+                    + "InterceptionResult.Suppress() from ConnectionOpening, or leave the opening to EF."
+            );
+        }
     }
 
     private async Task CloseAfterAsync(ValueTask closing)

@@ -14,25 +14,26 @@ internal sealed class TenantModels(int size)
     private long _uses;
 
     /// <summary>The model under the key; what fails to be built is built again the next time.</summary>
+    /// <param name="key">What it is made of.</param>
+    /// <param name="build">
+    /// Builds it, on the thread that calls: it uses the caller's context, whose services are locked by the caller as long as it waits.
+    /// </param>
     public Pair GetOrAdd(Key key, Func<Pair> build)
     {
-        var entry = _entries.GetOrAdd(key, static (_, build) => new Entry(build), build);
+        var entry = _entries.GetOrAdd(key, static _ => new Entry());
         entry.LastUse = Interlocked.Increment(ref _uses);
-        if (entry.Models.IsValueCreated)
+        if (entry.Models is { } known)
         {
-            return entry.Models.Value;
+            return known;
         }
 
         try
         {
-            var models = entry.Models.Value;
-            Trim();
-            return models;
+            return entry.Build(build);
         }
-        catch
+        finally
         {
-            _entries.TryRemove(KeyValuePair.Create(key, entry));
-            throw;
+            Trim();
         }
     }
 
@@ -58,11 +59,26 @@ internal sealed class TenantModels(int size)
     /// <summary>What one call of <c>OnModelCreating</c> makes.</summary>
     public sealed record Pair(IModel Runtime, IModel DesignTime);
 
-    private sealed class Entry(Func<Pair> build)
+    private sealed class Entry
     {
+        private readonly Lock _building = new();
+        private Pair? _models;
         private long _lastUse;
 
-        public Lazy<Pair> Models { get; } = new(build);
+        public Pair? Models => Volatile.Read(ref _models);
+
+        public Pair Build(Func<Pair> build)
+        {
+            lock (_building)
+            {
+                if (_models is null)
+                {
+                    Volatile.Write(ref _models, build());
+                }
+
+                return _models;
+            }
+        }
 
         public long LastUse
         {

@@ -46,6 +46,53 @@ public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
         );
     }
 
+    /// <remarks>A context's services are locked while it asks for its model: whoever builds with another one's waits for ever.</remarks>
+    [Fact]
+    public async Task Whoever_builds_a_model_builds_it_with_its_own_context()
+    {
+        const int Keys = 3_000;
+        var models = new TenantModels(size: Keys);
+        var tenant = new Tenant
+        {
+            Id = new TenantId(Guid.NewGuid()),
+            Slug = "acme",
+            Name = "Acme",
+            Schema = SchemaName.Parse("tenant_acme"),
+            ConnectionName = "db1",
+        };
+        var (built, others) = (0, 0);
+        using var start = new Barrier(Threads);
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, Threads)
+                .Select(_ => Task.Factory.StartNew(Run, Ct, TaskCreationOptions.LongRunning, TaskScheduler.Default))
+        );
+
+        Assert.Equal((Keys, 0), (built, others));
+
+        void Run()
+        {
+            var caller = Environment.CurrentManagedThreadId;
+            for (var key = 0; key < Keys; key++)
+            {
+                start.SignalAndWait(Ct);
+                models.GetOrAdd(
+                    new(tenant, key),
+                    () =>
+                    {
+                        Interlocked.Increment(ref built);
+                        if (Environment.CurrentManagedThreadId != caller)
+                        {
+                            Interlocked.Increment(ref others);
+                        }
+
+                        return new(null!, null!);
+                    }
+                );
+            }
+        }
+    }
+
     [Fact]
     public async Task Who_asks_for_a_model_that_is_being_built_waits_for_it()
     {

@@ -9,7 +9,7 @@ public sealed class TenantMemoryTests
 {
     private const string Alone = "Memory of tenants";
     private const int Tenants = 10_000;
-    private const int Rounds = 3;
+    private const int Rounds = 5;
 
     private static readonly ConnectionOptions Options = new() { MetricsWindow = TimeSpan.FromMinutes(1) };
 
@@ -25,7 +25,7 @@ public sealed class TenantMemoryTests
     [Fact]
     public void Ten_thousand_tenants_in_use_take_less_than_ten_mebibytes()
     {
-        var least = long.MaxValue;
+        var sizes = new List<long>();
         for (var round = 0; round < Rounds; round++)
         {
             var tenants = NewTenants();
@@ -34,13 +34,15 @@ public sealed class TenantMemoryTests
             var paths = new SearchPath(Options, new SchemaNaming());
             using var quotas = new TenantQuotas(Options, time);
             Use(tenants, quotas, paths, time);
-            least = Math.Min(least, GC.GetTotalMemory(forceFullCollection: true) - before);
+            sizes.Add(GC.GetTotalMemory(forceFullCollection: true) - before);
             Assert.Equal(Tenants, quotas.Count);
             GC.KeepAlive(paths);
         }
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"{least / Tenants} bytes for each");
-        Assert.InRange(least, 1, 10 * 1024 * 1024);
+        // The median: what earlier tests have left may go meanwhile.
+        var size = sizes.Order().ElementAt(Rounds / 2);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{size / Tenants} bytes for each");
+        Assert.InRange(size, 1, 10 * 1024 * 1024);
     }
 
     /// <summary>What the tables are copied from when they grow counts too.</summary>
