@@ -37,6 +37,7 @@ public sealed class TenantMemoryTests
             sizes.Add(GC.GetTotalMemory(forceFullCollection: true) - before);
             Assert.Equal(Tenants, quotas.Count);
             GC.KeepAlive(paths);
+            GC.KeepAlive(tenants);
         }
 
         // The median: what earlier tests have left may go meanwhile.
