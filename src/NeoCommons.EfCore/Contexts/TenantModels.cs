@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using Microsoft.EntityFrameworkCore.Metadata;
 
 namespace NeoCommons.EfCore;
@@ -18,10 +19,12 @@ internal sealed class TenantModels(int size)
     /// <param name="build">
     /// Builds it, on the thread that calls: it uses the caller's context, whose services are locked by the caller as long as it waits.
     /// </param>
+    /// <exception cref="InvalidOperationException">It is being built by the caller.</exception>
     public Pair GetOrAdd(Key key, Func<Pair> build)
     {
-        var entry = _entries.GetOrAdd(key, static _ => new Entry());
-        entry.LastUse = Interlocked.Increment(ref _uses);
+        var use = Interlocked.Increment(ref _uses);
+        var entry = _entries.GetOrAdd(key, static (_, use) => new Entry { LastUse = use }, use);
+        entry.LastUse = use;
         if (entry.Models is { } known)
         {
             return known;
@@ -29,21 +32,26 @@ internal sealed class TenantModels(int size)
 
         try
         {
-            return entry.Build(build);
-        }
-        finally
-        {
+            var models = entry.Build(build);
             Trim();
+            return models;
+        }
+        catch
+        {
+            _entries.TryRemove(KeyValuePair.Create(key, entry));
+            throw;
         }
     }
 
+    // Not those that are being built: they would be built again for whoever asks next.
     private void Trim()
     {
         lock (_trimming)
         {
-            while (_entries.Count > size)
+            var built = _entries.Where(entry => entry.Value.Models is not null).ToList();
+            foreach (var entry in built.OrderBy(entry => entry.Value.LastUse).Take(built.Count - size))
             {
-                _entries.TryRemove(_entries.MinBy(entry => entry.Value.LastUse));
+                _entries.TryRemove(entry);
             }
         }
     }
@@ -63,27 +71,46 @@ internal sealed class TenantModels(int size)
     {
         private readonly Lock _building = new();
         private Pair? _models;
+        private ExceptionDispatchInfo? _failure;
         private long _lastUse;
 
         public Pair? Models => Volatile.Read(ref _models);
-
-        public Pair Build(Func<Pair> build)
-        {
-            lock (_building)
-            {
-                if (_models is null)
-                {
-                    Volatile.Write(ref _models, build());
-                }
-
-                return _models;
-            }
-        }
 
         public long LastUse
         {
             get => Volatile.Read(ref _lastUse);
             set => Volatile.Write(ref _lastUse, value);
+        }
+
+        public Pair Build(Func<Pair> build)
+        {
+            if (_building.IsHeldByCurrentThread)
+            {
+                throw new InvalidOperationException(
+                    "OnModelCreating uses another context of its own type and tenant, whose model it is about to make. Let it use a context of another type."
+                );
+            }
+
+            lock (_building)
+            {
+                // Who has waited for it is told what the builder was told.
+                _failure?.Throw();
+                try
+                {
+                    return _models ?? Publish(build());
+                }
+                catch (Exception e)
+                {
+                    _failure = ExceptionDispatchInfo.Capture(e);
+                    throw;
+                }
+            }
+        }
+
+        private Pair Publish(Pair models)
+        {
+            Volatile.Write(ref _models, models);
+            return models;
         }
     }
 }

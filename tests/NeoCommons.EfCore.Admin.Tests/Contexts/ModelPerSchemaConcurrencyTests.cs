@@ -10,6 +10,15 @@ public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
     // Only ends a test that would wait for ever.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
+    private static readonly Tenant Acme = new()
+    {
+        Id = new TenantId(Guid.NewGuid()),
+        Slug = "acme",
+        Name = "Acme",
+        Schema = SchemaName.Parse("tenant_acme"),
+        ConnectionName = "db1",
+    };
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Theory]
@@ -52,14 +61,6 @@ public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
     {
         const int Keys = 3_000;
         var models = new TenantModels(size: Keys);
-        var tenant = new Tenant
-        {
-            Id = new TenantId(Guid.NewGuid()),
-            Slug = "acme",
-            Name = "Acme",
-            Schema = SchemaName.Parse("tenant_acme"),
-            ConnectionName = "db1",
-        };
         var (built, others) = (0, 0);
         using var start = new Barrier(Threads);
         await Task.WhenAll(
@@ -75,9 +76,9 @@ public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
             var caller = Environment.CurrentManagedThreadId;
             for (var key = 0; key < Keys; key++)
             {
-                start.SignalAndWait(Ct);
+                Assert.True(start.SignalAndWait(Patience, Ct));
                 models.GetOrAdd(
-                    new(tenant, key),
+                    new(Acme, key),
                     () =>
                     {
                         Interlocked.Increment(ref built);
@@ -91,6 +92,50 @@ public sealed class ModelPerSchemaConcurrencyTests(TestServers servers)
                 );
             }
         }
+    }
+
+    [Fact]
+    public async Task What_fails_to_be_built_fails_once_for_all_who_wait_and_is_built_for_who_asks_later()
+    {
+        var models = new TenantModels(size: 1);
+        var key = new TenantModels.Key(Acme, "fails");
+        var built = 0;
+        using var building = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        var asking = Enumerable.Range(0, Threads).Select(_ => Task.Run(() => models.GetOrAdd(key, Fail), Ct)).ToList();
+        Assert.True(building.Wait(Patience, Ct));
+        await Eventually.TrueAsync(() => ThreadPool.PendingWorkItemCount == 0);
+        goOn.Set();
+
+        foreach (var one in asking)
+        {
+            Assert.Equal("once", (await Assert.ThrowsAsync<FormatException>(() => one)).Message);
+        }
+
+        // Who came too late to wait has built anew.
+        Assert.InRange(built, 1, 2);
+        var pair = new TenantModels.Pair(null!, null!);
+        Assert.Same(pair, models.GetOrAdd(key, () => pair));
+        Assert.Same(pair, models.GetOrAdd(key, Fail));
+
+        TenantModels.Pair Fail()
+        {
+            Interlocked.Increment(ref built);
+            building.Set();
+            Assert.True(goOn.Wait(Patience, Ct));
+            throw new FormatException("once");
+        }
+    }
+
+    [Fact]
+    public void A_model_that_needs_itself_is_refused()
+    {
+        var models = new TenantModels(size: 1);
+        var key = new TenantModels.Key(Acme, "itself");
+
+        TenantModels.Pair Build() => models.GetOrAdd(key, Build);
+
+        Assert.Throws<InvalidOperationException>(Build);
     }
 
     [Fact]
