@@ -78,6 +78,14 @@ public sealed class PostgresServer : IAsyncDisposable
     )
     {
         options ??= new PostgresServerOptions();
+        if (options.ScramIterations < 1)
+        {
+            throw new ArgumentException(
+                $"ScramIterations is {options.ScramIterations}: a password is hashed once at least. Leave it out for the server's own number.",
+                nameof(options)
+            );
+        }
+
         var lookedFor = new List<string>();
         Exception? reason = null;
         ServerSource[] sources =

@@ -23,8 +23,8 @@ public sealed class PostgresServerOptions
     public string? Password { get; set; }
 
     /// <summary>
-    /// How many times the superuser's password is hashed when somebody logs in with it. With 1 a login takes a tenth of the
-    /// client's time, for tests that log in often. A password that is not ASCII, an external server and a container keep the server's own.
+    /// How many times the superuser's password is hashed when somebody logs in with it, for tests that log in often: at least
+    /// once. A password that is not ASCII, an external server and a container keep the server's own.
     /// </summary>
     /// <value>Default: null, the server's own: 4,096 times.</value>
     public int? ScramIterations { get; set; }

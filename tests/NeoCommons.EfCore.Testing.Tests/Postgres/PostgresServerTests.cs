@@ -101,6 +101,42 @@ public class PostgresServerTests(Servers servers)
     }
 
     [Fact]
+    public async Task A_password_that_is_not_ASCII_is_hashed_as_the_server_does_it()
+    {
+        await using var server = await PostgresServer.StartAsync(
+            new()
+            {
+                Source = ServerSource.Binaries,
+                Password = "schlüssel",
+                ScramIterations = 1,
+            },
+            _ct
+        );
+
+        Assert.StartsWith(
+            "SCRAM-SHA-256$4096:",
+            (string?)
+                await Sql.ScalarAsync(
+                    server.ConnectionString,
+                    "SELECT rolpassword FROM pg_authid WHERE rolname = current_user"
+                ),
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public async Task To_hash_a_password_less_than_once_is_refused() =>
+        Assert.Contains(
+            "ScramIterations is 0",
+            (
+                await Assert.ThrowsAsync<ArgumentException>(() =>
+                    PostgresServer.StartAsync(new() { ScramIterations = 0 }, _ct)
+                )
+            ).Message,
+            StringComparison.Ordinal
+        );
+
+    [Fact]
     public async Task Two_servers_run_side_by_side_with_ports_and_passwords_of_their_own()
     {
         await using var other = await StartOwnAsync();
