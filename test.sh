@@ -44,6 +44,8 @@ count() {
 # Side by side: to install, to read and to compile keep different parts of a machine busy. What fails is told at the end, where it is
 # seen.
 prepare() {
+  # What runs in the background of a script does not hear an interrupt.
+  trap 'trap "" TERM; kill -TERM 0; exit 130' INT
   eng/setup.sh postgres redis pgbouncer python faketime &
   local servers=$! failed=()
   (dotnet tool restore && dotnet csharpier check .) &
@@ -51,8 +53,10 @@ prepare() {
   dotnet build "$solution" -c "$configuration" || failed+=("The build failed.")
   wait "$format" || failed+=("Not formatted: run 'dotnet tool restore' and 'dotnet csharpier format .'.")
   wait "$servers" || failed+=("The servers that tests need are not there: run 'eng/setup.sh postgres redis pgbouncer python faketime'.")
-  printf '%s\n' ${failed[@]+"${failed[@]}"}
-  ((${#failed[@]} == 0))
+  ((${#failed[@]} == 0)) || {
+    printf '%s\n' "${failed[@]}"
+    return 1
+  }
 }
 
 run prepare || fail "Nothing was tested"
