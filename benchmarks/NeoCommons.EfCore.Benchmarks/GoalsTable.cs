@@ -23,7 +23,7 @@ internal sealed class GoalsTable
 
     public async Task WriteAsync(TextWriter report)
     {
-        await report.WriteLineAsync("| goal | measured |");
+        await report.WriteLineAsync("| goal | measured (its spread, as the tables above have it) |");
         await report.WriteLineAsync("|---|---|");
         foreach (var line in _lines)
         {

@@ -53,13 +53,16 @@ internal static class ShopDatabase
     }
 
     /// <summary>Takes out what was added since, of some tenants and of the table that all share, and vacuums their tables.</summary>
+    /// <remarks>All are named with their schema: the search path may lead nowhere by now (<see cref="Queries.Roads"/>).</remarks>
     public static async Task CleanAsync(PostgresServer server, IEnumerable<Tenant> tenants)
     {
         await using var source = NpgsqlDataSource.Create(server.ConnectionString);
-        await using var command = source.CreateCommand($"DELETE FROM shared_products WHERE id >= {FirstAddedToShared}");
+        await using var command = source.CreateCommand(
+            $"DELETE FROM public.shared_products WHERE id >= {FirstAddedToShared}"
+        );
         command.CommandTimeout = 0;
         await command.ExecuteNonQueryAsync();
-        command.CommandText = "VACUUM ANALYZE shared_products";
+        command.CommandText = "VACUUM ANALYZE public.shared_products";
         await command.ExecuteNonQueryAsync();
         foreach (var some in tenants.Select(t => $"{t.Schema.Value}.products").Chunk(AtOnce))
         {

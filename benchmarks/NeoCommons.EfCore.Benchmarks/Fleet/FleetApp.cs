@@ -191,7 +191,8 @@ internal sealed class FleetApp : IAsyncDisposable
                             ),
                         SslMode = SslMode.Disable,
 
-                        // A thousand tenants of twenty tables each are more than the default allows.
+                        // A thousand tenants of twenty tables each, and those that come first, are more than the defaults allow.
+                        MaxTenants = 10_000,
                         MaxRelations = 200_000,
                     }
                 );
