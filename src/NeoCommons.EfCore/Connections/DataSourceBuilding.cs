@@ -136,7 +136,7 @@ internal static class DataSourceBuilding
         {
             // What a session beside the pool does, a migration for one, is never part of the caller's transaction.
             // Nor is a session whose reset is ours, which no transaction that has begun can take: ConnectionOpening refuses.
-            // It comes first: EF's provider looks for it at each command, from the beginning of the string.
+            // It comes first: the provider's own connection, which contexts of shared tables have, looks for it at each command.
             Enlist = use != DataSourceUse.Beside && !ownsReset,
             Host = row.Host,
             Port = row.Port,
@@ -178,7 +178,7 @@ internal static class DataSourceBuilding
         return settings;
     }
 
-    // Where no Enlist=False is in it, EF's provider reads all of the string at each command.
+    // The shorter it is, the less there is to read where the provider's own connection looks for Enlist=False and there is none.
     private static void LeaveOutDefaults(NpgsqlConnectionStringBuilder settings)
     {
         var defaults = new NpgsqlConnectionStringBuilder();

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
@@ -53,6 +54,28 @@ public sealed class TenantConnectionTests(TestServers servers)
             await using var next = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
             Assert.Equal("acme", (await next.Items.SingleAsync(Ct)).Owner);
         }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_interceptor_that_opens_it_in_EFs_place_has_it_bound(bool async)
+    {
+        var heard = new Heard { Opens = true, Suppresses = true };
+        await using var app = Start(heard);
+        await using var proxy = TcpFaultProxy.Start(servers.Postgres.Host, servers.Postgres.Port);
+        var tenant = await AddAsync(app, proxy, row => row with { MaxPoolSize = 1 });
+        for (var i = 0; i < 3; i++)
+        {
+            await using var context = await app.Contexts.CreateDbContextAsync(tenant.Id, Ct);
+            await ReadAsync(context, async);
+            Assert.Equal("acme", (await context.Items.SingleAsync(Ct)).Owner);
+        }
+
+        Assert.All(
+            heard.Events.Where(e => e.StartsWith("opened", StringComparison.Ordinal)),
+            e => Assert.Equal("opened Open tenant_acme", e)
+        );
     }
 
     [Fact]
@@ -183,7 +206,7 @@ public sealed class TenantConnectionTests(TestServers servers)
 
         public override void ConnectionOpened(DbConnection connection, ConnectionEndEventData eventData)
         {
-            if (Suppresses)
+            if (connection.State != ConnectionState.Open)
             {
                 return;
             }
