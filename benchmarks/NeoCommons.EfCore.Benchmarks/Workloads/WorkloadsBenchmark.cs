@@ -35,7 +35,7 @@ internal sealed class WorkloadsBenchmark
     private WorkloadsBenchmark(bool quick, TextWriter report)
     {
         _report = report;
-        (_rounds, _turn) = quick ? (1, TimeSpan.FromMilliseconds(10)) : (3, TimeSpan.FromMilliseconds(120));
+        (_rounds, _turn) = quick ? (1, TimeSpan.FromMilliseconds(10)) : (5, TimeSpan.FromMilliseconds(120));
         _counts = quick ? [10] : [1, 10, 100, 1_000, 10_000];
         _tenants = [.. Enumerable.Range(0, _counts[^1]).Select(i => MemoryRegistry.NewTenant(i))];
     }
