@@ -27,6 +27,9 @@ public sealed class Pair : IAsyncLifetime
     {
         options.Source = ServerSource.Binaries;
         options.ScramIterations ??= 1;
+
+        // A standby that is only starting has no slot that would keep what it needs.
+        options.Settings.TryAdd("wal_keep_size", "256MB");
         Primary = await PostgresServer.StartAsync(options, Ct);
         Standby = await Primary.StartStandbyAsync(Ct);
     }
@@ -58,7 +61,8 @@ public sealed class Pair : IAsyncLifetime
     /// <summary>Waits until the standby, or another one of the primary's, has what the primary has now.</summary>
     internal async Task CatchUpAsync(PostgresServer? standby = null)
     {
-        var written = await ScalarAsync(Primary, "postgres", "SELECT pg_current_wal_insert_lsn()::text");
+        // Where the next record would be inserted may lie behind a page's header, which nobody replays until there is one.
+        var written = await ScalarAsync(Primary, "postgres", "SELECT pg_current_wal_flush_lsn()::text");
         await Eventually.TrueAsync(async () =>
             (bool)
                 (await ScalarAsync(standby ?? Standby, "postgres", $"SELECT pg_last_wal_replay_lsn() >= '{written}'"))!

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Time.Testing;
 
 namespace NeoCommons.EfCore.Tests.Metrics;
@@ -25,24 +26,27 @@ public sealed class TenantMemoryTests
     [Fact]
     public void Ten_thousand_tenants_in_use_take_less_than_ten_mebibytes()
     {
-        var sizes = new List<long>();
-        for (var round = 0; round < Rounds; round++)
-        {
-            var tenants = NewTenants();
-            var before = GC.GetTotalMemory(forceFullCollection: true);
-            var time = new FakeTimeProvider();
-            var paths = new SearchPath(Options, new SchemaNaming());
-            using var quotas = new TenantQuotas(Options, time);
-            Use(tenants, quotas, paths, time);
-            sizes.Add(GC.GetTotalMemory(forceFullCollection: true) - before);
-            Assert.Equal(Tenants, quotas.Count);
-            GC.KeepAlive(paths);
-            GC.KeepAlive(tenants);
-        }
-
-        var size = sizes.Min();
+        // The median: what earlier tests have left may go meanwhile.
+        var size = Enumerable.Range(0, Rounds).Select(_ => Measure()).Order().ElementAt(Rounds / 2);
         TestContext.Current.TestOutputHelper?.WriteLine($"{size / Tenants} bytes for each");
         Assert.InRange(size, 1, 10 * 1024 * 1024);
+    }
+
+    // A method of its own: what a round has made goes with its frame, and not while the next one is measured.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static long Measure()
+    {
+        var tenants = NewTenants();
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        var time = new FakeTimeProvider();
+        var paths = new SearchPath(Options, new SchemaNaming());
+        using var quotas = new TenantQuotas(Options, time);
+        Use(tenants, quotas, paths, time);
+        var size = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.Equal(Tenants, quotas.Count);
+        GC.KeepAlive(paths);
+        GC.KeepAlive(tenants);
+        return size;
     }
 
     /// <summary>What the tables are copied from when they grow counts too.</summary>
