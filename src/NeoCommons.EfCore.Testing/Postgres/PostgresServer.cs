@@ -77,15 +77,7 @@ public sealed class PostgresServer : IAsyncDisposable
         CancellationToken ct = default
     )
     {
-        options ??= new PostgresServerOptions();
-        if (options.ScramIterations < 1)
-        {
-            throw new ArgumentException(
-                $"ScramIterations is {options.ScramIterations}: a password is hashed once at least. Leave it out for the server's own number.",
-                nameof(options)
-            );
-        }
-
+        options = (options ?? new PostgresServerOptions()).OrThrow();
         var lookedFor = new List<string>();
         Exception? reason = null;
         ServerSource[] sources =

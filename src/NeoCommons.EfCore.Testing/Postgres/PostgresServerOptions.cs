@@ -52,6 +52,20 @@ public sealed class PostgresServerOptions
     /// <value>Default: 60 seconds. Usual: half a second, the first of a process a second.</value>
     public TimeSpan StartTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>These options, if a server can be started with them.</summary>
+    /// <exception cref="ArgumentException">One of them is out of its range.</exception>
+    internal PostgresServerOptions OrThrow()
+    {
+        if (ScramIterations < 1)
+        {
+            throw new ArgumentException(
+                $"ScramIterations is {ScramIterations}: a password is hashed once at least. Leave it out for the server's own number."
+            );
+        }
+
+        return this;
+    }
+
     internal IEnumerable<string> ServerArguments() =>
         new Dictionary<string, string>(StringComparer.Ordinal)
         {
