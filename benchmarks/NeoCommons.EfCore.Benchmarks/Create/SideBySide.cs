@@ -17,9 +17,7 @@ internal static class SideBySide
             $"{AtOnce} at a time on each server, as psql with as many sessions; tenants take turns with the servers, which share this machine, and the registry is on the first. The start of psql is in its time, and the first login to each server in none of them."
         );
         await report.WriteLineAsync();
-        await report.WriteLineAsync(
-            $"| {AtOnce} at a time: tenants | servers | rounds | way | s | ratio to psql | least-most |"
-        );
+        await report.WriteLineAsync($"| {AtOnce} at a time: {BesidePsql.Columns} |");
         await report.WriteLineAsync("|---|---|---|---|---|---|---|");
         var servers = new List<PostgresServer> { first };
         try
@@ -55,37 +53,20 @@ internal static class SideBySide
         GoalsTable goals
     )
     {
-        var (psql, ours) = (new List<double>(), new List<double>());
-        for (var round = 0; round < rounds; round++)
-        {
-            await Console.Error.WriteLineAsync(
-                $"create: {tenants:N0} tenants, {AtOnce} at a time, {servers.Count} servers, round {round + 1}"
-            );
-            if (round % 2 == 0)
-            {
-                psql.Add(await PsqlAsync(servers, tenants));
-                ours.Add(await OursAsync(servers, tenants));
-            }
-            else
-            {
-                ours.Add(await OursAsync(servers, tenants));
-                psql.Add(await PsqlAsync(servers, tenants));
-            }
-        }
-
-        foreach (var (way, seconds) in new[] { ("psql, the same SQL", psql), ("CreateAsync from migrations", ours) })
-        {
-            double[] ratios = [.. seconds.Zip(psql, (s, p) => s / p)];
-            await report.WriteLineAsync(
-                Numbers.Text(
-                    $"| {tenants:N0} | {servers.Count} | {rounds} | {way} | {Numbers.Median(seconds):0.00} | {Numbers.Median(ratios):0.00} | {ratios.Min():0.00}-{ratios.Max():0.00} |"
-                )
-            );
-        }
-
+        var seconds = await BesidePsql.CompareAsync(
+            report,
+            $"create, {AtOnce} at a time",
+            tenants,
+            servers.Count,
+            rounds,
+            [
+                ("psql, the same SQL", () => PsqlAsync(servers, tenants)),
+                ("CreateAsync from migrations", () => OursAsync(servers, tenants)),
+            ]
+        );
         goals.AtMost(
-            $"{tenants:N0} tenants created {AtOnce} at a time on {servers.Count} {(servers.Count == 1 ? "server" : "servers")}: at most 1.5 times psql",
-            Numbers.Spread([.. ours.Zip(psql, (o, p) => o / p)]),
+            $"{tenants:N0} tenants created {AtOnce} at a time on {BesidePsql.Servers(servers.Count)}: at most 1.5 times psql",
+            BesidePsql.RatioOf(seconds[1], seconds[0]),
             1.5
         );
     }

@@ -20,7 +20,7 @@ internal static class FleetBenchmark
                 + "The loops are EF's own way: one connection string for each tenant. They migrate fewer tenants, and their seconds are extrapolated from those, which flatters them, since the catalog stays small."
         );
         await report.WriteLineAsync();
-        await report.WriteLineAsync("| tenants | servers | rounds | way | s | ratio to psql | least-most |");
+        await report.WriteLineAsync($"| {BesidePsql.Columns} |");
         await report.WriteLineAsync("|---|---|---|---|---|---|---|");
         var goals = new GoalsTable();
         await using (var first = await NewServerAsync())
@@ -82,35 +82,16 @@ internal static class FleetBenchmark
             ways.Add(Loop($"{Parallelism} at a time, with a pool for each tenant", Parallelism, pooled: true));
         }
 
-        var seconds = ways.Select(_ => new List<double>()).ToList();
-        for (var round = 0; round < rounds; round++)
-        {
-            await Console.Error.WriteLineAsync(
-                $"fleet: {tenants:N0} tenants, {servers.Count} servers, round {round + 1}"
-            );
-            for (var turn = 0; turn < ways.Count; turn++)
-            {
-                var way = round % 2 == 0 ? turn : ways.Count - 1 - turn;
-                seconds[way].Add(await ways[way].Run());
-            }
-        }
-
-        var ratios = seconds.Select(of => of.Zip(seconds[0], (s, psql) => s / psql).ToList()).ToList();
-        foreach (var ((name, _), of, ratio) in ways.Zip(seconds, ratios))
-        {
-            await report.WriteLineAsync(
-                Numbers.Text(
-                    $"| {tenants:N0} | {servers.Count} | {rounds} | {name} | {Numbers.Median(of):0.00} | {Numbers.Median(ratio):0.00} | {ratio.Min():0.00}-{ratio.Max():0.00} |"
-                )
-            );
-        }
-
-        var on = $"{tenants:N0} tenants, {servers.Count} {(servers.Count == 1 ? "server" : "servers")}";
-        goals.AtMost($"{on}: at most 1.3 times psql", Numbers.Spread(ratios[1]), 1.3);
+        var seconds = await BesidePsql.CompareAsync(report, "fleet", tenants, servers.Count, rounds, ways);
+        var on = $"{tenants:N0} tenants, {BesidePsql.Servers(servers.Count)}";
+        goals.AtMost($"{on}: at most 1.3 times psql", BesidePsql.RatioOf(seconds[1], seconds[0]), 1.3);
         for (var way = 2; way < ways.Count; way++)
         {
-            var faster = Numbers.Spread([.. seconds[way].Zip(seconds[1], (loop, ours) => loop / ours)]);
-            goals.AtLeast($"{on}: at least 10 times faster than {ways[way].Name}", faster, 10);
+            goals.AtLeast(
+                $"{on}: at least 10 times faster than {ways[way].Name}",
+                BesidePsql.RatioOf(seconds[way], seconds[1]),
+                10
+            );
         }
 
         (string Name, Func<Task<double>> Run) Loop(string how, int atOnce, bool pooled) =>
