@@ -21,6 +21,10 @@ internal sealed class GoalsTable
     public void Show(string what, (double Median, double From, double To) ratio) =>
         Add($"{what} (no goal)", ratio, isMet: true);
 
+    /// <summary>Differences, in microseconds, that nothing was aimed at.</summary>
+    public void ShowMore(string what, (double Median, double From, double To) more) =>
+        Add($"{what} (no goal)", Numbers.Text($"{more.Median:0} us ({more.From:0} to {more.To:0})"), isMet: true);
+
     public async Task WriteAsync(TextWriter report)
     {
         await report.WriteLineAsync("| goal | measured (its spread, as the tables above have it) |");

@@ -16,7 +16,7 @@ internal static class OwnProcess
 
     private static readonly Dictionary<string, (string Name, string Value)[]> Settings = new(StringComparer.Ordinal)
     {
-        ["overhead"] = [WithoutSpinning],
+        ["processor"] = [WithoutSpinning],
         ["profile"] =
         [
             WithoutSpinning,
@@ -39,6 +39,7 @@ internal static class OwnProcess
         [
             Environment.GetCommandLineArgs()[0],
             name,
+            Flag,
             .. quick ? ["--quick"] : Array.Empty<string>(),
         ];
         var start = new ProcessStartInfo("dotnet", arguments);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using NeoCommons.EfCore.Benchmarks;
 using NeoCommons.EfCore.Benchmarks.Acquire;
@@ -10,6 +11,7 @@ using NeoCommons.EfCore.Benchmarks.Lookup;
 using NeoCommons.EfCore.Benchmarks.Metrics;
 using NeoCommons.EfCore.Benchmarks.Overhead;
 using NeoCommons.EfCore.Benchmarks.Prepared;
+using NeoCommons.EfCore.Benchmarks.Processor;
 using NeoCommons.EfCore.Benchmarks.Profile;
 using NeoCommons.EfCore.Benchmarks.Queries;
 using NeoCommons.EfCore.Benchmarks.Recovery;
@@ -35,6 +37,7 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     ["workloads"] = WorkloadsBenchmark.RunAsync,
     ["prepared"] = PreparedBenchmark.RunAsync,
     ["overhead"] = OverheadBenchmark.RunAsync,
+    ["processor"] = ProcessorBenchmark.RunAsync,
     ["scale"] = ScaleBenchmark.RunAsync,
     [OnlyWhenNamed] = ProfileBenchmark.RunAsync,
 };
@@ -42,6 +45,8 @@ const string Results = "benchmarks/results";
 CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
 Directory.CreateDirectory(Results);
 var goals = new List<string>();
+var watch = Stopwatch.StartNew();
+var failed = new List<string>();
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name => name != OnlyWhenNamed)])
 {
     if (!benchmarks.TryGetValue(name, out var run))
@@ -52,12 +57,39 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name =>
         return 2;
     }
 
+    var begun = watch.Elapsed;
+    try
+    {
+        await RunAsync(name, run);
+    }
+    catch (Exception e) when (names.Count != 1)
+    {
+        // What the others measure is not lost.
+        await Console.Error.WriteLineAsync($"{name} failed: {e}");
+        failed.Add(name);
+    }
+
+    await Console.Error.WriteLineAsync($"{name}: {(watch.Elapsed - begun).TotalSeconds:0} s");
+}
+
+if (!args.Contains(OwnProcess.Flag))
+{
+    Console.WriteLine(string.Join(Environment.NewLine, goals));
+    await Console.Error.WriteLineAsync(
+        $"{watch.Elapsed.TotalSeconds:0} s in all{(failed.Count > 0 ? $"; failed: {string.Join(", ", failed)}" : "")}"
+    );
+}
+
+return failed.Count == 0 ? 0 : 1;
+
+async Task RunAsync(string name, Func<bool, TextWriter, Task> run)
+{
     var path = Path.Combine(Results, name + (quick ? "-quick" : ""));
     if (OwnProcess.IsNeededBy(name))
     {
         await OwnProcess.RunAsync(name, quick);
         goals.AddRange(Goals.Of(name, await File.ReadAllTextAsync($"{path}.md")));
-        continue;
+        return;
     }
 
     using var report = new StringWriter();
@@ -65,7 +97,7 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name =>
     await report.WriteLineAsync();
     await report.WriteLineAsync(Run.Describe(name, quick));
     await report.WriteLineAsync();
-    var begun = DateTime.UtcNow;
+    File.Delete($"{path}.csv");
     await run(quick, report);
     Console.WriteLine(report);
     goals.AddRange(Goals.Of(name, report.ToString()));
@@ -73,7 +105,7 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name =>
     var tables = ReportTable.AllOf(report.ToString());
 
     // Some write their own, of all rounds.
-    if (File.GetLastWriteTimeUtc($"{path}.csv") < begun)
+    if (!File.Exists($"{path}.csv"))
     {
         await ReportTable.WriteCsvAsync($"{path}.csv", tables);
     }
@@ -84,10 +116,3 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name =>
         await Goals.WriteAsync(Results, benchmarks.Keys);
     }
 }
-
-if (!args.Contains(OwnProcess.Flag))
-{
-    Console.WriteLine(string.Join(Environment.NewLine, goals));
-}
-
-return 0;

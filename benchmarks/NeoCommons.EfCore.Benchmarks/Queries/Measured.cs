@@ -8,6 +8,9 @@ namespace NeoCommons.EfCore.Benchmarks.Queries;
 /// <param name="Bytes">How much it allocated.</param>
 internal sealed record Measured(double Microseconds, double Processor, double Bytes)
 {
+    /// <summary>The header of <see cref="Lines"/>.</summary>
+    public const string Columns = "table,way,round,microseconds,bytes";
+
     /// <summary>Does the work with so many callers, for tenants at random: the same ones in a round, whichever the way.</summary>
     public static async Task<Measured> OfAsync(
         Peer peer,
@@ -20,6 +23,10 @@ internal sealed record Measured(double Microseconds, double Processor, double By
     {
         var mine = Math.Min(tenants, peer.MostTenants);
         var each = Math.Max(1, count / workers / peer.SlownessWith(mine) / workload.Weight);
+
+        // What the one before has left is not collected in this one's time.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
         var bytes = GC.GetTotalAllocatedBytes(precise: true);
         var processor = Environment.CpuUsage.TotalTime;
         var watch = Stopwatch.StartNew();
@@ -62,6 +69,18 @@ internal sealed record Measured(double Microseconds, double Processor, double By
         IReadOnlyList<Measured> of,
         IReadOnlyList<Measured> to
     ) => Ratio(of, to, m => m.Processor);
+
+    /// <summary>How many microseconds more it takes than another: the median of the rounds, and where their middle half begins and ends.</summary>
+    public static (double Median, double From, double To) More(
+        IReadOnlyList<Measured> of,
+        IReadOnlyList<Measured> to
+    ) => Numbers.More(of.Select(m => m.Microseconds), to.Select(m => m.Microseconds));
+
+    /// <summary>Each round, as CSV.</summary>
+    public static IEnumerable<string> Lines(string table, string way, IEnumerable<Measured> measured) =>
+        measured.Select(
+            (m, round) => Numbers.Text($"\"{table}\",\"{way}\",{round + 1},{m.Microseconds:0.0},{m.Bytes:0}")
+        );
 
     /// <summary>The cells of a table: the median in microseconds, the ratio to another way, and the middle half of the ratios.</summary>
     public static string Cells(IReadOnlyList<Measured> of, IReadOnlyList<Measured> to) =>

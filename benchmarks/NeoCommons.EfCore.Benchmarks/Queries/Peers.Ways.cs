@@ -30,6 +30,7 @@ internal sealed partial class Peers
     private IReadOnlyList<(string Name, Func<string, Peer> Make)> WithoutTenants() =>
         [
             (Limit, name => Pooled<FixedContext>(name, Source(SearchPathOfFirst))),
+            (LimitAgain, name => Pooled<FixedContext>(name, Source(SearchPathOfFirst))),
             (LimitWithoutReset, name => Pooled<FixedContext>(name, Source(WithoutResetOfFirst))),
             (LimitPrepared, name => Pooled<FixedContext>(name, Source(AutoPrepareOfFirst), prepares: true)),
             (LimitUnpooled, Unpooled),
@@ -49,10 +50,12 @@ internal sealed partial class Peers
         [
             (SetUnpooled, NewSet),
             (Set, name => SetPooled(name, Source())),
-            (DataSources, PerTenant),
+            (DataSources, name => PerTenant(name, isTuned: false)),
+            (DataSourcesPrepared, name => PerTenant(name, isTuned: true)),
             (Models, name => ModelPerSchema(name, cache: null, Source())),
             (OwnModels, name => ModelPerSchema(name, new MemoryCache(new MemoryCacheOptions()), Source())),
-            (Shared, _ => Filtered(Source())),
+            (Shared, name => Filtered(name, Source())),
+            (SharedPrepared, name => Filtered(name, Source(AutoPrepare), prepares: true)),
         ];
 
     private IReadOnlyList<(string Name, Func<string, Peer> Make)> Ours() =>

@@ -64,7 +64,7 @@ internal sealed partial class Peers : IAsyncDisposable
             Pooled<OneSchemaContext>(Limit, Source(WithoutReset)),
             new NpgsqlPeer(NpgsqlAll, Source(WithoutReset), TableOf),
             ModelPerSchema(OwnModels, new MemoryCache(new MemoryCacheOptions()), Source(WithoutReset)),
-            Filtered(Source(WithoutReset)),
+            Filtered(Shared, Source(WithoutReset)),
             ByNames(Names),
         ];
 
@@ -89,8 +89,14 @@ internal sealed partial class Peers : IAsyncDisposable
     private void WithoutResetOfFirst(NpgsqlConnectionStringBuilder settings) =>
         (settings.SearchPath, settings.NoResetOnClose) = (SchemaOf(0), true);
 
-    private void AutoPrepareOfFirst(NpgsqlConnectionStringBuilder settings) =>
-        (settings.SearchPath, settings.NoResetOnClose, settings.MaxAutoPrepare) = (SchemaOf(0), true, 20);
+    private void AutoPrepareOfFirst(NpgsqlConnectionStringBuilder settings)
+    {
+        AutoPrepare(settings);
+        settings.SearchPath = SchemaOf(0);
+    }
+
+    private static void AutoPrepare(NpgsqlConnectionStringBuilder settings) =>
+        (settings.NoResetOnClose, settings.MaxAutoPrepare) = (true, 20);
 
     private static void WithoutReset(NpgsqlConnectionStringBuilder settings) => settings.NoResetOnClose = true;
 
@@ -118,7 +124,7 @@ internal sealed partial class Peers : IAsyncDisposable
         );
     }
 
-    private ContextPeer PerTenant(string name)
+    private ContextPeer PerTenant(string name, bool isTuned)
     {
         var sources = new Dictionary<int, DbContextOptions<FixedContext>>();
         return new ContextPeer(
@@ -131,8 +137,13 @@ internal sealed partial class Peers : IAsyncDisposable
                     if (!sources.TryGetValue(tenant, out options))
                     {
                         var source = Source(s =>
-                            (s.SearchPath, s.MinPoolSize, s.MaxPoolSize) = (SchemaOf(tenant), 4, 4)
-                        );
+                        {
+                            (s.SearchPath, s.MinPoolSize, s.MaxPoolSize) = (SchemaOf(tenant), 4, 4);
+                            if (isTuned)
+                            {
+                                AutoPrepare(s);
+                            }
+                        });
                         sources[tenant] = options = new DbContextOptionsBuilder<FixedContext>()
                             .UseNpgsql(source)
                             .Options;
@@ -144,6 +155,7 @@ internal sealed partial class Peers : IAsyncDisposable
         )
         {
             MostTenants = 50,
+            Prepares = isTuned,
         };
     }
 
@@ -163,20 +175,23 @@ internal sealed partial class Peers : IAsyncDisposable
         };
     }
 
-    private static FilteredPeer Filtered(NpgsqlDataSource source)
+    private static FilteredPeer Filtered(string name, NpgsqlDataSource source, bool prepares = false)
     {
         var contexts = new PooledDbContextFactory<FilteredContext>(
             new DbContextOptionsBuilder<FilteredContext>().UseNpgsql(source).Options
         );
         return new FilteredPeer(
-            Shared,
+            name,
             async tenant =>
             {
                 var context = await contexts.CreateDbContextAsync();
                 context.Tenant = tenant;
                 return context;
             }
-        );
+        )
+        {
+            Prepares = prepares,
+        };
     }
 
     private static ContextPeer Pooled<TContext>(string name, NpgsqlDataSource source, bool prepares = false)

@@ -11,9 +11,11 @@ internal sealed class QueriesBenchmark
     [
         Peers.Limit,
         Peers.LimitWithoutReset,
+        Peers.Npgsql,
         Peers.NpgsqlAll,
         Peers.Set,
         Peers.Shared,
+        Peers.SharedPrepared,
         Peers.SearchPath,
         Peers.Names,
         Peers.FastestOfMany,
@@ -23,7 +25,7 @@ internal sealed class QueriesBenchmark
     private readonly TextWriter _report;
     private readonly QueriesRun _run;
     private readonly IReadOnlyList<Tenant> _tenants;
-    private readonly Dictionary<(string Workload, string Way), double> _roundTrips = [];
+    private readonly Dictionary<(string Workload, string Way), long> _roundTrips = [];
 
     private QueriesBenchmark(bool quick, TextWriter report)
     {
@@ -45,7 +47,7 @@ internal sealed class QueriesBenchmark
             $"{_tenants.Count:N0} tenants at random, or as many as a table says; {Operations:N0} point reads, or fewer of what takes longer, in each of "
                 + $"{_run.Rounds} rounds, one way after the other in an order that is shuffled for each. Ratios are of the same round with *{Peers.Limit}*: "
                 + "their median, and the middle half of them. Round trips and bytes are of one operation; round trips are counted by a proxy, apart "
-                + "from the times. Each way has a pool of its own, of which no connection is closed because it sat idle. Before each table it does "
+                + "from the times, of two tenants in turn. Each way has a pool of its own, of which no connection is closed because it sat idle. Before each table it does "
                 + "that table's work once for each of its tenants, and then at random. Ours are without `pool_pre_ping`, and their rows are "
                 + "`DEDICATED`, without shares of tenants: the others have neither. A data source for each tenant serves 50 tenants only, since "
                 + "each keeps connections. A model per schema in EF's cache, which does not hold that many, does a twentieth of the operations "
@@ -212,19 +214,24 @@ internal sealed class QueriesBenchmark
 
     private async Task CountAsync(IReadOnlyList<Peer> peers, TcpFaultProxy proxy)
     {
-        const int Times = 5;
+        // Of two tenants in turn. Where the server answers a part before the rest has come, the proxy counts one more: what is
+        // counted most often is told.
+        const int Times = 8;
         foreach (var peer in peers)
         {
             foreach (var workload in Workload.All)
             {
                 await workload.Once(peer, 0, 1);
-                proxy.ResetCounters();
+                await workload.Once(peer, 1, 1);
+                var trips = new List<long>();
                 for (var i = 0; i < Times; i++)
                 {
-                    await workload.Once(peer, 0, 1);
+                    proxy.ResetCounters();
+                    await workload.Once(peer, i % 2, 1);
+                    trips.Add(proxy.Counters.RoundTrips);
                 }
 
-                _roundTrips[(workload.Name, peer.Name)] = (double)proxy.Counters.RoundTrips / Times;
+                _roundTrips[(workload.Name, peer.Name)] = trips.CountBy(t => t).MaxBy(t => t.Value).Key;
             }
         }
     }

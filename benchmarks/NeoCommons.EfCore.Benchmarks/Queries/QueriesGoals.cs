@@ -15,6 +15,28 @@ internal sealed class QueriesGoals(
         Peers.Names,
     ];
 
+    // What no goal is about.
+    private static readonly IReadOnlyList<(string Of, string To)> Others =
+    [
+        (Peers.Fastest, Peers.LimitPrepared),
+        (Peers.FastestOfMany, Peers.LimitPrepared),
+        (Peers.FastestOfMany, Peers.SharedPrepared),
+        (Peers.FastestOfMany, Peers.NamesWithoutReset),
+        (Peers.NamesWithoutReset, Peers.LimitWithoutReset),
+        (Peers.NamesWithoutReset, Peers.Limit),
+        (Peers.LimitWithoutReset, Peers.Limit),
+        (Peers.LimitPrepared, Peers.LimitWithoutReset),
+        (Peers.Set, Peers.Names),
+        (Peers.SearchPathUnpooled, Peers.LimitUnpooled),
+        (Peers.NamesUnpooled, Peers.LimitUnpooled),
+        (Peers.SetUnpooled, Peers.LimitUnpooled),
+        (Peers.DataSources, Peers.LimitUnpooled),
+        (Peers.DataSourcesPrepared, Peers.LimitUnpooled),
+        (Peers.OwnModels, Peers.LimitUnpooled),
+        (Peers.NpgsqlAll, Peers.Npgsql),
+        (Peers.NpgsqlPrepared, Peers.NpgsqlWithoutReset),
+    ];
+
     public async Task WriteAsync()
     {
         string[] tables =
@@ -27,6 +49,12 @@ internal sealed class QueriesGoals(
         await report.WriteLineAsync();
         await report.WriteLineAsync($"| goal: median, and middle half | {string.Join(" | ", tables)} |");
         await report.WriteLineAsync("|---|---|---|---|---|");
+        await RatioAsync(
+            "the same work twice: no tenants, to no tenants (no goal)",
+            Peers.LimitAgain,
+            Peers.Limit,
+            tables
+        );
         await RatioAsync("SearchPath to no tenants: at most 1.05", Peers.SearchPath, Peers.Limit, tables, most: 1.05);
         await RatioAsync("QualifiedNames to no tenants: at most 1.05", Peers.Names, Peers.Limit, tables, most: 1.05);
         await RatioAsync(
@@ -44,84 +72,18 @@ internal sealed class QueriesGoals(
             most: 0.80
         );
         await RatioAsync(
-            "QualifiedNames, WhenUsed, auto-prepare to no tenants, no reset, auto-prepare (no goal)",
-            Peers.Fastest,
-            Peers.LimitPrepared,
-            tables
-        );
-        await RatioAsync(
-            "QualifiedNames, WhenUsed, prepared at the first use to no tenants, no reset, auto-prepare (no goal)",
-            Peers.FastestOfMany,
-            Peers.LimitPrepared,
-            tables
-        );
-        await RatioAsync(
-            "no tenants: without the reset to with it (no goal)",
-            Peers.LimitWithoutReset,
-            Peers.Limit,
-            tables
-        );
-        await RatioAsync(
-            "no tenants, no reset: auto-prepare to not prepared (no goal)",
-            Peers.LimitPrepared,
-            Peers.LimitWithoutReset,
-            tables
-        );
-        await RatioAsync(
-            "QualifiedNames, WhenUsed, not prepared, to no tenants (no goal)",
-            Peers.NamesWithoutReset,
-            Peers.Limit,
-            tables
-        );
-        await RatioAsync(
-            "QualifiedNames, WhenUsed, not prepared, to no tenants, no reset (no goal)",
-            Peers.NamesWithoutReset,
-            Peers.LimitWithoutReset,
-            tables
-        );
-        await RatioAsync(
-            "QualifiedNames, WhenUsed: prepared at the first use to not prepared (no goal)",
-            Peers.FastestOfMany,
-            Peers.NamesWithoutReset,
-            tables
-        );
-        await RatioAsync(
             "SET when opened, pooled contexts to SearchPath: at least 1.2",
             Peers.Set,
             Peers.SearchPath,
             tables,
             least: 1.2
         );
-        await RatioAsync(
-            "SET when opened, pooled contexts to QualifiedNames (no goal)",
-            Peers.Set,
-            Peers.Names,
-            tables
-        );
-        await RatioAsync(
-            "ours unpooled to EF unpooled: SearchPath (no goal)",
-            Peers.SearchPathUnpooled,
-            Peers.LimitUnpooled,
-            tables
-        );
-        await RatioAsync(
-            "ours unpooled to EF unpooled: QualifiedNames (no goal)",
-            Peers.NamesUnpooled,
-            Peers.LimitUnpooled,
-            tables
-        );
-        await RatioAsync(
-            "what another schema each time costs the server: Npgsql to Npgsql (no goal)",
-            Peers.NpgsqlAll,
-            Peers.Npgsql,
-            tables
-        );
-        await RatioAsync(
-            "what another schema each time costs the server, all statements prepared, no reset: Npgsql to Npgsql (no goal)",
-            Peers.NpgsqlPrepared,
-            Peers.NpgsqlWithoutReset,
-            tables
-        );
+        foreach (var (of, to) in Others)
+        {
+            await RatioAsync($"{of}, to {to} (no goal)", of, to, tables);
+        }
+
+        await MoreAsync(tables);
         await DistanceAsync();
         await BytesAsync(tables);
     }
@@ -146,6 +108,32 @@ internal sealed class QueriesGoals(
             tables,
             least: 1.7
         );
+    }
+
+    private async Task MoreAsync(IReadOnlyList<string> tables)
+    {
+        await report.WriteLineAsync();
+        await report.WriteLineAsync($"| us more (no goal): median, and middle half | {string.Join(" | ", tables)} |");
+        await report.WriteLineAsync("|---|---|---|---|---|");
+        foreach (
+            var (of, to) in new[]
+            {
+                (Peers.LimitAgain, Peers.Limit),
+                (Peers.SearchPath, Peers.Limit),
+                (Peers.Names, Peers.Limit),
+                (Peers.Set, Peers.Limit),
+                (Peers.Shared, Peers.Limit),
+                (Peers.NpgsqlAll, Peers.Npgsql),
+            }
+        )
+        {
+            var cells = tables.Select(table =>
+            {
+                var more = Measured.More(measured[(table, of)], measured[(table, to)]);
+                return Numbers.Text($"{more.Median:0} ({more.From:0} to {more.To:0})");
+            });
+            await report.WriteLineAsync($"| {of}, than {to} | {string.Join(" | ", cells)} |");
+        }
     }
 
     private async Task BytesAsync(IEnumerable<string> tables)

@@ -4,7 +4,7 @@ namespace NeoCommons.EfCore.Benchmarks.Queries;
 internal sealed class QueriesSummary(
     TextWriter report,
     IReadOnlyDictionary<(string Table, string Way), IReadOnlyList<Measured>> measured,
-    IReadOnlyDictionary<(string Workload, string Way), double> roundTrips
+    IReadOnlyDictionary<(string Workload, string Way), long> roundTrips
 )
 {
     /// <summary>All ways in one table: ratios to no tenants, and round trips.</summary>
@@ -22,7 +22,7 @@ internal sealed class QueriesSummary(
                     ? Numbers.Text($"{Measured.Ratio(one, measured[(table, Peers.Limit)]).Median:0.00}")
                     : "-"
             );
-            var trips = Workload.All.Select(w => Numbers.Text($"{roundTrips[(w.Name, way)]:0.#}"));
+            var trips = Workload.All.Select(w => Numbers.Text($"{roundTrips[(w.Name, way)]}"));
             await report.WriteLineAsync($"| {way} | {string.Join(" | ", ratios)} | {string.Join(", ", trips)} |");
         }
     }
@@ -32,15 +32,8 @@ internal sealed class QueriesSummary(
     {
         await Csv.WriteAsync(
             path + ".csv",
-            "table,way,round,microseconds,bytes",
-            measured.SelectMany(all =>
-                all.Value.Select(
-                    (m, round) =>
-                        Numbers.Text(
-                            $"\"{all.Key.Table}\",\"{all.Key.Way}\",{round + 1},{m.Microseconds:0.0},{m.Bytes:0}"
-                        )
-                )
-            )
+            Measured.Columns,
+            measured.SelectMany(all => Measured.Lines(all.Key.Table, all.Key.Way, all.Value))
         );
         string[] ways =
         [

@@ -72,6 +72,8 @@ internal sealed class FilteredContext(DbContextOptions<FilteredContext> options)
         {
             // With its schema, for poolers that keep no path.
             product.ToTable("shared_products", "public");
+            product.HasKey(p => new { p.Tenant, p.Id });
+            product.Property(p => p.Id).UseIdentityByDefaultColumn();
             product.HasQueryFilter("tenant", p => p.Tenant == Tenant);
             product.Property(p => p.Id).HasColumnName("id");
             product.Property(p => p.Tenant).HasColumnName("tenant");

@@ -33,7 +33,7 @@ internal static class ScaleFiles
         await PlotAsync("read", "A point read, one caller", "us", f => f.Microseconds);
         await Plots.LinesAsync(
             $"{path}-server.svg",
-            "Memory of a server process that has met all tables of all tenants, at most",
+            "Memory of a server process that has met all tables of all tenants: the mean of them when it was most",
             "tenants",
             "MiB",
             memory
