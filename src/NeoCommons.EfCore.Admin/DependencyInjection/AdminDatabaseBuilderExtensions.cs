@@ -164,6 +164,7 @@ public static class AdminDatabaseBuilderExtensions
         services.TryAddSingleton<TenantPlaces>();
         services.TryAddSingleton<TenantReservation>();
         services.TryAddSingleton<ITenantPlacement, LeastTenantsPlacement>();
+        services.TryAddSingleton<RelationCounts>();
         services.TryAddSingleton<TenantPlacing>();
         services.TryAddSingleton<CreationUndo>();
         services.TryAddSingleton<TenantCreationSteps>();

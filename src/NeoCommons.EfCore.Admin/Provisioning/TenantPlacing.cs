@@ -8,7 +8,8 @@ internal sealed class TenantPlacing(
     IDbContextFactory<AdminDbContext> contexts,
     ITenantPlacement placement,
     TenantPlaces places,
-    ConnectionOpening opening
+    ConnectionOpening opening,
+    RelationCounts counts
 )
 {
     private const string Remedy =
@@ -178,21 +179,31 @@ internal sealed class TenantPlacing(
     }
 
     /// <summary>Why the database's catalog should not grow; null if it may.</summary>
-    public async Task<string?> FindFaultAsync(PooledDataSource source, CancellationToken ct)
+    /// <param name="source">Its pool.</param>
+    /// <param name="ct">Cancels.</param>
+    /// <param name="anew">Whether its relations are counted in any case: those who create no tenants.</param>
+    public async Task<string?> FindFaultAsync(PooledDataSource source, CancellationToken ct, bool anew = false)
     {
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
         await using var _ = context.ConfigureAwait(false);
         var name = source.Row.Name;
-        var most = await context
+        var row = await context
             .DatabaseConnections.Where(c => c.ConnectionName == name)
-            .Select(c => c.MaxRelations)
+            .Select(c => new { c.MaxRelations, Tenants = context.Tenants.Count(t => t.ConnectionId == c.Id) })
             .SingleOrDefaultAsync(ct)
             .ConfigureAwait(false);
+        var (most, tenants) = (row?.MaxRelations ?? 0, row?.Tenants ?? 0);
+        if (!anew && counts.IsFarFromFull(source.Row, tenants, most))
+        {
+            return null;
+        }
+
         var connection = await opening.OpenNewAsync(source, pooled: true, ct).ConfigureAwait(false);
         await using var __ = connection.ConfigureAwait(false);
         var command = new NpgsqlCommand(CatalogPressures.CountRelations, connection);
         await using var ___ = command.ConfigureAwait(false);
         var count = (long)(await command.ExecuteScalarAsync(ct).ConfigureAwait(false))!;
+        counts.Note(source.Row, tenants, count);
         return count >= most ? $"its database has {count} relations and takes {most} (max_relations)." : null;
     }
 }

@@ -175,7 +175,7 @@ internal sealed class WarmSchemaStock(
             await context
                 .WarmSchemas.CountAsync(s => s.ConnectionId == connectionId && s.TenantType == type, ct)
                 .ConfigureAwait(false) < options.Value.Size
-            && await placing.FindFaultAsync(source, ct).ConfigureAwait(false) is null
+            && await placing.FindFaultAsync(source, ct, anew: true).ConfigureAwait(false) is null
         )
         {
             var row = new WarmSchemaEntity

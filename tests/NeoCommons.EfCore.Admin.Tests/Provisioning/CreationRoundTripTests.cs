@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
+using NeoCommons.EfCore.Admin.Tests.Contexts;
 using NeoCommons.EfCore.Admin.Tests.TenantMigrations;
 
 namespace NeoCommons.EfCore.Admin.Tests.Provisioning;
@@ -52,15 +53,55 @@ public sealed class CreationRoundTripTests(TestServers servers)
         Assert.Equal(0L, await fleet.App.AdminAsync("SELECT count(*) FROM admin.warm_schemas"));
 
         Task CreateAsync(int i) =>
-            fleet.Provisioner.CreateAsync(
-                new()
-                {
-                    Slug = $"t{i:0000}",
-                    Name = "t",
-                    ConnectionName = "db1",
-                    Source = from == "template" ? TenantSource.Template : TenantSource.Migrations,
-                },
-                Ct
+            CreationRoundTripTests.CreateAsync(
+                fleet,
+                $"t{i:0000}",
+                from == "template" ? TenantSource.Template : TenantSource.Migrations
             );
     }
+
+    [Fact]
+    public async Task The_catalog_of_a_fleet_is_not_read_for_each_tenant_but_close_to_its_limit()
+    {
+        const int Fleet = 300;
+        await using var fleet = await ProxiedFleet.StartAsync(
+            servers,
+            settings: null,
+            new FakeTimeProvider(DateTimeOffset.UtcNow),
+            poolTimeout: 60
+        );
+        await CreateAsync(fleet, "first");
+        await PartsApp.AddRowsAsync(fleet.App, Fleet);
+        var trips = new List<long>();
+        for (var i = 0; i < 5; i++)
+        {
+            trips.Add(await CountAsync($"new{i}"));
+        }
+
+        // A hundredth of them come before they are counted again.
+        Assert.Equal([13, 12, 12, 12, 13], trips);
+
+        var relations = (long)(await fleet.App.DirectAsync("db1", CatalogPressures.CountRelations))!;
+        await fleet.App.AdminAsync($"UPDATE admin.database_connections SET max_relations = {relations}");
+        await Assert.ThrowsAsync<TenantConflictException>(() => CreateAsync(fleet, "full"));
+
+        async Task<long> CountAsync(string slug)
+        {
+            fleet.Tenants.ResetCounters();
+            await CreateAsync(fleet, slug);
+            return fleet.Tenants.Counters.RoundTrips;
+        }
+    }
+
+    private static Task CreateAsync(ProxiedFleet fleet, string slug, TenantSource source = TenantSource.Migrations) =>
+        fleet.Provisioner.CreateAsync(
+            new()
+            {
+                Slug = slug,
+                Name = "t",
+                ConnectionName = "db1",
+                Source = source,
+            },
+            Ct
+        );
 }
