@@ -31,7 +31,7 @@ internal sealed class AllocationApp(TestApp app, NpgsqlDataSource source, Func<S
             ["insert of 1"] = (1, 200, shop => Insert(shop, 1)),
             ["insert of 100"] = (2, 20, shop => Insert(shop, 100)),
             ["transaction of 3"] = (
-                4,
+                6,
                 80,
                 shop =>
                 {
