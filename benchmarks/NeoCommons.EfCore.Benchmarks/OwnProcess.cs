@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace NeoCommons.EfCore.Benchmarks;
 
-/// <summary>Benchmarks for which the runtime must be started with settings of their own: each has a process to itself.</summary>
+/// <summary>Benchmarks that what ran before must not change, or for which the runtime is started with settings of their own: each has a process to itself.</summary>
 internal static class OwnProcess
 {
     /// <summary>Says that the process is one of these, and that another ends with the goals.</summary>
@@ -16,6 +16,7 @@ internal static class OwnProcess
 
     private static readonly Dictionary<string, (string Name, string Value)[]> Settings = new(StringComparer.Ordinal)
     {
+        ["overhead"] = [],
         ["processor"] = [WithoutSpinning],
         ["profile"] =
         [
@@ -29,8 +30,7 @@ internal static class OwnProcess
 
     /// <summary>Whether this process is not what the benchmark needs.</summary>
     public static bool IsNeededBy(string name) =>
-        Settings.TryGetValue(name, out var settings)
-        && settings.Any(s => Environment.GetEnvironmentVariable(s.Name) != s.Value);
+        Settings.ContainsKey(name) && !Environment.GetCommandLineArgs().Contains(Flag);
 
     /// <summary>Runs it, and all that it writes is written then.</summary>
     public static async Task RunAsync(string name, bool quick)

@@ -42,6 +42,14 @@ var benchmarks = new Dictionary<string, Func<bool, TextWriter, Task>>
     [OnlyWhenNamed] = ProfileBenchmark.RunAsync,
 };
 const string Results = "benchmarks/results";
+if (names.Find(name => !benchmarks.ContainsKey(name)) is { } unknown)
+{
+    await Console.Error.WriteLineAsync(
+        $"There is no benchmark '{unknown}'. There are: {string.Join(", ", benchmarks.Keys)}."
+    );
+    return 2;
+}
+
 CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
 Directory.CreateDirectory(Results);
 var goals = new List<string>();
@@ -49,18 +57,10 @@ var watch = Stopwatch.StartNew();
 var failed = new List<string>();
 foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name => name != OnlyWhenNamed)])
 {
-    if (!benchmarks.TryGetValue(name, out var run))
-    {
-        await Console.Error.WriteLineAsync(
-            $"There is no benchmark '{name}'. There are: {string.Join(", ", benchmarks.Keys)}."
-        );
-        return 2;
-    }
-
     var begun = watch.Elapsed;
     try
     {
-        await RunAsync(name, run);
+        await RunAsync(name);
     }
     catch (Exception e) when (names.Count != 1)
     {
@@ -82,7 +82,7 @@ if (!args.Contains(OwnProcess.Flag))
 
 return failed.Count == 0 ? 0 : 1;
 
-async Task RunAsync(string name, Func<bool, TextWriter, Task> run)
+async Task RunAsync(string name)
 {
     var path = Path.Combine(Results, name + (quick ? "-quick" : ""));
     if (OwnProcess.IsNeededBy(name))
@@ -97,15 +97,15 @@ async Task RunAsync(string name, Func<bool, TextWriter, Task> run)
     await report.WriteLineAsync();
     await report.WriteLineAsync(Run.Describe(name, quick));
     await report.WriteLineAsync();
-    File.Delete($"{path}.csv");
-    await run(quick, report);
+    var written = File.GetLastWriteTimeUtc($"{path}.csv");
+    await benchmarks[name](quick, report);
     Console.WriteLine(report);
     goals.AddRange(Goals.Of(name, report.ToString()));
     await File.WriteAllTextAsync($"{path}.md", report.ToString());
     var tables = ReportTable.AllOf(report.ToString());
 
     // Some write their own, of all rounds.
-    if (!File.Exists($"{path}.csv"))
+    if (File.GetLastWriteTimeUtc($"{path}.csv") == written)
     {
         await ReportTable.WriteCsvAsync($"{path}.csv", tables);
     }

@@ -5,7 +5,7 @@ internal static class Rounds
 {
     /// <summary>
     /// Measures each way in each round, in another order each time, so that none always follows the same other one; one more round
-    /// before them, which opens connections and compiles, is not kept.
+    /// before them, which opens connections and compiles, is not kept. Memory is collected before each turn, so that a short one has no collection.
     /// </summary>
     /// <param name="rounds">How many rounds are kept.</param>
     /// <param name="ways">The ways.</param>
@@ -23,6 +23,9 @@ internal static class Rounds
             new Random(round).Shuffle(turns);
             foreach (var (way, measured) in turns)
             {
+                // What the one before has left is not collected in this one's time.
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
                 var one = await measure(way, round);
                 if (round > 0)
                 {

@@ -14,6 +14,7 @@ internal static class ProcessorBenchmark
                 + $"whose ratios `overhead` has. *{Peers.LimitAgain}* is the same work with another pool: so exact are the others. {Peers.Metrics}"
         );
         var goals = new GoalsTable();
+        var lines = new List<string>();
         await OverheadBenchmark.MeasureAsync(
             "processor",
             quick,
@@ -34,8 +35,11 @@ internal static class ProcessorBenchmark
                         Measured.ProcessorRatio(OverheadBenchmark.Of(measured, name), limit)
                     );
                 }
+
+                lines.AddRange(measured.SelectMany(way => Measured.Lines(workload.Name, way.Way.Name, way.Measured)));
             }
         );
+        await Csv.WriteAsync($"benchmarks/results/processor{(quick ? "-quick" : "")}.csv", Measured.Columns, lines);
         await report.WriteLineAsync();
         await goals.WriteAsync(report);
     }

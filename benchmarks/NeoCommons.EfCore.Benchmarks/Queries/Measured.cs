@@ -9,7 +9,7 @@ namespace NeoCommons.EfCore.Benchmarks.Queries;
 internal sealed record Measured(double Microseconds, double Processor, double Bytes)
 {
     /// <summary>The header of <see cref="Lines"/>.</summary>
-    public const string Columns = "table,way,round,microseconds,bytes";
+    public const string Columns = "table,way,round,microseconds,processor,bytes";
 
     /// <summary>Does the work with so many callers, for tenants at random: the same ones in a round, whichever the way.</summary>
     public static async Task<Measured> OfAsync(
@@ -23,10 +23,6 @@ internal sealed record Measured(double Microseconds, double Processor, double By
     {
         var mine = Math.Min(tenants, peer.MostTenants);
         var each = Math.Max(1, count / workers / peer.SlownessWith(mine) / workload.Weight);
-
-        // What the one before has left is not collected in this one's time.
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
         var bytes = GC.GetTotalAllocatedBytes(precise: true);
         var processor = Environment.CpuUsage.TotalTime;
         var watch = Stopwatch.StartNew();
@@ -79,7 +75,8 @@ internal sealed record Measured(double Microseconds, double Processor, double By
     /// <summary>Each round, as CSV.</summary>
     public static IEnumerable<string> Lines(string table, string way, IEnumerable<Measured> measured) =>
         measured.Select(
-            (m, round) => Numbers.Text($"\"{table}\",\"{way}\",{round + 1},{m.Microseconds:0.0},{m.Bytes:0}")
+            (m, round) =>
+                Numbers.Text($"\"{table}\",\"{way}\",{round + 1},{m.Microseconds:0.0},{m.Processor:0.0},{m.Bytes:0}")
         );
 
     /// <summary>The cells of a table: the median in microseconds, the ratio to another way, and the middle half of the ratios.</summary>

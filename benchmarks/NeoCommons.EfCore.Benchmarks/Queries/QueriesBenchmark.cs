@@ -25,7 +25,7 @@ internal sealed class QueriesBenchmark
     private readonly TextWriter _report;
     private readonly QueriesRun _run;
     private readonly IReadOnlyList<Tenant> _tenants;
-    private readonly Dictionary<(string Workload, string Way), long> _roundTrips = [];
+    private readonly Dictionary<(string Workload, string Way), string> _roundTrips = [];
 
     private QueriesBenchmark(bool quick, TextWriter report)
     {
@@ -86,8 +86,8 @@ internal sealed class QueriesBenchmark
 
     private async Task OfAllWaysAsync()
     {
-        // Each way has a pool of its own, of as many connections as there are callers.
-        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 1_100 });
+        // Each way has a pool of its own, of as many connections as there are callers, or one of four for each of fifty tenants.
+        await using var server = await PostgresServer.StartAsync(new() { MaxConnections = 1_600 });
         await ShopDatabase.CreateAsync(server, _tenants, withRoles: true);
         await ShopDatabase.CreateSharedAsync(server, _tenants.Count);
         await ShopDatabase.VacuumAsync(server);
@@ -215,7 +215,7 @@ internal sealed class QueriesBenchmark
     private async Task CountAsync(IReadOnlyList<Peer> peers, TcpFaultProxy proxy)
     {
         // Of two tenants in turn. Where the server answers a part before the rest has come, the proxy counts one more: what is
-        // counted most often is told.
+        // counted nearly always is told, or else the least and the most.
         const int Times = 8;
         foreach (var peer in peers)
         {
@@ -231,7 +231,9 @@ internal sealed class QueriesBenchmark
                     trips.Add(proxy.Counters.RoundTrips);
                 }
 
-                _roundTrips[(workload.Name, peer.Name)] = trips.CountBy(t => t).MaxBy(t => t.Value).Key;
+                var (usual, times) = trips.CountBy(t => t).MaxBy(t => t.Value);
+                _roundTrips[(workload.Name, peer.Name)] =
+                    times >= Times - 2 ? $"{usual}" : $"{trips.Min()}-{trips.Max()}";
             }
         }
     }

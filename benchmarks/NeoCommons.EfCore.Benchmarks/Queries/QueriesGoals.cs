@@ -80,7 +80,7 @@ internal sealed class QueriesGoals(
         );
         foreach (var (of, to) in Others)
         {
-            await RatioAsync($"{of}, to {to} (no goal)", of, to, tables);
+            await RatioAsync($"*{of}* : *{to}* (no goal)", of, to, tables);
         }
 
         await MoreAsync(tables);
@@ -132,7 +132,7 @@ internal sealed class QueriesGoals(
                 var more = Measured.More(measured[(table, of)], measured[(table, to)]);
                 return Numbers.Text($"{more.Median:0} ({more.From:0} to {more.To:0})");
             });
-            await report.WriteLineAsync($"| {of}, than {to} | {string.Join(" | ", cells)} |");
+            await report.WriteLineAsync($"| *{of}*, more than *{to}* | {string.Join(" | ", cells)} |");
         }
     }
 

@@ -4,7 +4,7 @@ namespace NeoCommons.EfCore.Benchmarks.Queries;
 internal sealed class QueriesSummary(
     TextWriter report,
     IReadOnlyDictionary<(string Table, string Way), IReadOnlyList<Measured>> measured,
-    IReadOnlyDictionary<(string Workload, string Way), long> roundTrips
+    IReadOnlyDictionary<(string Workload, string Way), string> roundTrips
 )
 {
     /// <summary>All ways in one table: ratios to no tenants, and round trips.</summary>
@@ -22,7 +22,7 @@ internal sealed class QueriesSummary(
                     ? Numbers.Text($"{Measured.Ratio(one, measured[(table, Peers.Limit)]).Median:0.00}")
                     : "-"
             );
-            var trips = Workload.All.Select(w => Numbers.Text($"{roundTrips[(w.Name, way)]}"));
+            var trips = Workload.All.Select(w => roundTrips[(w.Name, way)]);
             await report.WriteLineAsync($"| {way} | {string.Join(" | ", ratios)} | {string.Join(", ", trips)} |");
         }
     }

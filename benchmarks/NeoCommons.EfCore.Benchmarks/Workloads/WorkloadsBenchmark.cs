@@ -49,7 +49,7 @@ internal sealed class WorkloadsBenchmark
             $"Every workload, for each number of tenants at random, over each road, with one caller and with {Many}. Each cell has {_rounds} rounds, one way after the other in an order "
                 + $"that is shuffled for each, and as many operations for each way as *{Peers.Limit}* does in {_turn.TotalMilliseconds:0} ms. A number is the median of the "
                 + "ratios to that way in the same round, and in brackets the least and the most of them. Of many callers each has rows of its own. "
-                + $"Before a number of tenants each way has read and inserted once for each of them, and with {Many} callers {QueriesRun.WarmUpsOfMany(1, 1)} times as often as there are "
+                + $"Before a number of tenants each way has read once for each of them, and before the inserts inserted, and with {Many} callers {QueriesRun.WarmUpsOfMany(1, 1)} times as often as there are "
                 + $"pairs of connection and tenant, up to {MostTenantsOfMany:N0} tenants; after it, what was added is taken out and vacuumed. At a distance each way takes 0.5 ms. "
                 + "PgBouncer hands sessions from transaction to transaction, all ways have the same of them, and EF without tenants is without a reset there, as all others are. "
                 + $"Ours are without `pool_pre_ping`, on a `DEDICATED` row, but for *{Peers.Delivered}*. {Peers.Metrics}"
@@ -88,9 +88,14 @@ internal sealed class WorkloadsBenchmark
             foreach (var tenants in _counts.Where(count => workers == 1 || count <= MostTenantsOfMany))
             {
                 await Console.Error.WriteLineAsync($"workloads: {road}, {workers} callers, {tenants:N0} tenants");
-                await WarmUpAsync(ways, workers, tenants);
+                await WarmUpAsync(ways, Workload.Read, workers, tenants);
                 foreach (var workload in Workload.All)
                 {
+                    if (workload == Workload.Insert)
+                    {
+                        await WarmUpAsync(ways, workload, workers, tenants);
+                    }
+
                     var operations = await OfATurnAsync(ways[0], workload, workers, tenants);
                     var measured = await Rounds.InTurnAsync(
                         _rounds,
@@ -114,23 +119,20 @@ internal sealed class WorkloadsBenchmark
         return (int)Math.Max(operations, 4 * workers) * workload.Weight;
     }
 
-    private static async Task WarmUpAsync(IReadOnlyList<Peer> ways, int workers, int tenants)
+    private static async Task WarmUpAsync(IReadOnlyList<Peer> ways, Workload workload, int workers, int tenants)
     {
         foreach (var way in ways)
         {
-            foreach (var workload in new[] { Workload.Read, Workload.Insert })
+            if (workers > 1)
             {
-                if (workers > 1)
-                {
-                    var times = QueriesRun.WarmUpsOfMany(workers, tenants);
-                    await Measured.OfAsync(way, workload, times, workers, tenants, round: 0);
-                    continue;
-                }
+                var times = QueriesRun.WarmUpsOfMany(workers, tenants);
+                await Measured.OfAsync(way, workload, times, workers, tenants, round: 0);
+                continue;
+            }
 
-                for (var tenant = 0; tenant < tenants; tenant++)
-                {
-                    await workload.Once(way, tenant, 1);
-                }
+            for (var tenant = 0; tenant < tenants; tenant++)
+            {
+                await workload.Once(way, tenant, 1);
             }
         }
     }

@@ -9,33 +9,40 @@ namespace NeoCommons.EfCore.Admin;
 /// </remarks>
 internal sealed class RelationCounts(TimeProvider time)
 {
-    // What others put there meanwhile, who create no tenants.
+    // Others may add relations meanwhile without creating tenants.
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(1);
 
-    // From this part of the limit on they are counted for each tenant.
-    private const double Close = 0.8;
-
-    // By one in so many the tenants may have become more.
+    // Not counted again before the tenants have grown by one in so many.
     private const int Growth = 100;
 
-    private readonly ConcurrentDictionary<(string Host, int Port, string Database), Counted> _last = new();
+    private readonly ConcurrentDictionary<(string Name, string Host, int Port, string Database), Counted> _last = new();
 
-    /// <summary>Whether a database is so far from its limit that they need not be counted again.</summary>
-    /// <param name="database">The database.</param>
-    /// <param name="tenants">How many tenants it has.</param>
-    /// <param name="most">How many relations it takes.</param>
-    public bool IsFarFromFull(DatabaseConnection database, int tenants, int most) =>
-        _last.TryGetValue(KeyOf(database), out var last)
-        && time.GetElapsedTime(last.At) < Lifetime
-        && tenants - last.Tenants <= last.Tenants / Growth
-        && last.Relations < most * Close;
+    /// <summary>Whether a database is so far from its limit that its relations need not be counted again.</summary>
+    /// <param name="database">The database, and the row that leads there.</param>
+    /// <param name="tenants">How many tenants the row has.</param>
+    /// <param name="most">How many relations the database takes.</param>
+    public bool IsFarFromFull(DatabaseConnection database, int tenants, int most)
+    {
+        if (!_last.TryGetValue(KeyOf(database), out var last) || time.GetElapsedTime(last.At) >= Lifetime)
+        {
+            return false;
+        }
+
+        // Half of the room is left for what takes more than those that are there.
+        var added = tenants - last.Tenants;
+        var each = (double)last.Relations / Math.Max(1, last.Tenants);
+        return added <= last.Tenants / Growth && 2 * each * (added + 1) < most - last.Relations;
+    }
+
+    /// <summary>When they begin to be counted, for <see cref="Note"/>.</summary>
+    public long Begin() => time.GetTimestamp();
 
     /// <summary>Notes what was counted.</summary>
-    public void Note(DatabaseConnection database, int tenants, long relations) =>
-        _last[KeyOf(database)] = new Counted(relations, tenants, time.GetTimestamp());
+    public void Note(DatabaseConnection database, int tenants, long relations, long begun) =>
+        _last[KeyOf(database)] = new Counted(relations, tenants, begun);
 
-    private static (string, int, string) KeyOf(DatabaseConnection database) =>
-        (database.Host, database.Port, database.Database);
+    private static (string, string, int, string) KeyOf(DatabaseConnection database) =>
+        (database.Name, database.Host, database.Port, database.Database);
 
     private sealed record Counted(long Relations, int Tenants, long At);
 }

@@ -15,16 +15,19 @@ internal readonly record struct SchemaContent(bool Exists, bool IsOwned, string?
         CancellationToken ct
     )
     {
-        // By what depends on the schema: by schema no other catalog has an index, and each has a row for each tenant's tables.
+        // Looked up in pg_depend, which has an index by schema; pg_class, pg_proc and pg_type have none, and a row for each table of
+        // each tenant. What nobody can be told of by name still occupies it.
         var command = new NpgsqlCommand(
             """
             SELECT n.oid IS NOT NULL, (
                 SELECT coalesce(
-                    (SELECT c.relname::text FROM pg_catalog.pg_class c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid),
-                    (SELECT p.proname::text FROM pg_catalog.pg_proc p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid),
-                    (SELECT t.typname::text FROM pg_catalog.pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid))
-                FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid
-                    AND d.classid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass) LIMIT 1),
+                    (SELECT c.relname::text FROM pg_catalog.pg_class c WHERE d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid),
+                    (SELECT p.proname::text FROM pg_catalog.pg_proc p WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.objid),
+                    (SELECT t.typname::text FROM pg_catalog.pg_type t WHERE d.classid = 'pg_catalog.pg_type'::regclass AND t.oid = d.objid),
+                    pg_catalog.pg_describe_object(d.classid, d.objid, 0), d.classid::text || ' ' || d.objid::text)
+                FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid
+                    AND d.classid <> 'pg_catalog.pg_default_acl'::regclass
+                    AND d.classid IS DISTINCT FROM to_regclass('pg_catalog.pg_publication_namespace')::oid LIMIT 1),
                 obj_description(n.oid, 'pg_namespace'),
                 coalesce(pg_has_role(n.nspowner, 'USAGE'), false)
             FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1

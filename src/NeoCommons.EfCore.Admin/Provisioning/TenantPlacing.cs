@@ -181,7 +181,7 @@ internal sealed class TenantPlacing(
     /// <summary>Why the database's catalog should not grow; null if it may.</summary>
     /// <param name="source">Its pool.</param>
     /// <param name="ct">Cancels.</param>
-    /// <param name="anew">Whether its relations are counted in any case: those who create no tenants.</param>
+    /// <param name="anew">Whether to count even where that was done lately: for relations that no tenant's row tells of.</param>
     public async Task<string?> FindFaultAsync(PooledDataSource source, CancellationToken ct, bool anew = false)
     {
         var context = await contexts.CreateDbContextAsync(ct).ConfigureAwait(false);
@@ -193,17 +193,20 @@ internal sealed class TenantPlacing(
             .SingleOrDefaultAsync(ct)
             .ConfigureAwait(false);
         var (most, tenants) = (row?.MaxRelations ?? 0, row?.Tenants ?? 0);
+
+        // In any case: a database that cannot be reached is found before anybody is told of a tenant to come.
+        var connection = await opening.OpenNewAsync(source, pooled: true, ct).ConfigureAwait(false);
+        await using var __ = connection.ConfigureAwait(false);
         if (!anew && counts.IsFarFromFull(source.Row, tenants, most))
         {
             return null;
         }
 
-        var connection = await opening.OpenNewAsync(source, pooled: true, ct).ConfigureAwait(false);
-        await using var __ = connection.ConfigureAwait(false);
+        var begun = counts.Begin();
         var command = new NpgsqlCommand(CatalogPressures.CountRelations, connection);
         await using var ___ = command.ConfigureAwait(false);
         var count = (long)(await command.ExecuteScalarAsync(ct).ConfigureAwait(false))!;
-        counts.Note(source.Row, tenants, count);
+        counts.Note(source.Row, tenants, count, begun);
         return count >= most ? $"its database has {count} relations and takes {most} (max_relations)." : null;
     }
 }

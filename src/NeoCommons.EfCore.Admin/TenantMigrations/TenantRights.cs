@@ -17,7 +17,7 @@ internal sealed class TenantRights(IOptions<ConnectionOptions> options, TimeProv
 
     private const int FirstVersionWithSetOption = 16;
 
-    // Tables and routines are found by what depends on the schema: by schema no other catalog has an index.
+    // Looked up in pg_depend, which has an index by schema; pg_class and pg_proc have none.
     // What is another owner's is left to them, except that without USAGE of a schema there is nothing.
     private const string Lacking = """
         WITH wanted AS (
@@ -28,9 +28,8 @@ internal sealed class TenantRights(IOptions<ConnectionOptions> options, TimeProv
             JOIN pg_catalog.pg_roles r ON r.rolname = w.grantee
             JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema),
         within AS (
-            SELECT DISTINCT refobjid AS namespace, classid, objid FROM pg_catalog.pg_depend
-            WHERE refclassid = 'pg_namespace'::regclass AND refobjid IN (SELECT namespace FROM wanted)
-                AND classid IN ('pg_class'::regclass, 'pg_proc'::regclass)),
+            SELECT refobjid AS namespace, classid, objid FROM pg_catalog.pg_depend
+            WHERE refclassid = 'pg_catalog.pg_namespace'::regclass AND refobjid IN (SELECT namespace FROM wanted)),
         roles AS (
             SELECT t.oid AS role, t.rolname, g.oid AS common, g.rolname AS common_name
             FROM pg_catalog.pg_roles t CROSS JOIN pg_catalog.pg_roles g WHERE t.rolname = $1[1] AND g.rolname = $1[2])
@@ -49,19 +48,19 @@ internal sealed class TenantRights(IOptions<ConnectionOptions> options, TimeProv
         UNION ALL
         SELECT CASE WHEN is_shared THEN 'shared' ELSE 'own' END,
             format('GRANT %s ON TABLE %I.%I TO %I', tables, nspname, relname, rolname)
-        FROM wanted JOIN within USING (namespace) JOIN pg_catalog.pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid
+        FROM wanted JOIN within USING (namespace) JOIN pg_catalog.pg_class ON classid = 'pg_catalog.pg_class'::regclass AND pg_class.oid = objid
         WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_has_role(relowner, 'USAGE') AND EXISTS (
             SELECT FROM string_to_table(tables, ', ') AS p WHERE NOT has_table_privilege(role, pg_class.oid, p))
         UNION ALL
         SELECT CASE WHEN is_shared THEN 'shared' ELSE 'own' END,
             format('GRANT %s ON SEQUENCE %I.%I TO %I', sequences, nspname, relname, rolname)
-        FROM wanted JOIN within USING (namespace) JOIN pg_catalog.pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid
+        FROM wanted JOIN within USING (namespace) JOIN pg_catalog.pg_class ON classid = 'pg_catalog.pg_class'::regclass AND pg_class.oid = objid
         WHERE relkind = 'S' AND pg_has_role(relowner, 'USAGE') AND sequences <> '' AND EXISTS (
             SELECT FROM string_to_table(sequences, ', ') AS p WHERE NOT has_sequence_privilege(role, pg_class.oid, p))
         UNION ALL
         SELECT CASE WHEN is_shared THEN 'shared' ELSE 'own' END,
             format('GRANT EXECUTE ON ROUTINE %s TO %I', pg_proc.oid::regprocedure, rolname)
-        FROM wanted JOIN within USING (namespace) JOIN pg_catalog.pg_proc ON classid = 'pg_proc'::regclass AND pg_proc.oid = objid
+        FROM wanted JOIN within USING (namespace) JOIN pg_catalog.pg_proc ON classid = 'pg_catalog.pg_proc'::regclass AND pg_proc.oid = objid
         WHERE pg_has_role(proowner, 'USAGE') AND NOT has_function_privilege(role, pg_proc.oid, 'EXECUTE')
         UNION ALL
         SELECT CASE WHEN is_shared THEN 'shared' ELSE 'own' END,

@@ -132,6 +132,48 @@ public sealed class TenantProvisionerTests(TestServers servers)
     }
 
     [Theory]
+    [InlineData("TABLE tenant_acme.precious (n int) PARTITION BY RANGE (n)")]
+    [InlineData("VIEW tenant_acme.precious AS SELECT 1 AS n")]
+    [InlineData("MATERIALIZED VIEW tenant_acme.precious AS SELECT 1 AS n")]
+    [InlineData("SEQUENCE tenant_acme.precious")]
+    [InlineData("TYPE tenant_acme.precious AS ENUM ('a')")]
+    [InlineData("TYPE tenant_acme.precious AS (n int)")]
+    [InlineData("TYPE tenant_acme.precious AS RANGE (subtype = int)")]
+    [InlineData("TYPE tenant_acme.precious")]
+    [InlineData("DOMAIN tenant_acme.precious AS int")]
+    [InlineData("FUNCTION tenant_acme.precious() RETURNS int LANGUAGE sql AS 'SELECT 1'")]
+    [InlineData("PROCEDURE tenant_acme.precious() LANGUAGE sql AS 'SELECT 1'")]
+    [InlineData("AGGREGATE tenant_acme.precious(int) (SFUNC = int4pl, STYPE = int)")]
+    [InlineData("OPERATOR tenant_acme.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)", "===")]
+    [InlineData("COLLATION tenant_acme.precious FROM \"C\"")]
+    [InlineData("TEXT SEARCH CONFIGURATION tenant_acme.precious (COPY = pg_catalog.simple)")]
+    [InlineData("TABLE public.precious (n int); ALTER TABLE public.precious SET SCHEMA tenant_acme")]
+    public async Task A_schema_that_holds_anything_of_somebody_else_is_refused(string what, string name = "precious")
+    {
+        await using var app = await StartAsync<ShopDbContext>(inAdminDatabase: false);
+        await app.DirectAsync("home", $"CREATE SCHEMA tenant_acme; CREATE {what}");
+
+        var refused = await Assert.ThrowsAsync<TenantConflictException>(() => app.CreateTenantAsync("acme", "home"));
+
+        Assert.Contains(name, refused.Message);
+        Assert.Equal(0L, await app.AdminAsync("SELECT count(*) FROM admin.tenants"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("ALTER DEFAULT PRIVILEGES IN SCHEMA tenant_acme GRANT SELECT ON TABLES TO PUBLIC")]
+    public async Task A_schema_that_holds_nothing_is_used(string prepared)
+    {
+        await using var app = await StartAsync<ShopDbContext>(inAdminDatabase: false);
+        await app.DirectAsync("home", $"CREATE SCHEMA tenant_acme; {prepared}");
+
+        await app.CreateTenantAsync("acme", "home");
+
+        await using var shop = await app.Shop.CreateDbContextAsync("acme", Ct);
+        Assert.Equal(0, await shop.Products.CountAsync(Ct));
+    }
+
+    [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task A_schema_that_holds_somebody_elses_tables_is_refused_and_left_alone(bool inAdminDatabase)

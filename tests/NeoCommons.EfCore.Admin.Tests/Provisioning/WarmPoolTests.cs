@@ -91,6 +91,23 @@ public sealed class WarmPoolTests(TestServers servers)
     }
 
     [Fact]
+    public async Task No_more_wait_than_the_database_takes_relations()
+    {
+        await using var app = await StartAsync(20, inAdminDatabase: false, connections: "elsewhere");
+        await app.CreateTenantAsync("acme", "home");
+        var before = await CountAsync();
+
+        // The creation has counted them, and there is room for far more than one tenant.
+        var most = 3 * before;
+        await app.AdminAsync($"UPDATE admin.database_connections SET max_relations = {most}");
+        await app.Get<WarmSchemaStock>().RefillAsync("home", Ct);
+
+        Assert.InRange(await CountAsync(), most, most + before);
+
+        async Task<long> CountAsync() => (long)(await app.DirectAsync("home", CatalogPressures.CountRelations))!;
+    }
+
+    [Fact]
     public async Task A_connection_that_stands_in_for_another_gets_none()
     {
         await using var app = await StartAsync(1, inAdminDatabase: false);
