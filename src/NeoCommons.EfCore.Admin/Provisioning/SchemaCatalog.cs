@@ -52,7 +52,7 @@ internal static class SchemaCatalog
         UNION ALL SELECT 'sequence', relname, concat_ws(' ', format_type(seqtypid, NULL), seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle,
                 relpersistence, (SELECT deptype::text || refobjid::regclass::text || '.' || attname FROM pg_catalog.pg_depend
                     JOIN pg_catalog.pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
-                    WHERE classid = 'pg_class'::regclass AND objid = rel.oid AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')))
+                    WHERE classid = 'pg_catalog.pg_class'::regclass AND objid = rel.oid AND refclassid = 'pg_catalog.pg_class'::regclass AND deptype IN ('a', 'i')))
             FROM rel JOIN pg_catalog.pg_sequence ON seqrelid = rel.oid
         UNION ALL SELECT 'routine', proname || '(' || pg_get_function_identity_arguments(fn.oid) || ')', concat_ws(' ', prokind,
                 pg_get_function_arguments(fn.oid), pg_get_function_result(fn.oid), lanname, provolatile, proisstrict, prosecdef, proleakproof,
@@ -78,30 +78,30 @@ internal static class SchemaCatalog
             FROM pg_catalog.pg_statistic_ext s JOIN ns ON stxnamespace = ns.oid
         UNION ALL SELECT 'comment', 'relation ' || relname || coalesce('.' || (SELECT attname FROM pg_catalog.pg_attribute
                 WHERE attrelid = rel.oid AND attnum = nullif(objsubid, 0)), ''), description
-            FROM rel JOIN pg_catalog.pg_description ON classoid = 'pg_class'::regclass AND objoid = rel.oid
+            FROM rel JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_class'::regclass AND objoid = rel.oid
         UNION ALL SELECT 'comment', 'routine ' || proname || '(' || pg_get_function_identity_arguments(fn.oid) || ')', description
-            FROM fn JOIN pg_catalog.pg_description ON classoid = 'pg_proc'::regclass AND objoid = fn.oid
+            FROM fn JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_proc'::regclass AND objoid = fn.oid
         UNION ALL SELECT 'comment', 'type ' || typname, description
-            FROM typ JOIN pg_catalog.pg_description ON classoid = 'pg_type'::regclass AND objoid = typ.oid
+            FROM typ JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_type'::regclass AND objoid = typ.oid
         UNION ALL SELECT 'comment', 'constraint ' || conrelid::regclass::text || '.' || conname, description
             FROM pg_catalog.pg_constraint c JOIN ns ON connamespace = ns.oid
-                JOIN pg_catalog.pg_description ON classoid = 'pg_constraint'::regclass AND objoid = c.oid
+                JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_constraint'::regclass AND objoid = c.oid
         UNION ALL SELECT 'comment', 'trigger ' || tgrelid::regclass::text || '.' || tgname, description
             FROM pg_catalog.pg_trigger t JOIN rel ON tgrelid = rel.oid
-                JOIN pg_catalog.pg_description ON classoid = 'pg_trigger'::regclass AND objoid = t.oid
+                JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_trigger'::regclass AND objoid = t.oid
         UNION ALL SELECT 'comment', 'policy ' || polrelid::regclass::text || '.' || polname, description
             FROM pg_catalog.pg_policy p JOIN rel ON polrelid = rel.oid
-                JOIN pg_catalog.pg_description ON classoid = 'pg_policy'::regclass AND objoid = p.oid
+                JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_policy'::regclass AND objoid = p.oid
         UNION ALL SELECT 'grant', kind || ' ' || name, string_agg(concat_ws(' ', coalesce(rolname, 'PUBLIC'), privilege_type,
                 CASE WHEN is_grantable THEN '*' END), ', ' ORDER BY rolname, privilege_type)
             FROM acl CROSS JOIN LATERAL aclexplode(items) AS a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
             WHERE a.grantee <> owner AND NOT coalesce(rolname ~ '^neocommons_tenant_[0-9a-f]{32}$', false)
             GROUP BY kind, name
         UNION ALL SELECT 'other', o.type || ' ' || coalesce(o.name, o.identity), 'not looked into'
-            FROM pg_catalog.pg_depend d JOIN ns ON d.refobjid = ns.oid AND d.refclassid = 'pg_namespace'::regclass
+            FROM pg_catalog.pg_depend d JOIN ns ON d.refobjid = ns.oid AND d.refclassid = 'pg_catalog.pg_namespace'::regclass
                 CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) o
-            WHERE d.classid NOT IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_constraint'::regclass,
-                'pg_statistic_ext'::regclass, 'pg_default_acl'::regclass)
+            WHERE d.classid NOT IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_type'::regclass, 'pg_catalog.pg_constraint'::regclass,
+                'pg_catalog.pg_statistic_ext'::regclass, 'pg_catalog.pg_default_acl'::regclass)
         ORDER BY 1, 2, 3
         """;
 

@@ -21,8 +21,8 @@ internal static class SchemaCopyStatements
             WHERE a.attnum > 0 AND NOT a.attisdropped AND rel.relkind IN ('r', 'c')),
         seq AS (SELECT rel.*, s.*, d.deptype, d.refobjid, d.refobjsubid
             FROM rel JOIN pg_catalog.pg_sequence s ON s.seqrelid = rel.oid
-                LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = rel.oid
-                    AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')),
+                LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = rel.oid
+                    AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')),
         typ AS (SELECT t.* FROM pg_catalog.pg_type t JOIN ns ON t.typnamespace = ns.oid WHERE t.typtype IN ('e', 'd')),
         acl AS (
             SELECT 'SCHEMA' AS kind, format('%I', $2) AS name, '' AS columns, nspowner AS owner, nspacl AS items, acldefault('n', nspowner) AS usual FROM ns
@@ -105,16 +105,16 @@ internal static class SchemaCopyStatements
         UNION ALL SELECT 92, rel.oid, objsubid, format('COMMENT ON %s IS %L', CASE WHEN objsubid > 0 THEN format('COLUMN %I.%I', relname, (SELECT attname FROM pg_catalog.pg_attribute
                 WHERE attrelid = rel.oid AND attnum = objsubid)) ELSE format('%s %I', CASE relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
                 WHEN 'i' THEN 'INDEX' WHEN 'S' THEN 'SEQUENCE' ELSE 'TYPE' END, relname) END, description)
-            FROM rel JOIN pg_catalog.pg_description d ON classoid = 'pg_class'::regclass AND objoid = rel.oid
-        UNION ALL SELECT 92, fn.oid, 0, format('COMMENT ON %s %s IS %L', word, signature, description) FROM fn JOIN pg_catalog.pg_description ON classoid = 'pg_proc'::regclass AND objoid = fn.oid
+            FROM rel JOIN pg_catalog.pg_description d ON classoid = 'pg_catalog.pg_class'::regclass AND objoid = rel.oid
+        UNION ALL SELECT 92, fn.oid, 0, format('COMMENT ON %s %s IS %L', word, signature, description) FROM fn JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_proc'::regclass AND objoid = fn.oid
         UNION ALL SELECT 92, typ.oid, 0, format('COMMENT ON %s %I IS %L', CASE typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, typname, description)
-            FROM typ JOIN pg_catalog.pg_description ON classoid = 'pg_type'::regclass AND objoid = typ.oid
+            FROM typ JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_type'::regclass AND objoid = typ.oid
         UNION ALL SELECT 92, c.oid, 0, format('COMMENT ON CONSTRAINT %I ON %I IS %L', conname, relname, description) FROM pg_catalog.pg_constraint c JOIN rel ON conrelid = rel.oid
-                JOIN pg_catalog.pg_description ON classoid = 'pg_constraint'::regclass AND objoid = c.oid
+                JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_constraint'::regclass AND objoid = c.oid
         UNION ALL SELECT 92, t.oid, 0, format('COMMENT ON TRIGGER %I ON %I IS %L', tgname, relname, description) FROM pg_catalog.pg_trigger t JOIN rel ON tgrelid = rel.oid
-                JOIN pg_catalog.pg_description ON classoid = 'pg_trigger'::regclass AND objoid = t.oid
+                JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_trigger'::regclass AND objoid = t.oid
         UNION ALL SELECT 92, p.oid, 0, format('COMMENT ON POLICY %I ON %I IS %L', polname, relname, description) FROM pg_catalog.pg_policy p JOIN rel ON polrelid = rel.oid
-                JOIN pg_catalog.pg_description ON classoid = 'pg_policy'::regclass AND objoid = p.oid
+                JOIN pg_catalog.pg_description ON classoid = 'pg_catalog.pg_policy'::regclass AND objoid = p.oid
         ORDER BY 1, 2, 3
         """;
 }

@@ -27,11 +27,13 @@ internal sealed class SchemaDrop(
         SELECT format('DROP %s IF EXISTS %I.%I CASCADE',
             CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE'
                 WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname)
-        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        FROM pg_catalog.pg_namespace n
+            JOIN pg_catalog.pg_depend i ON i.refclassid = 'pg_catalog.pg_namespace'::regclass AND i.refobjid = n.oid
+            JOIN pg_catalog.pg_class c ON i.classid = 'pg_catalog.pg_class'::regclass AND c.oid = i.objid
         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_depend d
-            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND (d.deptype = 'e'
-                OR (c.relkind = 'S' AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass)))
+            WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND (d.deptype = 'e'
+                OR (c.relkind = 'S' AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_catalog.pg_class'::regclass)))
         ORDER BY c.relispartition DESC, c.oid LIMIT $2
         """;
 

@@ -50,7 +50,7 @@ internal static class SchemaMark
             SELECT nspname, obj_description(oid, 'pg_namespace') FROM named
             UNION ALL
             SELECT n.nspname, d.description FROM pg_catalog.pg_description d JOIN pg_catalog.pg_namespace n ON n.oid = d.objoid
-            WHERE d.classoid = 'pg_namespace'::regclass AND starts_with(d.description, $2) AND NOT EXISTS (SELECT FROM named)
+            WHERE d.classoid = 'pg_catalog.pg_namespace'::regclass AND starts_with(d.description, $2) AND NOT EXISTS (SELECT FROM named)
             ORDER BY nspname
             """,
             connection
