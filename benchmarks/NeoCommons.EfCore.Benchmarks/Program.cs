@@ -69,7 +69,10 @@ foreach (var name in names.Count > 0 ? names : [.. benchmarks.Keys.Where(name =>
         failed.Add(name);
     }
 
-    await Console.Error.WriteLineAsync($"{name}: {(watch.Elapsed - begun).TotalSeconds:0} s");
+    if (!args.Contains(OwnProcess.Flag))
+    {
+        await Console.Error.WriteLineAsync($"{name}: {(watch.Elapsed - begun).TotalSeconds:0} s");
+    }
 }
 
 if (!args.Contains(OwnProcess.Flag))

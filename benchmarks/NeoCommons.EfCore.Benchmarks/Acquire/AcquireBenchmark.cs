@@ -21,7 +21,7 @@ internal static class AcquireBenchmark
 
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        var (rounds, operations) = quick ? (3, 50) : (7, 500);
+        var (rounds, operations) = quick ? (3, 20) : (7, 500);
         await using var server = await PostgresServer.StartAsync();
         await using var app = new AcquireApp(server, Tenants);
         await app.StartAsync(server);

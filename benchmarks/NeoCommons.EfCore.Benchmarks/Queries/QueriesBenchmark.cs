@@ -31,12 +31,14 @@ internal sealed class QueriesBenchmark
     {
         (_quick, _report) = (quick, report);
         _run = new QueriesRun(report, rounds: quick ? 3 : 9);
-        _tenants = [.. Enumerable.Range(0, quick ? 100 : 1_000).Select(i => MemoryRegistry.NewTenant(i))];
+        _tenants = [.. Enumerable.Range(0, quick ? 30 : 1_000).Select(i => MemoryRegistry.NewTenant(i))];
     }
 
     private int Operations => _quick ? 60 : 500;
 
     // Few enough that each of as many connections as callers meets the table of each.
+    private int Workers => _quick ? 8 : 32;
+
     private int TenantsOfMany => _quick ? 10 : 100;
 
     public static Task RunAsync(bool quick, TextWriter report) => new QueriesBenchmark(quick, report).RunAsync();
@@ -53,8 +55,8 @@ internal sealed class QueriesBenchmark
                 + "each keeps connections. A model per schema in EF's cache, which does not hold that many, does a twentieth of the operations "
                 + $"for more than 30 tenants, and is not asked for each tenant before. *{Peers.NpgsqlPrepared}* has the server keep a plan from the first "
                 + "execution on (`plan_cache_mode`), not from the sixth. The server runs with `fsync=off` and `full_page_writes=off`, and tables are "
-                + $"vacuumed after those that write. With 32 workers there are {TenantsOfMany} tenants, and so many operations come before "
-                + $"({QueriesRun.WarmUpsOfMany(32, TenantsOfMany):N0}, or fewer of what takes longer) that nearly every connection has met every tenant's table. "
+                + $"vacuumed after those that write. With {Workers} workers there are {TenantsOfMany} tenants, and so many operations come before "
+                + $"({QueriesRun.WarmUpsOfMany(Workers, TenantsOfMany):N0}, or fewer of what takes longer) that nearly every connection has met every tenant's table. "
                 + $"With {MostTenants:N0} tenants there is another server, the driver keeps the last 5,000 statements where it prepares at the first use, and "
                 + "each way comes to its tables with one connection. "
                 + $"Behind PgBouncer all ways have the same connections of the server. {Peers.Metrics}"
@@ -161,7 +163,7 @@ internal sealed class QueriesBenchmark
         await ShopDatabase.VacuumAsync(server);
         foreach (var workload in _quick ? [Workload.Read] : new[] { Workload.Read, Workload.Insert })
         {
-            await _run.MeasureAsync(workload, OfMany(workload), all, Operations * 4, workers: 32, TenantsOfMany);
+            await _run.MeasureAsync(workload, OfMany(workload), all, Operations * 4, Workers, TenantsOfMany);
         }
 
         await ShopDatabase.VacuumAsync(server);
@@ -194,10 +196,10 @@ internal sealed class QueriesBenchmark
             await ShopDatabase.VacuumAsync(server);
             await _run.MeasureAsync(
                 workload,
-                $"{table}, {TenantsOfMany} tenants, 32 workers",
+                $"{table}, {TenantsOfMany} tenants, {Workers} workers",
                 all,
                 Operations * 4,
-                workers: 32,
+                Workers,
                 TenantsOfMany
             );
         }
@@ -210,7 +212,7 @@ internal sealed class QueriesBenchmark
     private static string OfTenants(Workload workload, int tenants) =>
         $"{workload.Name}, {(tenants == 1 ? "one tenant" : $"{tenants:N0} tenants")}";
 
-    private string OfMany(Workload workload) => OfTenants(workload, TenantsOfMany) + ", 32 workers";
+    private string OfMany(Workload workload) => OfTenants(workload, TenantsOfMany) + $", {Workers} workers";
 
     private async Task CountAsync(IReadOnlyList<Peer> peers, TcpFaultProxy proxy)
     {

@@ -6,8 +6,6 @@ namespace NeoCommons.EfCore.Benchmarks.Workloads;
 /// <summary>Every workload, with every number of tenants, over every road, for one caller and for many; of few ways.</summary>
 internal sealed class WorkloadsBenchmark
 {
-    private const int Many = 32;
-
     // A caller's connection meets each tenant's table; thirty-two of them would fill the server's memory with so many.
     private const int MostTenantsOfMany = 1_000;
 
@@ -27,6 +25,7 @@ internal sealed class WorkloadsBenchmark
 
     private readonly TextWriter _report;
     private readonly int _rounds;
+    private readonly int _many;
     private readonly TimeSpan _turn;
     private readonly int[] _counts;
     private readonly Tenant[] _tenants;
@@ -36,7 +35,8 @@ internal sealed class WorkloadsBenchmark
     {
         _report = report;
         (_rounds, _turn) = quick ? (1, TimeSpan.FromMilliseconds(10)) : (5, TimeSpan.FromMilliseconds(120));
-        _counts = quick ? [10] : [1, 10, 100, 1_000, 10_000];
+        _many = quick ? 4 : 32;
+        _counts = quick ? [5] : [1, 10, 100, 1_000, 10_000];
         _tenants = [.. Enumerable.Range(0, _counts[^1]).Select(i => MemoryRegistry.NewTenant(i))];
     }
 
@@ -46,10 +46,10 @@ internal sealed class WorkloadsBenchmark
     private async Task RunAsync(string path)
     {
         await _report.WriteLineAsync(
-            $"Every workload, for each number of tenants at random, over each road, with one caller and with {Many}. Each cell has {_rounds} rounds, one way after the other in an order "
+            $"Every workload, for each number of tenants at random, over each road, with one caller and with {_many}. Each cell has {_rounds} rounds, one way after the other in an order "
                 + $"that is shuffled for each, and as many operations for each way as *{Peers.Limit}* does in {_turn.TotalMilliseconds:0} ms. A number is the median of the "
                 + "ratios to that way in the same round, and in brackets the least and the most of them. Of many callers each has rows of its own. "
-                + $"Before a number of tenants each way has read once for each of them, and before the inserts inserted, and with {Many} callers {QueriesRun.WarmUpsOfMany(1, 1)} times as often as there are "
+                + $"Before a number of tenants each way has read once for each of them, and before the inserts inserted, and with {_many} callers {QueriesRun.WarmUpsOfMany(1, 1)} times as often as there are "
                 + $"pairs of connection and tenant, up to {MostTenantsOfMany:N0} tenants; after it, what was added is taken out and vacuumed. At a distance each way takes 0.5 ms. "
                 + "PgBouncer hands sessions from transaction to transaction, all ways have the same of them, and EF without tenants is without a reset there, as all others are. "
                 + $"Ours are without `pool_pre_ping`, on a `DEDICATED` row, but for *{Peers.Delivered}*. {Peers.Metrics}"
@@ -80,7 +80,7 @@ internal sealed class WorkloadsBenchmark
 
     private async Task OnAsync(string road, PostgresServer server, DatabaseConnection row)
     {
-        foreach (var workers in new[] { 1, Many })
+        foreach (var workers in new[] { 1, _many })
         {
             await using var peers = new Peers(row, _tenants);
             var ways =
