@@ -146,7 +146,7 @@ internal sealed class QueriesBenchmark
             await _run.WritePreparedAsync(all);
         }
 
-        foreach (var workload in Workload.All.Where(workload => !_quick || workload.Weight < 8))
+        foreach (var workload in Workload.All.Where(workload => !_quick || workload.Weight < 3))
         {
             await _run.MeasureAsync(workload, workload.Name, all, Operations, workers: 1, _tenants.Count);
             if (workload == Workload.Read)
@@ -189,7 +189,7 @@ internal sealed class QueriesBenchmark
         var row = Roads.At(pooler.Host, pooler.Port, server) with { Pooler = PoolerMode.Transaction };
         await using var peers = new Peers(row, _tenants);
         var all = peers.BehindTransactionPooler();
-        foreach (var workload in new[] { Workload.Read, Workload.Insert })
+        foreach (var workload in _quick ? [Workload.Read] : new[] { Workload.Read, Workload.Insert })
         {
             var table = workload.Name + ", PgBouncer";
             await _run.MeasureAsync(workload, table, all, Operations, workers: 1, _tenants.Count);
