@@ -19,8 +19,8 @@ internal static class ScaleBenchmark
 
     public static async Task RunAsync(bool quick, TextWriter report)
     {
-        int[] counts = quick ? [1, 10, 40] : [1, 10, 100, 1_000, 10_000];
-        var (some, mostModels) = quick ? (10, 10) : (100, 1_000);
+        int[] counts = quick ? [1, 5, 15] : [1, 10, 100, 1_000, 10_000];
+        var (some, mostModels) = quick ? (5, 5) : (100, 1_000);
         Tenant[] tenants = [.. Enumerable.Range(0, counts[^1]).Select(i => MemoryRegistry.NewTenant(i))];
         await using var server = await PostgresServer.StartAsync(new() { MaxConnections = MostDataSources + 200 });
         await NoteAsync($"{tenants.Length:N0} schemas");
